@@ -1,0 +1,131 @@
+"""Every error that Dotscience raises on purpose.
+
+::
+
+    DotscienceError
+      ConfigError                 a setting, flag or file of ours is wrong
+      WireFormatError             a marker, sidecar or notebook cannot be read
+      WorkspaceError              a folder cannot be tracked as asked
+        NotAWorkspace             no `.dotscience/project.toml` here or above
+      SnapshotError               a snapshot or its store failed; `.permanent` says whether a retry can help
+        CorruptObject             bytes do not match the hash that names them
+        MissingObject             a hash that should be here is not
+        DiskFull                  too little free space to go on safely
+      CommitterUnavailable        no committer answers for this workspace
+      HubError                    the hub refused; carries the problem document
+        Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, TooLarge, Invalid, RateLimited
+        HubUnavailable            no answer, or one that is not the hub's
+
+Messages say what happened, with which value, and what to do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class DotscienceError(Exception):
+    """Base of all errors raised on purpose; its text can be shown to a user as it is."""
+
+
+class ConfigError(DotscienceError):
+    """A setting, flag or configuration file is wrong."""
+
+
+class WireFormatError(DotscienceError):
+    """A marker, sidecar or notebook does not have the form that it should."""
+
+
+class WorkspaceError(DotscienceError):
+    """A folder cannot be tracked as asked."""
+
+
+class NotAWorkspace(WorkspaceError):
+    """Neither the folder nor any folder above it has been initialised."""
+
+
+class SnapshotError(DotscienceError):
+    """A snapshot could not be taken or its store could not be read; `permanent` errors are not worth retrying."""
+
+    permanent = False
+
+
+class CorruptObject(SnapshotError):
+    """Stored bytes do not match the hash that names them."""
+
+    permanent = True
+
+
+class MissingObject(SnapshotError):
+    """An object that something refers to is not in the store."""
+
+    permanent = True
+
+
+class DiskFull(SnapshotError):
+    """Less free space is left than a snapshot needs to be safe."""
+
+
+class CommitterUnavailable(DotscienceError):
+    """No committer answers for this workspace."""
+
+
+class HubError(DotscienceError):
+    """The hub answered with a problem document (RFC 9457), kept in `problem`."""
+
+    def __init__(self, message: str, *, problem: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.problem = problem or {}
+
+
+class HubUnavailable(HubError):
+    """The hub did not answer, or something other than the hub did; a retry may help."""
+
+
+class Unauthenticated(HubError):
+    """401: the token or session is missing, wrong or expired."""
+
+
+class Forbidden(HubError):
+    """403: known, but not allowed to do this."""
+
+
+class NotFound(HubError):
+    """404: it does not exist, or this caller may not see it."""
+
+
+class Conflict(HubError):
+    """409: the resource is not in the state that the request expects."""
+
+
+class PreconditionFailed(HubError):
+    """412: the resource changed since it was read."""
+
+
+class TooLarge(HubError):
+    """413: the request body is larger than the hub accepts."""
+
+
+class Invalid(HubError):
+    """400, 415 or 422: the request is malformed or its values are not acceptable."""
+
+
+class RateLimited(HubError):
+    """429: too many requests; try again after `retry_after_s` seconds."""
+
+    retry_after_s: float = 1.0
+
+
+HUB_ERRORS: dict[int, type[HubError]] = {
+    400: Invalid,
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    412: PreconditionFailed,
+    413: TooLarge,
+    415: Invalid,
+    422: Invalid,
+    429: RateLimited,
+}
+"""The exception for each status of a problem document; any other status is a plain `HubError`."""
