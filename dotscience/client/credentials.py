@@ -1,0 +1,76 @@
+"""Tokens of this user, kept in the user's config folder and keyed by hub URL and project; never in a workspace.
+
+One file, `credentials.json`, mode 0600 in a folder of mode 0700, replaced whole under a lock so that two processes can
+write at the same time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from dotscience.errors import ConfigError
+from dotscience.workspace import write_durably
+
+FILE_NAME = "credentials.json"
+Tokens = dict[str, dict[str, str]]
+"""Hub URL -> project id -> token."""
+
+
+def config_folder() -> Path:
+    """The user's config folder, `$DOTSCIENCE_CONFIG_DIR` where that is set; made, with mode 0700, when missing."""
+    import platformdirs
+
+    folder = Path(os.environ.get("DOTSCIENCE_CONFIG_DIR") or platformdirs.user_config_dir("dotscience"))
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def load(hub_url: str, project_id: str) -> str | None:
+    """The token for a project on a hub, or None where none was saved.
+
+    Raises:
+        ConfigError: the file is damaged, or others may read it.
+    """
+    return _read(config_folder() / FILE_NAME).get(_key(hub_url), {}).get(project_id)
+
+
+def save(hub_url: str, project_id: str, token: str) -> None:
+    """Remember the token for a project on a hub, in place of any earlier one."""
+    path = config_folder() / FILE_NAME
+    with _locked(path):
+        tokens = _read(path)
+        tokens.setdefault(_key(hub_url), {})[project_id] = token
+        write_durably(path, msgspec.json.format(msgspec.json.encode(tokens)), mode=0o600)
+
+
+def _key(hub_url: str) -> str:
+    return hub_url.rstrip("/").lower()
+
+
+def _read(path: Path) -> Tokens:
+    try:
+        status, data = path.stat(), path.read_bytes()
+    except FileNotFoundError:
+        return {}
+    if status.st_mode & 0o077:
+        raise ConfigError(f"{path} can be read by other users; run `chmod 600 {path}` and renew the tokens in it")
+    try:
+        return msgspec.json.decode(data, type=Tokens)
+    except msgspec.DecodeError as error:
+        raise ConfigError(f"{path} is damaged ({error}); remove it and sign in again") from error
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    descriptor = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)

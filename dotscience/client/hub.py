@@ -1,0 +1,299 @@
+"""The hub's HTTP API as Python calls.
+
+A `HubClient` is safe to share between threads as long as no two use it at the same time (it holds one
+`requests.Session`). Calls are retried on a lost connection and on 502, 503 and 504, with jittered back-off: the sync
+operations are idempotent, and a token or login code made twice does no harm.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from typing import IO, TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import msgspec
+from msgspec import Struct
+
+from dotscience.errors import HUB_ERRORS, HubError, HubUnavailable, RateLimited
+
+if TYPE_CHECKING:
+    import requests
+
+RETRYABLE_STATUSES = frozenset({502, 503, 504})
+MAX_HASHES_PER_QUESTION = 16_384
+HASH_SIZE = 32
+
+
+class Timeouts(Struct, frozen=True):
+    """Seconds: to connect, and between two pieces of an answer."""
+
+    connect_s: float = 5.0
+    read_s: float = 30.0
+
+
+DEFAULT_TIMEOUTS = Timeouts()
+
+
+class Project(Struct, frozen=True, kw_only=True):
+    """A project as the hub lists it."""
+
+    id: str
+    name: str
+    dot_id: str | None = None
+    runs: int = 0
+    head: str | None = None
+
+
+class Token(Struct, frozen=True, kw_only=True):
+    """A newly made API token; the hub shows `token` this once only."""
+
+    id: str
+    token: str
+    scopes: list[str]
+    project_id: str | None = None
+    expires_at: str | None = None
+
+
+class LoginCode(Struct, frozen=True, kw_only=True):
+    """A code that signs one browser in, once, until `expires_at`; `url` is the login page with the code."""
+
+    code: str
+    url: str
+    expires_at: str
+
+
+class DotState(Struct, frozen=True, kw_only=True):
+    """What the hub knows of a dot: its project, the epoch of its garbage collection, and the head of each branch."""
+
+    dot_id: str
+    project_id: str
+    gc_epoch: str | int
+    branches: dict[str, str]
+
+
+class Have(Struct, frozen=True):
+    """Which of the hashes asked for the hub has, in the order asked; good for this epoch of its garbage collection."""
+
+    present: list[bool]
+    gc_epoch: str
+
+
+class CommitAccepted(Struct, frozen=True, kw_only=True):
+    """A commit that is now on the hub, with the number of its runs."""
+
+    commit: str
+    branch: str
+    runs: int = 0
+
+
+class HubClient:
+    """Calls one hub with one bearer token.
+
+    Raises, from every call: `HubUnavailable` when no answer came, otherwise the `HubError` that fits the status.
+    """
+
+    def __init__(
+        self, url: str, token: str | None = None, *, timeouts: Timeouts = DEFAULT_TIMEOUTS, retries: int = 2
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._token = token
+        self._timeouts = timeouts
+        self._retries = retries
+        self._session: requests.Session | None = None
+
+    def __enter__(self) -> HubClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Drop the connections; idempotent. A later call opens new ones."""
+        if self._session is not None:
+            self._session.close()
+            self._session = None
+
+    def version(self) -> str:
+        """The hub's version; needs no token, so it tells whether a hub is there at all."""
+        return str(self._json("GET", "/api/v1/version")["version"])
+
+    def projects(self) -> Iterator[Project]:
+        """All projects that the token may see."""
+        for item in self._pages("/api/v1/projects"):
+            yield msgspec.convert(item, Project)
+
+    def project(self, project_id: str) -> Project:
+        """One project, by its id."""
+        return msgspec.convert(self._json("GET", f"/api/v1/projects/{quote(project_id, safe='')}"), Project)
+
+    def create_project(self, name: str, *, dot_id: str | None = None) -> Project:
+        """Make a project for a dot, or return the one that the dot already has; the name is numbered when taken."""
+        body = {"name": name} if dot_id is None else {"name": name, "dot_id": dot_id}
+        return msgspec.convert(self._json("POST", "/api/v1/projects", body=body), Project)
+
+    def create_token(
+        self,
+        name: str,
+        scopes: Sequence[str],
+        *,
+        project_id: str | None = None,
+        expires_in_s: int | None = None,
+    ) -> Token:
+        """Make an API token with the scopes named, for one project or for all that the caller may see."""
+        body: dict[str, Any] = {"name": name, "scopes": list(scopes)}
+        if project_id is not None:
+            body["project_id"] = project_id
+        if expires_in_s is not None:
+            body["expires_in_s"] = expires_in_s
+        return msgspec.convert(self._json("POST", "/api/v1/tokens", body=body), Token)
+
+    def create_login_code(self) -> LoginCode:
+        """Make a one-time login link."""
+        return msgspec.convert(self._json("POST", "/api/v1/login-codes", body={}), LoginCode)
+
+    def runs(self, project_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
+        """The project's runs, newest first, at most `limit` of them."""
+        for count, item in enumerate(self._pages(f"/api/v1/projects/{quote(project_id, safe='')}/runs")):
+            if limit is not None and count >= limit:
+                return
+            yield item
+
+    def dot(self, dot_id: str) -> DotState:
+        """The hub's heads of a dot."""
+        return msgspec.convert(self._json("GET", _dot_path(dot_id)), DotState, strict=False)
+
+    def have(self, dot_id: str, hashes: Sequence[bytes]) -> Have:
+        """Ask which of at most `MAX_HASHES_PER_QUESTION` objects the dot's project has."""
+        answer = self._send("POST", f"{_dot_path(dot_id)}/have", data=b"".join(hashes))
+        bitmap = answer.content
+        if len(bitmap) < (len(hashes) + 7) // 8:
+            raise HubUnavailable(f"{self.url} answered {len(bitmap)} bytes to a question about {len(hashes)} objects")
+        present = [bool(bitmap[i // 8] >> (i % 8) & 1) for i in range(len(hashes))]
+        return Have(present, answer.headers.get("X-Dotscience-Gc-Epoch", ""))
+
+    def put_pack(self, dot_id: str, pack_hash: str, pack: IO[bytes]) -> None:
+        """Upload a pack, streaming it from a seekable file; idempotent by its hash."""
+        self._send("PUT", f"{_dot_path(dot_id)}/packs/{pack_hash}", data=pack)
+
+    def post_commit(self, dot_id: str, commit: str, *, branch: str, expected_parent: str | None) -> CommitAccepted:
+        """Move a branch to a commit whose objects are on the hub.
+
+        Raises:
+            Conflict: the branch's head is not `expected_parent`; `problem["head"]` is what it is.
+            Invalid: objects are missing; `problem["missing"]` names the first of them.
+        """
+        body = {"commit": commit, "branch": branch, "expected_parent": expected_parent}
+        return msgspec.convert(self._json("POST", f"{_dot_path(dot_id)}/commits", body=body), CommitAccepted)
+
+    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+        cursor: str | None = None
+        while True:
+            page = self._json("GET", path, params={"cursor": cursor} if cursor else None)
+            yield from page["items"]
+            cursor = page.get("next")
+            if cursor is None:
+                return
+
+    def _json(self, method: str, path: str, *, body: Any = None, params: dict[str, str] | None = None) -> Any:
+        data = None if body is None else msgspec.json.encode(body)
+        answer = self._send(method, path, data=data, params=params)
+        try:
+            return msgspec.json.decode(answer.content)
+        except msgspec.DecodeError as error:
+            raise HubUnavailable(f"{self.url} does not answer like a Dotscience hub; check the URL") from error
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        data: bytes | IO[bytes] | None = None,
+        params: dict[str, str] | None = None,
+    ) -> requests.Response:
+        for attempt in range(self._retries + 1):
+            if attempt:
+                time.sleep(_backoff_s(attempt))
+            try:
+                return self._send_once(method, path, data, params)
+            except HubUnavailable:
+                if attempt == self._retries:
+                    raise
+        raise AssertionError("the loop above returns or raises")
+
+    def _send_once(
+        self,
+        method: str,
+        path: str,
+        data: bytes | IO[bytes] | None,
+        params: dict[str, str] | None,
+    ) -> requests.Response:
+        import requests
+
+        if data is not None and not isinstance(data, bytes):
+            data.seek(0)
+        session = self._open_session()
+        content_type = "application/json" if _is_json(path, data) else "application/octet-stream"
+        try:
+            answer = session.request(
+                method,
+                self.url + path,
+                data=data,
+                params=params,
+                headers={"Content-Type": content_type} if data is not None else None,
+                timeout=(self._timeouts.connect_s, self._timeouts.read_s),
+                allow_redirects=False,
+            )
+        except requests.RequestException as error:
+            raise HubUnavailable(
+                f"no answer from the hub at {self.url} ({type(error).__name__}); is it running?"
+            ) from error
+        if answer.status_code >= 300:
+            raise hub_error(answer.status_code, answer.content, answer.headers.get("Retry-After"), self.url)
+        return answer
+
+    def _open_session(self) -> requests.Session:
+        if self._session is None:
+            import requests
+
+            self._session = requests.Session()
+            self._session.trust_env = False  # a netrc entry for the host must not replace our token
+            self._session.headers["User-Agent"] = "dotscience-client/1"
+            if self._token is not None:
+                self._session.headers["Authorization"] = f"Bearer {self._token}"
+        return self._session
+
+
+def _is_json(path: str, data: bytes | IO[bytes] | None) -> bool:
+    """Whether the body of a call is JSON: all are, but packs and lists of hashes."""
+    return isinstance(data, bytes) and not path.endswith("/have")
+
+
+def hub_error(status: int, body: bytes, retry_after: str | None, url: str) -> HubError:
+    """The exception for an answer that is no success; a body that is no problem document stays out of the message."""
+    try:
+        problem = msgspec.json.decode(body, type=dict[str, Any])
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        problem = {}
+    if status in RETRYABLE_STATUSES or (status >= 500 and not problem):
+        return HubUnavailable(f"the hub at {url} is out of service (status {status})", problem=problem)
+    message = str(problem.get("detail") or problem.get("title") or f"the hub at {url} answered status {status}")
+    error = HUB_ERRORS.get(status, HubError)(message, problem=problem)
+    if isinstance(error, RateLimited) and retry_after and retry_after.isdigit():
+        error.retry_after_s = float(retry_after)
+    return error
+
+
+def chunked(hashes: Sequence[bytes], size: int = MAX_HASHES_PER_QUESTION) -> Iterable[Sequence[bytes]]:
+    """Cut a list of hashes into questions that `HubClient.have` accepts."""
+    return (hashes[start : start + size] for start in range(0, len(hashes), size))
+
+
+def _dot_path(dot_id: str) -> str:
+    return f"/api/v1/dots/{quote(dot_id, safe='')}"
+
+
+def _backoff_s(attempt: int) -> float:
+    """Full jitter: any wait up to a bound that doubles with each attempt, so that clients do not come back in step."""
+    return random.uniform(0, min(8.0, 0.25 * 2.0**attempt))
