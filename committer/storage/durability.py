@@ -1,0 +1,66 @@
+"""What it takes for written bytes to survive a power cut, and what it means when the disk refuses them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dotscience.errors import DiskFull, SnapshotError
+from dotscience.workspace import sync_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["make_folder", "require_free_space", "storage_errors", "sync_data", "sync_folder"]
+
+MIN_FREE_BYTES = 2**30
+
+sync_data = getattr(os, "fdatasync", os.fsync)
+"""fdatasync(2) where there is one: a file's times are not worth a write of the file system's journal."""
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and what is missing above it, durably, for the owner only."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def require_free_space(folder: Path, minimum: int) -> None:
+    """Make sure that `folder`'s file system has at least `minimum` bytes free for this user.
+
+    Raises:
+        DiskFull: it has less.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < minimum:
+        raise DiskFull(
+            f"{folder} has {_mebibytes(free)} free, and snapshots stop below {_mebibytes(minimum)};"
+            " make room there and they go on"
+        )
+
+
+@contextmanager
+def storage_errors(folder: Path) -> Iterator[None]:
+    """Turn what the operating system says about `folder` into the errors that callers of a store know.
+
+    Raises:
+        DiskFull: ENOSPC or EDQUOT.
+        SnapshotError: any other OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise DiskFull(f"{folder} is full ({error.strerror}); make room there") from error
+        raise SnapshotError(f"{folder} cannot be used: {error}") from error
+
+
+def _mebibytes(size: int) -> str:
+    return f"{size / 2**20:,.0f} MiB"

@@ -1,0 +1,122 @@
+"""A tree: one directory, as an object.
+
+Entries are sorted by the raw bytes of their names, so that equal directories have equal hashes and a lookup can bisect.
+A directory's own time is not kept: a file that a snapshot ignores would change it, and with it every hash above.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from enum import IntEnum
+from operator import attrgetter
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from msgspec import Meta, Struct
+from msgspec.msgpack import Decoder
+
+from committer.storage.codec import HASH_SIZE, MAX_SIZE, Size, decode, encode
+from dotscience.errors import CorruptObject, SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+VERSION = 1
+MAX_ENTRIES = 2**20
+MAX_NAME = 1024
+MAX_TARGET = 4096
+
+
+class EntryKind(IntEnum):
+    """What a name in a directory stands for."""
+
+    FILE = 1
+    CHUNKED_FILE = 2
+    DIRECTORY = 3
+    SYMLINK = 4
+
+
+class TreeEntry(Struct, frozen=True, array_like=True):
+    """One name in a directory.
+
+    `content` is the hash of the file's blob (FILE), of its chunk list (CHUNKED_FILE) or of its tree (DIRECTORY), and
+    the target itself for a SYMLINK. `size` is in bytes, 0 for a directory; `mtime_ns` counts from the Unix epoch, 0
+    for a directory; `mode` has the permission bits only.
+    """
+
+    name: Annotated[bytes, Meta(max_length=MAX_NAME)]
+    kind: EntryKind
+    mode: Annotated[int, Meta(ge=0, le=0o7777)]
+    size: Size
+    mtime_ns: Annotated[int, Meta(ge=-MAX_SIZE, le=MAX_SIZE)]
+    content: Annotated[bytes, Meta(max_length=MAX_TARGET)]
+
+    @property
+    def is_file(self) -> bool:
+        """Whether `read_file` can read it."""
+        return self.kind in (EntryKind.FILE, EntryKind.CHUNKED_FILE)
+
+
+class Tree(Struct, frozen=True, array_like=True):
+    """A directory's entries, sorted by name."""
+
+    version: int
+    entries: Annotated[tuple[TreeEntry, ...], Meta(max_length=MAX_ENTRIES)]
+
+    def find(self, name: bytes) -> TreeEntry | None:
+        """The entry of this name, if there is one."""
+        place = bisect_left(self.entries, name, key=attrgetter("name"))
+        found = place < len(self.entries) and self.entries[place].name == name
+        return self.entries[place] if found else None
+
+
+_DECODER = Decoder(Tree)
+NOT_NAMES: tuple[Literal[b"", b".", b".."], ...] = (b"", b".", b"..")
+
+
+def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
+    """The tree object of a directory with these entries, in any order.
+
+    Raises:
+        SnapshotError: an entry could not be read back, such as one with a name that no file can have.
+    """
+    tree = Tree(VERSION, tuple(sorted(entries, key=attrgetter("name"))))
+    try:
+        _check(tree)
+    except CorruptObject as error:
+        raise SnapshotError(f"a directory cannot be stored: {error}") from error
+    return encode(tree)
+
+
+def decode_tree(data: bytes) -> Tree:
+    """The directory that `encode_tree` encoded.
+
+    Raises:
+        CorruptObject: a name is empty, `.`, `..`, repeated, out of order or holds `/` or NUL, or anything else is off.
+    """
+    tree = decode(data, _DECODER, "a tree", version=VERSION)
+    _check(tree)
+    return tree
+
+
+def _check(tree: Tree) -> None:
+    if len(tree.entries) > MAX_ENTRIES:
+        raise CorruptObject(f"a tree has {len(tree.entries)} entries, more than {MAX_ENTRIES}")
+    previous = b""
+    for entry in tree.entries:
+        _check_entry(entry)
+        if entry.name <= previous:
+            raise CorruptObject(f"a tree lists {entry.name!r} twice or out of order")
+        previous = entry.name
+
+
+def _check_entry(entry: TreeEntry) -> None:
+    name = entry.name
+    if name in NOT_NAMES or b"/" in name or b"\0" in name or len(name) > MAX_NAME:
+        raise CorruptObject(f"a tree holds {name[:80]!r}, which cannot be a file's name")
+    if entry.kind is EntryKind.SYMLINK:
+        if not 0 < len(entry.content) <= MAX_TARGET or b"\0" in entry.content:
+            raise CorruptObject(f"the symbolic link {name!r} has no possible target")
+    elif len(entry.content) != HASH_SIZE:
+        raise CorruptObject(f"{name!r} has a content hash of {len(entry.content)} bytes, not 32")
+    if entry.kind is EntryKind.DIRECTORY and (entry.size or entry.mtime_ns):
+        raise CorruptObject(f"the directory {name!r} has a size or a time of its own")

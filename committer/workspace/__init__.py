@@ -1,0 +1,1 @@
+"""Change sources: what a snapshot has to read, and how it reads a tree that others are writing to."""
