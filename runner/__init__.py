@@ -1,0 +1,1 @@
+"""Runs workloads: on this machine for `ds run`, and later on machines attached to a hub."""

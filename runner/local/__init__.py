@@ -1,0 +1,35 @@
+"""`ds run` on this machine: a notebook through nbclient, or a command whose output is read for runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dotscience.errors import NotAWorkspace
+from dotscience.workspace import open_workspace
+from runner.local.command import run_command
+from runner.local.notebook import run_notebook
+from runner.local.recording import recording
+
+if TYPE_CHECKING:
+    from dotscience.cli.run import Execution
+    from dotscience.workspace import Workspace
+
+
+def run_locally(execution: Execution) -> int:
+    """Execute and return the exit status, once every run is durable in the workspace.
+
+    Outside a tracked folder the workload runs all the same, and its runs stay in the notebook or output only.
+    """
+    workspace = _workspace(execution)
+    with recording(workspace, execution.notebook):
+        if execution.notebook is not None:
+            return run_notebook(execution, execution.notebook, workspace)
+        return run_command(execution, workspace)
+
+
+def _workspace(execution: Execution) -> Workspace | None:
+    start = execution.notebook.parent if execution.notebook is not None else execution.folder
+    try:
+        return open_workspace(start)
+    except NotAWorkspace:
+        return None

@@ -1,0 +1,77 @@
+"""A command whose output is passed through and read for runs, whichever library or language printed them."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from typing import IO, TYPE_CHECKING
+
+from dotscience.record import RunRecord, encode_json
+from dotscience.workspace import ROOT_VARIABLE, Workspace, write_durably
+from runner.local.markers import MarkerStream
+
+if TYPE_CHECKING:
+    from dotscience.cli.run import Execution
+
+CHUNK = 64 * 1024
+COMMAND_NOT_FOUND = 127
+
+
+def run_command(execution: Execution, workspace: Workspace | None) -> int:
+    """Run the command in the current folder and return its exit status (128 + n when signal n ended it)."""
+    try:
+        process = subprocess.Popen(
+            execution.command,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=workload_environment(workspace, "command"),
+        )
+    except OSError as error:
+        print(f"ds run: {execution.command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - the command line's own output
+        return COMMAND_NOT_FOUND
+    status = _pass_through(process, workspace)
+    return 128 - status if status < 0 else status
+
+
+def workload_environment(workspace: Workspace | None, workload_type: str) -> dict[str, str]:
+    """The environment of a workload: this process's own, and where the library finds the workspace and its mode."""
+    own = {"DOTSCIENCE_WORKLOAD_TYPE": workload_type, "PYTHONUNBUFFERED": "1"}
+    root = {ROOT_VARIABLE: str(workspace.root)} if workspace is not None else {}
+    return {**os.environ, **own, **root}
+
+
+def _pass_through(process: subprocess.Popen[bytes], workspace: Workspace | None) -> int:
+    streams = ((process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer))
+    copiers = [threading.Thread(target=_copy, args=(*stream, workspace)) for stream in streams]
+    # The terminal sends Ctrl-C to the workload as well: it decides how to end, and we read its output until it has.
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        for copier in copiers:
+            copier.start()
+        for copier in copiers:
+            copier.join()
+        return process.wait()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _copy(source: IO[bytes], target: IO[bytes], workspace: Workspace | None) -> None:
+    markers = MarkerStream()
+    with source:
+        while chunk := source.read1(CHUNK):  # type: ignore[attr-defined] # a pipe is a BufferedReader
+            target.write(chunk)
+            target.flush()
+            for record in markers.feed(chunk):
+                _write_sidecar(record, workspace)
+
+
+def _write_sidecar(record: RunRecord, workspace: Workspace | None) -> None:
+    """Leave the run for the committer, which knows by its id whether the workload's library did so already."""
+    if workspace is None:
+        return
+    path = workspace.runs_dir / f"{record.run_id}.json"
+    if not path.exists():
+        write_durably(path, encode_json(record))

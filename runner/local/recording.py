@@ -1,0 +1,99 @@
+"""What surrounds a local execution: a bracket that tells the committer, and a committer where none is running.
+
+The bracket `.dotscience/runs/<uuid>.execution.json` says which notebook is being executed and by which process. While
+it is there and its process lives, the committer keeps the notebook's derived run open, so that saves after each cell
+make one run.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import click
+import msgspec
+
+from dotscience.cli import processes
+from dotscience.client.committer import CommitterClient
+from dotscience.errors import CommitterUnavailable
+from dotscience.workspace import Workspace, write_durably
+
+START_TIMEOUT_S = 60.0
+SETTLE_TIMEOUT_S = 600.0
+POLL_S = 0.1
+
+
+@contextmanager
+def recording(workspace: Workspace | None, notebook: Path | None) -> Iterator[None]:
+    """Bracket an execution in a workspace; leaving waits until its runs are committed. Without one, does nothing."""
+    if workspace is None:
+        click.echo("Not a tracked folder (see `ds init`): runs stay in the notebook or output.", err=True)
+        yield
+        return
+    with ExitStack() as stack:
+        stack.enter_context(_committer(workspace))
+        stack.callback(_wait_until_settled, workspace)
+        if notebook is not None:
+            stack.enter_context(_bracket(workspace, notebook))
+        yield
+
+
+@contextmanager
+def _bracket(workspace: Workspace, notebook: Path) -> Iterator[None]:
+    path = workspace.runs_dir / f"{uuid4()}.execution.json"
+    content = {
+        "notebook": os.path.relpath(notebook, workspace.root),
+        "pid": os.getpid(),
+        "started_at": datetime.now(UTC).isoformat(),
+    }
+    workspace.runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_durably(path, msgspec.json.encode(content))
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _committer(workspace: Workspace) -> Iterator[None]:
+    """A committer for the workspace: the living one, else one that is stopped again at the end."""
+    if _status(workspace.root) is not None:
+        yield
+        return
+    command = [sys.executable, "-m", "dotscience.cli", "committer", "--root", str(workspace.root)]
+    component = processes.start("committer", command, log=workspace.state_dir / "log" / "committer.log")
+    try:
+        processes.wait_until(component, lambda: _status(workspace.root), timeout_s=START_TIMEOUT_S)
+        yield
+    finally:
+        processes.stop(component)
+
+
+def _wait_until_settled(workspace: Workspace) -> None:
+    """Wait until no run is pending; says so, and returns, where the committer cannot go on or goes away."""
+    deadline = time.monotonic() + SETTLE_TIMEOUT_S
+    while time.monotonic() < deadline:
+        status = _status(workspace.root)
+        if status is None:
+            click.echo("The committer went away; it takes the runs up at its next start.", err=True)
+            return
+        if status["state"] == "error":
+            click.echo(f"Not committed yet: {status['message']}", err=True)
+            return
+        if status["pending_runs"] == 0 and status["state"] not in {"starting", "snapshotting"}:
+            return
+        time.sleep(POLL_S)
+
+
+def _status(root: Path) -> dict[str, Any] | None:
+    try:
+        return CommitterClient(root).status()
+    except CommitterUnavailable:
+        return None
