@@ -1,0 +1,38 @@
+"""Dotscience in Jupyter: a thin, authenticated server extension in front of a workspace's committer.
+
+The panel in the browser talks to this extension (`routes`), the extension to the committer over its unix socket
+(`client`), and what the committer's feed says becomes Jupyter events (`follower`, `emitter`). Nothing here reads
+notebooks, takes snapshots or talks to a hub.
+
+Importing this package needs neither Jupyter nor Tornado, since `jupyter server extension list` does so everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+LABEXTENSION = "@dotscience/jupyterlab-extension"
+
+
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where JupyterLab finds the prebuilt front end."""
+    return [{"src": "labextension", "dest": LABEXTENSION}]
+
+
+def _jupyter_server_extension_points() -> list[dict[str, Any]]:
+    """What Jupyter Server loads."""
+    from jupyter_extension.app import DotscienceApp
+
+    return [{"module": "jupyter_extension", "app": DotscienceApp}]
+
+
+def __getattr__(name: str) -> str:
+    """`__version__`, looked up only when somebody asks: reading metadata costs more than the rest of this import."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("dotscience")
+    except PackageNotFoundError:
+        return "0+unknown"
