@@ -1,0 +1,1 @@
+"""The hub's words and rules as plain data and pure functions; no I/O."""

@@ -1,0 +1,100 @@
+"""Problems: every error that the hub tells a client about (RFC 9457).
+
+A problem type is a short name. It is the last part of the document's `type`, the page under `/problems/`, and, on the
+client, decides with the status which exception of `dotscience.errors` is raised.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from msgspec import Struct
+
+from dotscience.errors import DotscienceError
+
+
+class ProblemType(Struct, frozen=True):
+    """A kind of problem: its HTTP status, its title, and what a person should know about it."""
+
+    status: int
+    title: str
+    meaning: str
+
+
+PROBLEM_TYPES: dict[str, ProblemType] = {
+    "malformed-request": ProblemType(
+        400, "Malformed request", "The request cannot be read: no JSON, a bad cursor, a bad hash."
+    ),
+    "invalid-parameter": ProblemType(
+        400, "Invalid parameter", "A query parameter is unknown, repeated or out of range."
+    ),
+    "unauthenticated": ProblemType(401, "Not signed in", "The token or session is missing, wrong, revoked or expired."),
+    "forbidden": ProblemType(403, "Not allowed", "The token lacks the scope that this operation needs."),
+    "cross-site": ProblemType(403, "Cross-site request", "The browser says that another site caused this request."),
+    "not-found": ProblemType(404, "Not found", "It does not exist, or this caller may not see it."),
+    "method-not-allowed": ProblemType(
+        405, "Method not allowed", "The path exists, but not with this method; see the Allow header."
+    ),
+    "head-moved": ProblemType(
+        409, "The branch has moved", "The branch's head is not the parent expected; `head` says what it is."
+    ),
+    "too-large": ProblemType(413, "Too large", "The request's body is larger than the operation accepts."),
+    "unsupported-media-type": ProblemType(
+        415, "Unsupported media type", "The body must be sent as the content type that the operation takes."
+    ),
+    "range-not-satisfiable": ProblemType(416, "Range not satisfiable", "The range asked for lies outside the file."),
+    "misdirected": ProblemType(421, "Unknown host name", "The hub does not answer under the name in the Host header."),
+    "invalid": ProblemType(422, "Invalid values", "The body can be read, but its values are not acceptable."),
+    "corrupt-pack": ProblemType(422, "Corrupt pack", "The pack, or one of its records, is not what its hash says."),
+    "missing-objects": ProblemType(
+        422, "Missing objects", "Objects that the commit refers to are not here; `missing` names them."
+    ),
+    "missing-parents": ProblemType(
+        422, "Missing parents", "Parents of the commit were not pushed; push those in `missing` first."
+    ),
+    "rate-limited": ProblemType(429, "Too many attempts", "Wait as long as the Retry-After header says."),
+    "internal": ProblemType(500, "Internal error", "The hub failed; its log has the details under the request id."),
+    "storage-full": ProblemType(503, "Storage is full", "The hub has no room left; pushes go on once it has."),
+}
+
+
+class Problem(DotscienceError):
+    """An error for the client: `detail` says what happened, with which value, and what to do.
+
+    `extra` holds further members of the document, `headers` further header fields of the answer.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        detail: str,
+        *,
+        extra: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> None:
+        super().__init__(detail)
+        self.kind = kind
+        self.type = PROBLEM_TYPES[kind]
+        self.extra = extra or {}
+        self.headers = headers or {}
+
+    def document(self, request_id: str) -> dict[str, Any]:
+        """The problem document's members."""
+        return {
+            "type": f"/problems/{self.kind}",
+            "title": self.type.title,
+            "status": self.type.status,
+            "detail": str(self),
+            "request_id": request_id,
+            **self.extra,
+        }
+
+
+def not_found(what: str, name: str) -> Problem:
+    """The answer for what is not there and for what the caller may not see; the two cannot be told apart."""
+    return Problem("not-found", f"there is no {what} {name!r} that you can see")
+
+
+def invalid(pointer: str, detail: str, kind: str = "invalid") -> Problem:
+    """A value that is not acceptable; `pointer` is a JSON pointer (RFC 6901) into the body, or a parameter's name."""
+    return Problem(kind, f"{pointer}: {detail}", extra={"errors": [{"pointer": pointer, "detail": detail}]})

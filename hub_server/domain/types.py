@@ -1,0 +1,195 @@
+"""What the API answers, field by field (docs/design/interfaces.md §4)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Generic, Literal, TypeVar
+
+from msgspec import Meta, Raw, Struct
+
+from dotscience.record import UtcTime
+
+T = TypeVar("T")
+
+StoredRecord = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/RunRecord"})]
+"""A run record's stored JSON; it goes to the client byte for byte."""
+StoredEnvironment = Annotated[
+    Raw, Meta(extra_json_schema={"anyOf": [{"$ref": "#/components/schemas/Environment"}, {"type": "null"}]})
+]
+NULL = Raw(b"null")
+
+
+class Page(Struct, Generic[T], frozen=True, kw_only=True):
+    """A part of a list. `next` is the cursor of the part that follows, None at the end.
+
+    `total` counts the whole list; where `total_is_exact` is false there are more than the hub cared to count.
+    """
+
+    items: list[T]
+    next: str | None
+    total: int
+    total_is_exact: bool
+
+
+class AccountInfo(Struct, frozen=True):
+    """A person."""
+
+    id: str
+    name: str
+
+
+class SessionInfo(Struct, frozen=True, kw_only=True):
+    """Who the caller is, and what they may do."""
+
+    account: AccountInfo
+    scopes: list[str]
+    project_id: str | None
+
+
+class SignedIn(Struct, frozen=True):
+    """The answer to a login code; the session itself is in the cookie."""
+
+    account: AccountInfo
+
+
+class LoginCodeInfo(Struct, frozen=True, kw_only=True):
+    """A code that signs one browser in, once; `url` is the login page with the code in its fragment."""
+
+    code: str
+    url: str
+    expires_at: UtcTime
+
+
+class TokenInfo(Struct, frozen=True, kw_only=True):
+    """A token as it is listed: without its secret."""
+
+    id: str
+    name: str
+    scopes: list[str]
+    project_id: str | None
+    created_at: UtcTime
+    expires_at: UtcTime | None
+    last_used_at: UtcTime | None
+
+
+class NewToken(Struct, frozen=True, kw_only=True):
+    """A token as it is made; `token` is shown this once."""
+
+    id: str
+    token: str
+    scopes: list[str]
+    project_id: str | None
+    expires_at: UtcTime | None
+
+
+class ProjectInfo(Struct, frozen=True, kw_only=True):
+    """A project; `head` is the newest commit of its workspace's branch `main`."""
+
+    id: str
+    name: str
+    dot_id: str | None
+    created_at: UtcTime
+    runs: int
+    last_run_at: UtcTime | None
+    head: str | None
+
+
+class RunInfo(Struct, frozen=True, kw_only=True):
+    """A run; `seq` numbers the runs of a project in the order in which the hub took them in."""
+
+    id: str
+    project_id: str
+    seq: int
+    commit: str
+    ingested_at: UtcTime
+    warnings: list[str]
+    record: StoredRecord
+
+
+class RunDetail(RunInfo, frozen=True, kw_only=True):
+    """A run with the environment that it ran in."""
+
+    environment: StoredEnvironment
+
+
+class Columns(Struct, frozen=True, kw_only=True):
+    """The names that runs of a project use, sorted."""
+
+    parameters: list[str]
+    summary: list[str]
+    labels: list[str]
+
+
+class CommitInfo(Struct, frozen=True, kw_only=True):
+    """A commit; `branch` is the one that it was pushed to first, `runs` the ids of the runs that it holds."""
+
+    id: str
+    parents: list[str]
+    branch: str
+    created_at: UtcTime
+    message: str
+    author: str
+    client: str
+    consistency: str
+    unstable: list[str]
+    files: int
+    size: int
+    new_bytes: int
+    runs: list[str]
+
+
+StoredCommit = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/CommitInfo"})]
+
+
+class TreeItem(Struct, frozen=True, kw_only=True):
+    """An entry of a folder. `name` is UTF-8 with `\\udcXX` replaced by U+FFFD where the file system's bytes are not."""
+
+    name: str
+    kind: Literal["file", "directory", "symlink"]
+    size: int
+    mode: int
+    modified_at: UtcTime
+    content_hash: str | None
+
+
+class TreeListing(Struct, frozen=True, kw_only=True):
+    """A folder of a commit, sorted by name."""
+
+    path: str
+    entries: list[TreeItem]
+
+
+class DotInfo(Struct, frozen=True, kw_only=True):
+    """What the hub knows of a dot: the head of each branch."""
+
+    dot_id: str
+    project_id: str
+    gc_epoch: str
+    branches: dict[str, str]
+
+
+class PackAccepted(Struct, frozen=True, kw_only=True):
+    """A pack that is durable and whose objects can be referred to."""
+
+    pack: str
+    objects: int
+
+
+class CommitAccepted(Struct, frozen=True, kw_only=True):
+    """A commit that is on the hub, with the number of its runs."""
+
+    commit: str
+    branch: str
+    runs: int
+
+
+class Health(Struct, frozen=True):
+    """The hub answers."""
+
+    status: Literal["ok"] = "ok"
+
+
+class Version(Struct, frozen=True):
+    """The hub's version, and that of its API."""
+
+    version: str
+    api: int = 1

@@ -1,0 +1,110 @@
+"""Commits and the branches that point at them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from msgspec import Raw, Struct
+from sqlalchemy import Connection, insert, select
+from sqlalchemy.dialects.sqlite import insert as upsert
+
+from hub_server.store.counting import capped_count
+from hub_server.store.schema import branch, commit, dot
+
+
+class NewCommit(Struct, frozen=True, kw_only=True):
+    """A commit to be stored; `doc` is its `CommitInfo` as JSON."""
+
+    dot_id: str
+    hash: bytes
+    branch: str
+    root: bytes
+    runs: int
+    doc: bytes
+    pushed_at: datetime
+
+
+class CommitPage(Struct, frozen=True, kw_only=True):
+    """Commits, newest first, as stored; `last` is the key of the last one."""
+
+    items: list[Raw]
+    last: int | None
+    total: int
+    exact: bool
+
+
+def branches(connection: Connection, dot_id: str) -> dict[str, str]:
+    """The head of each branch."""
+    query = select(branch.c.name, branch.c.head).where(branch.c.dot_id == dot_id).order_by(branch.c.name)
+    return {row.name: row.head.hex() for row in connection.execute(query)}
+
+
+def branch_head(connection: Connection, dot_id: str, name: str) -> bytes | None:
+    """The commit that a branch points at."""
+    return connection.scalar(select(branch.c.head).where(branch.c.dot_id == dot_id, branch.c.name == name))
+
+
+def move_head(connection: Connection, dot_id: str, name: str, head: bytes, now: datetime) -> None:
+    """Point a branch at a commit, making the branch where it is missing."""
+    values = {"head": head, "moved_at": now}
+    connection.execute(
+        upsert(branch)
+        .values(dot_id=dot_id, name=name, **values)
+        .on_conflict_do_update(index_elements=[branch.c.dot_id, branch.c.name], set_=values)
+    )
+
+
+def known_commits(connection: Connection, dot_id: str, hashes: Sequence[bytes]) -> set[bytes]:
+    """Which of these commits were pushed to the dot."""
+    return set(connection.scalars(select(commit.c.hash).where(commit.c.dot_id == dot_id, commit.c.hash.in_(hashes))))
+
+
+def commit_branch(connection: Connection, dot_id: str, commit_hash: bytes) -> str | None:
+    """The branch that a commit was pushed to first; None for a commit that was not pushed."""
+    return connection.scalar(
+        select(commit.c.branch).where(commit.c.dot_id == dot_id, commit.c.hash == commit_hash)
+    )
+
+
+def add_commit(connection: Connection, new: NewCommit) -> int:
+    """Store a commit; its key in the database."""
+    return connection.execute(
+        insert(commit)
+        .values(
+            dot_id=new.dot_id,
+            hash=new.hash,
+            branch=new.branch,
+            root=new.root,
+            runs=new.runs,
+            doc=new.doc.decode(),
+            pushed_at=new.pushed_at,
+        )
+        .returning(commit.c.id)
+    ).scalar_one()
+
+
+def find_commit(connection: Connection, project_key: int, commit_hash: bytes) -> tuple[Raw, bytes] | None:
+    """A commit of the project: its stored `CommitInfo`, and the hash of its tree."""
+    row = connection.execute(
+        select(commit.c.doc, commit.c.root)
+        .join(dot, dot.c.id == commit.c.dot_id)
+        .where(dot.c.project_id == project_key, commit.c.hash == commit_hash)
+    ).first()
+    return None if row is None else (Raw(row.doc.encode()), row.root)
+
+
+def list_commits(connection: Connection, project_key: int, *, before: int | None, limit: int) -> CommitPage:
+    """The project's commits in the order in which they arrived, newest first; `before` is a key to go on from."""
+    mine = select(commit.c.id).join(dot, dot.c.id == commit.c.dot_id).where(dot.c.project_id == project_key)
+    query = mine.add_columns(commit.c.doc).order_by(commit.c.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(commit.c.id < before)
+    rows = connection.execute(query).all()
+    total, exact = capped_count(connection, mine)
+    return CommitPage(
+        items=[Raw(row.doc.encode()) for row in rows],
+        last=rows[-1].id if len(rows) == limit else None,
+        total=total,
+        exact=exact,
+    )

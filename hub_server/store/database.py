@@ -1,0 +1,180 @@
+"""The database as the event loop sees it: statements run on threads, results come back as awaitables.
+
+One writer thread takes work from a queue and commits what has gathered there in one transaction ("group commit"), so that
+the one fsync of `synchronous=FULL` is shared by all who wait for it. A few reader threads, each with its own connection
+and its own snapshot of the data (WAL), never wait for the writer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.pool import NullPool
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+
+MAX_READERS = 4
+MAX_GROUP = 64
+BUSY_TIMEOUT_MS = 5_000
+CACHE_KIB = 32_768
+MMAP_BYTES = 1 << 30
+
+
+class _Write(Struct):
+    work: Work[Any]
+    done: Future[Any]
+
+
+class Database:
+    """A SQLite database file, opened by one hub process.
+
+    `read` and `write` are called on the event loop, `read_blocking` on worker threads only. Work gets a connection inside
+    a transaction, must not keep it, and returns plain data.
+    """
+
+    def __init__(self, path: Path, *, readers: int | None = None) -> None:
+        self._path = path
+        self._writer_engine = open_engine(path, begin="BEGIN IMMEDIATE")
+        self._reader_engine = open_engine(path, begin="BEGIN", read_only=True)
+        self._local = threading.local()
+        self._reader_connections: list[Connection] = []
+        count = readers or min(os.cpu_count() or 1, MAX_READERS)
+        self._readers = ThreadPoolExecutor(count, thread_name_prefix="hub-db-reader")
+        self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
+        self._closed = False
+        self._writer = threading.Thread(target=self._write_forever, name="hub-db-writer")
+        self._writer.start()
+
+    async def read(self, work: Work[T]) -> T:
+        """Run `work` on a reader thread, in a transaction that sees one consistent state and cannot write."""
+        return await asyncio.wrap_future(self._readers.submit(self._read_now, work))
+
+    def read_blocking(self, work: Work[T]) -> T:
+        """`read` for worker threads; it would block the event loop."""
+        return self._readers.submit(self._read_now, work).result()
+
+    async def write(self, work: Work[T]) -> T:
+        """Run `work` on the writer thread; when this returns, its changes are durable.
+
+        Writes run one after the other in the order of the calls. An exception undoes this work alone, not that of others
+        in the same group. A caller that is cancelled does not stop work that has been queued.
+        """
+        if self._closed:
+            raise RuntimeError("the database is closed")
+        done: Future[T] = Future()
+        self._writes.put(_Write(work, done))
+        return await asyncio.wrap_future(done)
+
+    def close(self) -> None:
+        """Finish queued work and close all connections; blocks until done. Idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        self._writes.put(None)
+        self._writer.join()
+        self._readers.shutdown()
+        for connection in self._reader_connections:
+            connection.close()
+        self._reader_engine.dispose()
+        self._writer_engine.dispose()
+
+    def _read_now(self, work: Work[T]) -> T:
+        connection = self._reader_connection()
+        with connection.begin() as transaction:
+            try:
+                return work(connection)
+            finally:
+                transaction.rollback()
+
+    def _reader_connection(self) -> Connection:
+        connection: Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = self._reader_engine.connect()
+            self._reader_connections.append(connection)
+        return connection
+
+    def _write_forever(self) -> None:
+        with self._writer_engine.connect() as connection:
+            while (first := self._writes.get()) is not None:
+                group, ending = self._gather(first)
+                self._write_group(connection, group)
+                if ending:
+                    break
+            connection.exec_driver_sql("PRAGMA optimize")
+
+    def _gather(self, first: _Write) -> tuple[list[_Write], bool]:
+        """All that waits in the queue, up to the group's size; and whether the end was among it."""
+        group = [first]
+        while len(group) < MAX_GROUP:
+            try:
+                following = self._writes.get_nowait()
+            except queue.Empty:
+                break
+            if following is None:
+                return group, True
+            group.append(following)
+        return group, False
+
+    def _write_group(self, connection: Connection, group: Sequence[_Write]) -> None:
+        results: list[tuple[_Write, Any]] = []
+        try:
+            with connection.begin():
+                for write in group:
+                    if write.done.set_running_or_notify_cancel():
+                        self._write_one(connection, write, results)
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting callers get it
+            for write in group:
+                if not write.done.done() and not write.done.cancelled():
+                    write.done.set_exception(error)
+        else:
+            for write, result in results:
+                write.done.set_result(result)
+
+    def _write_one(self, connection: Connection, write: _Write, results: list[tuple[_Write, Any]]) -> None:
+        try:
+            with connection.begin_nested():
+                result = write.work(connection)
+        except Exception as error:  # noqa: BLE001 - belongs to this caller; the group goes on without it
+            write.done.set_exception(error)
+        else:
+            results.append((write, result))
+
+
+def open_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
+    """An engine whose transactions start with the statement `begin`.
+
+    sqlite3's own transaction handling is switched off (`isolation_level=None`): it would begin late and commit early.
+    """
+    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None
+        for pragma in (
+            f"busy_timeout={BUSY_TIMEOUT_MS}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+            "temp_store=MEMORY",
+            f"cache_size=-{CACHE_KIB}",
+            f"mmap_size={MMAP_BYTES}",
+            f"query_only={'ON' if read_only else 'OFF'}",
+        ):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def start(connection: Connection) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,256 @@
+"""The tables.
+
+Runs are stored once as the immutable JSON that the committer made (`run.doc`), beside an index of their values
+(`run_key`, `run_value`) and files (`run_file`) that can be rebuilt from it. Lists read ids from the index and then the
+documents; the value tables are never joined into a list (see docs/hub.md, "Data").
+
+Everything that is compared or joined often has an integer key. Hashes are 32 bytes, times microseconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+from sqlalchemy.engine import Dialect
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, kept as microseconds since 1970 so that every database orders it alike."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:  # noqa: ARG002 - SQLAlchemy's
+        """To the database."""
+        return None if value is None else (value - EPOCH) // MICROSECOND
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> datetime | None:  # noqa: ARG002 - SQLAlchemy's
+        """From the database."""
+        return None if value is None else EPOCH + int(value) * MICROSECOND
+
+
+def _row_id() -> Column[int]:
+    # SQLite numbers rows by itself only for the type INTEGER; elsewhere ids need 64 bits.
+    return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
+
+
+setting = Table(
+    "setting",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+account = Table(
+    "account",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("role", String, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+project = Table(
+    "project",
+    metadata,
+    _row_id(),
+    Column("uuid", String(36), nullable=False, unique=True),
+    Column("name", String, nullable=False, unique=True),
+    Column("created_at", UtcTime, nullable=False),
+    Column("created_by", ForeignKey("account.id"), nullable=False),
+    Column("runs", Integer, nullable=False, server_default="0"),
+    Column("last_run_at", UtcTime),
+)
+
+token = Table(
+    "token",
+    metadata,
+    Column("id", String(16), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("project_id", ForeignKey("project.id", ondelete="CASCADE")),
+    Column("name", String, nullable=False),
+    Column("secret_hash", LargeBinary(32), nullable=False),
+    Column("scopes", String, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime),
+    Column("last_used_at", UtcTime),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("last_used_at", UtcTime, nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+
+login_code = Table(
+    "login_code",
+    metadata,
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
+    Column("expires_at", UtcTime, nullable=False),
+)
+
+dot = Table(
+    "dot",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("project_id", ForeignKey("project.id"), nullable=False, unique=True),
+    Column("gc_epoch", Integer, nullable=False, server_default="1"),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+branch = Table(
+    "branch",
+    metadata,
+    Column("dot_id", ForeignKey("dot.id"), primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("head", LargeBinary(32), nullable=False),
+    Column("moved_at", UtcTime, nullable=False),
+)
+
+commit = Table(
+    "commit_",
+    metadata,
+    _row_id(),
+    Column("dot_id", ForeignKey("dot.id"), nullable=False),
+    Column("hash", LargeBinary(32), nullable=False),
+    Column("branch", String, nullable=False),
+    Column("root", LargeBinary(32), nullable=False),
+    Column("runs", Integer, nullable=False),
+    Column("pushed_at", UtcTime, nullable=False),
+    Column("doc", Text, nullable=False),
+    UniqueConstraint("dot_id", "hash"),
+    Index(None, "dot_id", "id"),
+)
+"""`doc` is the commit's `CommitInfo` as JSON."""
+
+run = Table(
+    "run",
+    metadata,
+    _row_id(),
+    Column("uuid", String(36), nullable=False),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("commit_id", ForeignKey("commit_.id"), nullable=False, index=True),
+    Column("authority", String, nullable=False),
+    Column("status", String, nullable=False),
+    Column("happened_at", UtcTime, nullable=False),
+    Column("ended_at", UtcTime),
+    Column("ingested_at", UtcTime, nullable=False),
+    Column("warnings", Text, nullable=False),
+    Column("record_hash", LargeBinary(32), nullable=False),
+    Column("doc", Text, nullable=False),
+    UniqueConstraint("project_id", "uuid"),
+    UniqueConstraint("project_id", "seq"),
+    Index(None, "project_id", "happened_at", "id"),
+)
+"""`happened_at` is when the run started, else ended, else was committed: never empty, so that every run has its place."""
+
+run_key = Table(
+    "run_key",
+    metadata,
+    _row_id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("kind", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("runs", Integer, nullable=False, server_default="0"),
+    UniqueConstraint("project_id", "kind", "name"),
+)
+"""A name in use in a project; `kind` is param, summary or label, `runs` counts the runs that have an indexed value."""
+
+run_value = Table(
+    "run_value",
+    metadata,
+    Column("run_id", ForeignKey("run.id"), primary_key=True),
+    Column("key_id", ForeignKey("run_key.id"), primary_key=True),
+    Column("num", Float),
+    Column("txt", String),
+    Index("ix_run_value_num", "key_id", "num", "run_id", sqlite_where=text("num IS NOT NULL")),
+    Index("ix_run_value_txt", "key_id", "txt", "run_id", sqlite_where=text("txt IS NOT NULL")),
+    sqlite_with_rowid=False,
+)
+"""A key belongs to one project, so these indexes need no project of their own."""
+
+run_file = Table(
+    "run_file",
+    metadata,
+    Column("run_id", ForeignKey("run.id"), primary_key=True),
+    Column("direction", String, primary_key=True),
+    Column("path", String, primary_key=True),
+    Column("content_hash", LargeBinary(32)),
+    Index("ix_run_file_content", "content_hash", "run_id"),
+    sqlite_with_rowid=False,
+)
+"""What a run read ("input") and wrote ("output"); provenance joins runs on `content_hash`."""
+
+pack = Table(
+    "pack",
+    metadata,
+    _row_id(),
+    Column("hash", LargeBinary(32), nullable=False, unique=True),
+    Column("size", BigInteger, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+)
+
+project_pack = Table(
+    "project_pack",
+    metadata,
+    Column("project_id", ForeignKey("project.id"), primary_key=True),
+    Column("pack_id", ForeignKey("pack.id"), primary_key=True, index=True),
+    Column("objects", Integer, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Who uploaded a pack; the file is kept once, but no project learns what another one has."""
+
+object_ = Table(
+    "object",
+    metadata,
+    Column("project_id", ForeignKey("project.id"), primary_key=True),
+    Column("hash", LargeBinary(32), primary_key=True),
+    Column("kind", Integer, nullable=False),
+    Column("pack_id", ForeignKey("pack.id"), nullable=False, index=True),
+    Column("offset", BigInteger, nullable=False),
+    Column("stored_size", Integer, nullable=False),
+    Column("size", Integer, nullable=False),
+    Column("encoding", Integer, nullable=False),
+    Column("complete", Integer, nullable=False, server_default="0"),
+    sqlite_with_rowid=False,
+)
+"""Where a project's objects lie: a record of a pack (`committer.storage.pack.PackEntry`).
+
+`complete` is the kind as which an object was read when everything below it was found to be here, 0 before. Equal bytes are
+one object whatever they are read as, so that "complete as a tree" says nothing about the same bytes as anything else.
+"""
