@@ -5,11 +5,13 @@
     DotscienceError
       ConfigError                 a setting, flag or file of ours is wrong
       WireFormatError             a marker, sidecar or notebook cannot be read
+        NotebookError             a file is no notebook, or only half of one
       WorkspaceError              a folder cannot be tracked as asked
         NotAWorkspace             no `.dotscience/project.toml` here or above
       SnapshotError               a snapshot or its store failed; `.permanent` says whether a retry can help
         CorruptObject             bytes do not match the hash that names them
         MissingObject             a hash that should be here is not
+        NoSuchPath                a snapshot has nothing at this path, or nothing of the kind asked for
         DiskFull                  too little free space to go on safely
       CommitterUnavailable        no committer answers for this workspace
       HubError                    the hub refused; carries the problem document
@@ -36,6 +38,10 @@ class WireFormatError(DotscienceError):
     """A marker, sidecar or notebook does not have the form that it should."""
 
 
+class NotebookError(WireFormatError):
+    """The bytes are not a notebook: no JSON (half written, perhaps), or JSON without cells."""
+
+
 class WorkspaceError(DotscienceError):
     """A folder cannot be tracked as asked."""
 
@@ -58,6 +64,12 @@ class CorruptObject(SnapshotError):
 
 class MissingObject(SnapshotError):
     """An object that something refers to is not in the store."""
+
+    permanent = True
+
+
+class NoSuchPath(SnapshotError):
+    """The snapshot has nothing of the kind asked for at this path."""
 
     permanent = True
 

@@ -41,7 +41,7 @@ BLOCK = 2**20
 
 
 class PackEntry(Struct, frozen=True, array_like=True):
-    """Where a pack holds an object: `offset` is where its record starts; `stored` (payload) and `size` (plain) are bytes."""
+    """Where a pack holds an object: its record starts at `offset`; `stored` (payload) and `size` (plain) are bytes."""
 
     hash: Hash
     kind: Kind

@@ -1,0 +1,151 @@
+"""The index of a local store: `index.db`, which pack holds which object.
+
+Rows exist only for packs that are durable, so whatever the index names can be read, and what it does not name is
+garbage. The committer keeps its journal in the same file: one transaction then covers a commit, its objects and its
+runs.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from committer.storage.compression import Encoding
+from committer.storage.objects import Kind
+from committer.storage.pack import Pack, PackEntry
+from dotscience.errors import CorruptObject, SnapshotError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+INDEX = "index.db"
+FORMAT = 1
+BUSY_TIMEOUT_S = 30.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS store_format (version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS pack (
+    id INTEGER PRIMARY KEY,
+    hash BLOB NOT NULL UNIQUE,
+    size INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS object (
+    hash BLOB PRIMARY KEY,
+    pack INTEGER NOT NULL REFERENCES pack (id),
+    kind INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    encoding INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stat_directory (
+    path BLOB PRIMARY KEY,
+    listing BLOB NOT NULL
+);
+CREATE TABLE IF NOT EXISTS stat_rules (digest BLOB NOT NULL);
+"""
+
+
+def connect(folder: Path, *, read_only: bool = False) -> sqlite3.Connection:
+    """A connection to a store's index, in autocommit mode and bound to this thread.
+
+    A transaction is durable when it returns: WAL with synchronous=FULL syncs the log at every commit.
+
+    Raises:
+        CorruptObject: the file is not a database that can be read.
+    """
+    mode = "ro" if read_only else "rwc"
+    address = f"{(folder / INDEX).absolute().as_uri()}?mode={mode}"
+    try:
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+    except sqlite3.OperationalError as error:
+        raise SnapshotError(f"{folder / INDEX} cannot be opened: {error}") from error
+    try:
+        if not read_only:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA schema_version").fetchone()
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        raise _unreadable(folder, error) from error
+    return connection
+
+
+def create_tables(connection: sqlite3.Connection) -> bool:
+    """Make the tables where they are missing; whether they were.
+
+    Raises:
+        SnapshotError: a newer version of this program made them.
+    """
+    connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
+    row = connection.execute("SELECT version FROM store_format").fetchone()
+    if row is not None and row[0] != FORMAT:
+        raise SnapshotError(f"the store has format {row[0]}, this program knows format {FORMAT}; update it")
+    return row is None
+
+
+def mark_format(connection: sqlite3.Connection) -> None:
+    """Say that the index is whole and which format it has; the last step of making one."""
+    connection.execute("DELETE FROM store_format")
+    connection.execute("INSERT INTO store_format VALUES (?)", (FORMAT,))
+
+
+def add_pack(connection: sqlite3.Connection, pack: Pack) -> None:
+    """Name a durable pack and its objects; an object that another pack holds already stays there."""
+    cursor = connection.execute("INSERT INTO pack (hash, size) VALUES (?, ?)", (pack.hash, pack.size))
+    number = cursor.lastrowid
+    connection.executemany(
+        "INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)",
+        ((e.hash, number, e.kind, e.offset, e.stored, e.size, e.encoding) for e in pack.entries),
+    )
+
+
+def remove_packs(connection: sqlite3.Connection, packs: Iterable[bytes]) -> None:
+    """Forget packs and the objects in them."""
+    forget_unchanged(connection)
+    for pack in packs:
+        connection.execute("DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE hash = ?)", (pack,))
+        connection.execute("DELETE FROM pack WHERE hash = ?", (pack,))
+
+
+def clear(connection: sqlite3.Connection) -> None:
+    """Forget all packs and objects."""
+    forget_unchanged(connection)
+    connection.execute("DELETE FROM object")
+    connection.execute("DELETE FROM pack")
+
+
+def forget_unchanged(connection: sqlite3.Connection) -> None:
+    """Forget which files are unchanged: those are not stored again, so once objects may be gone, read them all."""
+    connection.execute("DELETE FROM stat_directory")
+
+
+def find(connection: sqlite3.Connection, name: bytes) -> tuple[bytes, PackEntry] | None:
+    """The pack that holds an object, and where."""
+    row = connection.execute(
+        "SELECT pack.hash, object.kind, position, stored, object.size, encoding"
+        " FROM object JOIN pack ON pack.id = object.pack WHERE object.hash = ?",
+        (name,),
+    ).fetchone()
+    if row is None:
+        return None
+    pack, kind, position, stored, size, encoding = row
+    return pack, PackEntry(name, Kind(kind), position, stored, size, Encoding(encoding))
+
+
+def contains(connection: sqlite3.Connection, name: bytes) -> bool:
+    """Whether some pack holds an object."""
+    return connection.execute("SELECT 1 FROM object WHERE hash = ?", (name,)).fetchone() is not None
+
+
+def packs(connection: sqlite3.Connection) -> Iterator[tuple[bytes, int]]:
+    """Every pack and its size in bytes, oldest first."""
+    yield from connection.execute("SELECT hash, size FROM pack ORDER BY id")
+
+
+def _unreadable(folder: Path, error: sqlite3.DatabaseError) -> CorruptObject:
+    return CorruptObject(
+        f"{folder / INDEX} is damaged ({error}). Move it and its -wal and -shm files away: the next start"
+        " makes a new index from the packs, but what had been noticed and not yet committed is lost"
+    )
