@@ -95,26 +95,29 @@ def jp_serverapp_with_workspace(workspace, jp_serverapp, jp_asyncio_loop):
 
 
 class Recorder:
+    """An event logger that keeps what it is told; `sent` can be awaited."""
+
     def __init__(self):
-        self.sent = []
+        self.sent = asyncio.Queue()
 
     def register_event_schema(self, schema):
         raise AssertionError("not in these tests")
 
     def emit(self, *, schema_id, data):
-        self.sent.append(data)
+        self.sent.put_nowait(data)
 
 
 async def test_events_are_merged_and_the_last_state_arrives():
     recorder = Recorder()
     emitter = Emitter(recorder, interval_s=0.01)
-    for state in ("pending", "committed", "pushed"):
-        emitter.run("updated" if state == "pushed" else "detected", "r1", None, state)
-    assert [sent["state"] for sent in recorder.sent] == ["pending"]
-    while len(recorder.sent) < 2:
-        await asyncio.sleep(0.005)
-    assert recorder.sent[1] == {"action": "detected", "run_id": "r1", "notebook": None, "state": "pushed"}
+    emitter.run("detected", "r1", None, "pending")
+    assert recorder.sent.get_nowait()["state"] == "pending"
+    emitter.run("detected", "r1", None, "committed")
+    emitter.run("updated", "r1", None, "pushed")
+    assert recorder.sent.empty()
+    assert await recorder.sent.get() == {"action": "detected", "run_id": "r1", "notebook": None, "state": "pushed"}
     emitter.close()
+    assert recorder.sent.empty()
 
 
 async def test_a_flood_of_events_is_bounded():
@@ -122,8 +125,7 @@ async def test_a_flood_of_events_is_bounded():
     emitter = Emitter(recorder, interval_s=0.01)
     for number in range(MOST_PENDING * 5):
         emitter.run("detected", f"r{number}", None, "pending")
-    while len(recorder.sent) < 2:
-        await asyncio.sleep(0.005)
-    assert len(recorder.sent) == 1 + MOST_PENDING
-    assert recorder.sent[-1]["run_id"] == f"r{MOST_PENDING * 5 - 1}"
+    assert recorder.sent.get_nowait()["run_id"] == "r0"
+    later = [(await recorder.sent.get())["run_id"] for _ in range(MOST_PENDING)]
+    assert later == [f"r{number}" for number in range(MOST_PENDING * 4, MOST_PENDING * 5)]
     emitter.close()
