@@ -1,0 +1,1 @@
+"""Dotscience: Git for executions."""
