@@ -1,0 +1,127 @@
+/**
+ * Every read of the hub, as TanStack query options, and the factory of their keys.
+ *
+ * Keys nest (`projects` ⊃ `project(id)` ⊃ `runs(id)` …), so that a live event invalidates a subtree by its prefix.
+ */
+
+import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
+
+import { getJson, send } from "./http";
+import { readRun, readRunDetails, type WireRun } from "./record";
+import type { Columns, CommitInfo, List, Project, Run, RunDetails, Session, Tree } from "./types";
+
+const PAGE = 100;
+
+export interface Sorting {
+  /** `started_at`, `summary.NAME` or `param.NAME`; undefined is the hub's own order, newest first. */
+  sort?: string | undefined;
+  order?: "asc" | "desc" | undefined;
+}
+
+export const keys = {
+  session: ["session"] as const,
+  projects: ["projects"] as const,
+  projectList: ["projects", "list"] as const,
+  project: (project: string) => ["projects", "one", project] as const,
+  details: (project: string) => [...keys.project(project), "details"] as const,
+  columns: (project: string) => [...keys.project(project), "columns"] as const,
+  runs: (project: string) => [...keys.project(project), "runs"] as const,
+  runList: (project: string, sorting: Sorting) =>
+    [...keys.runs(project), { sort: sorting.sort ?? null, order: sorting.order ?? null }] as const,
+  run: (project: string, run: string) => [...keys.project(project), "run", run] as const,
+  commits: (project: string) => [...keys.project(project), "commits"] as const,
+  commit: (project: string, commit: string) => [...keys.project(project), "commit", commit] as const,
+  tree: (project: string, commit: string, path: string) => [...keys.commit(project, commit), "tree", path] as const,
+  content: (project: string, commit: string, path: string, limit: number) =>
+    [...keys.commit(project, commit), "content", path, limit] as const,
+};
+
+/** A snapshot never changes, so what was read of it never becomes stale. */
+const IMMUTABLE = { staleTime: Infinity } as const;
+
+export const sessionQuery = () =>
+  queryOptions({
+    queryKey: keys.session,
+    queryFn: ({ signal }) => getJson<Session>(["session"], { signal }),
+  });
+
+export const projectsQuery = () =>
+  infiniteQueryOptions({
+    queryKey: keys.projectList,
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) =>
+      getJson<List<Project>>(["projects"], { signal, query: { limit: PAGE, cursor: pageParam || undefined } }),
+    getNextPageParam: (page) => page.next,
+  });
+
+export const projectQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.details(project),
+    queryFn: ({ signal }) => getJson<Project>(["projects", project], { signal }),
+  });
+
+export const columnsQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.columns(project),
+    queryFn: ({ signal }) => getJson<Columns>(["projects", project, "columns"], { signal }),
+  });
+
+export const runsQuery = (project: string, sorting: Sorting) =>
+  infiniteQueryOptions({
+    queryKey: keys.runList(project, sorting),
+    initialPageParam: "",
+    queryFn: async ({ signal, pageParam }): Promise<List<Run>> => {
+      const query = { limit: PAGE, cursor: pageParam || undefined, ...sorting };
+      const page = await getJson<List<WireRun>>(["projects", project, "runs"], { signal, query });
+      return { ...page, items: page.items.map(readRun) };
+    },
+    getNextPageParam: (page) => page.next,
+    placeholderData: keepPreviousData,
+  });
+
+export const runQuery = (project: string, run: string) =>
+  queryOptions({
+    queryKey: keys.run(project, run),
+    queryFn: async ({ signal }) =>
+      readRunDetails(await getJson<WireRun<RunDetails>>(["projects", project, "runs", run], { signal })),
+  });
+
+export const commitsQuery = (project: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.commits(project),
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) =>
+      getJson<List<CommitInfo>>(["projects", project, "commits"], {
+        signal,
+        query: { limit: PAGE, cursor: pageParam || undefined },
+      }),
+    getNextPageParam: (page) => page.next,
+  });
+
+export const commitQuery = (project: string, commit: string) =>
+  queryOptions({
+    queryKey: keys.commit(project, commit),
+    queryFn: ({ signal }) => getJson<CommitInfo>(["projects", project, "commits", commit], { signal }),
+  });
+
+export const treeQuery = (project: string, commit: string, path: string) =>
+  queryOptions({
+    queryKey: keys.tree(project, commit, path),
+    queryFn: ({ signal }) =>
+      getJson<Tree>(["projects", project, "commits", commit, "tree"], { signal, query: { path } }),
+    ...IMMUTABLE,
+  });
+
+/** The first `limit` bytes of a file, so that a preview of a huge file costs what it shows. */
+export const contentQuery = (project: string, commit: string, path: string, limit: number) =>
+  queryOptions({
+    queryKey: keys.content(project, commit, path, limit),
+    queryFn: async ({ signal }) => {
+      const headers = { Range: `bytes=0-${limit - 1}` };
+      const query = { path };
+      const response = await send(["projects", project, "commits", commit, "content"], { signal, headers, query });
+      return new Uint8Array(await response.arrayBuffer());
+    },
+    ...IMMUTABLE,
+    gcTime: 60_000,
+  });

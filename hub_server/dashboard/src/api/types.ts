@@ -1,0 +1,155 @@
+/**
+ * What the hub answers, field for field (docs/design/interfaces.md §4 and dotscience/record.py).
+ *
+ * Times are RFC 3339 in UTC, hashes are hex, sizes are bytes.
+ */
+
+/** A parameter, label or summary value. NaN and infinities are the strings "nan", "inf" and "-inf". */
+export type Value = null | boolean | number | string | Value[] | { [key: string]: Value };
+
+export type Authority = "workload" | "derived" | "correction" | "remote";
+
+export interface Account {
+  id: string;
+  name: string;
+}
+
+export interface Session {
+  account: Account;
+  scopes: string[];
+}
+
+export interface List<T> {
+  items: T[];
+  next: string | null;
+  total: number;
+  total_is_exact: boolean;
+}
+
+export interface Project {
+  id: string;
+  name: string;
+  dot_id: string | null;
+  created_at: string;
+  runs: number;
+  last_run_at: string | null;
+  head: string | null;
+}
+
+export interface FileRef {
+  path: string;
+  content_hash?: string | null;
+  size?: number | null;
+  dot?: string | null;
+  commit?: string | null;
+  missing?: boolean;
+  outside?: boolean;
+  changed_after_read?: boolean;
+  observed?: boolean;
+}
+
+export interface ModelArtefact {
+  name: string;
+  type: string;
+  version: string | null;
+  files: Record<string, string>;
+}
+
+export interface Place {
+  notebook?: string | null;
+  cell_id?: string | null;
+  kernel_id?: string | null;
+  host?: string | null;
+  pid?: number | null;
+}
+
+/** `error` is null for success; any string, even an empty one, is a failure. */
+export interface RunRecord {
+  run_id: string;
+  authority: Authority;
+  description: string | null;
+  error: string | null;
+  traceback: string | null;
+  started_at: string | null;
+  ended_at: string | null;
+  mode: string | null;
+  workload_file: string | null;
+  parameters: Record<string, Value>;
+  summary: Record<string, Value>;
+  labels: Record<string, Value>;
+  inputs: FileRef[];
+  outputs: FileRef[];
+  models: ModelArtefact[];
+  place: Place | null;
+  environment: string | null;
+  notebook_stale: boolean;
+  warnings: string[];
+}
+
+export interface Environment {
+  captured_at: string;
+  python: string;
+  implementation: string;
+  platform: string;
+  hostname: string;
+  executable: string;
+  cpu: string | null;
+  cpu_count: number | null;
+  ram_bytes: number | null;
+  gpus: string[];
+  git_commit: string | null;
+  git_dirty: boolean | null;
+  packages: Record<string, string>;
+  variables: Record<string, string>;
+}
+
+export interface Run {
+  id: string;
+  project_id: string;
+  seq: number;
+  commit: string | null;
+  ingested_at: string;
+  warnings: string[];
+  record: RunRecord;
+}
+
+export interface RunDetails extends Run {
+  environment: Partial<Environment> | null;
+}
+
+/** The names in use in a project, in the hub's order. */
+export interface Columns {
+  parameters: string[];
+  summary: string[];
+  labels: string[];
+}
+
+export interface CommitInfo {
+  id: string;
+  parents: string[];
+  branch: string | null;
+  created_at: string;
+  message: string;
+  author: string;
+  client: string;
+  consistency: "atomic" | "file-atomic" | "stable" | "fuzzy";
+  unstable: string[];
+  files: number;
+  size: number;
+  new_bytes: number;
+  runs: string[];
+}
+
+export interface TreeEntry {
+  name: string;
+  kind: "file" | "directory" | "symlink";
+  size: number | null;
+  mode: number | null;
+  modified_at: string | null;
+  content_hash: string | null;
+}
+
+export interface Tree {
+  path: string;
+  entries: TreeEntry[];
+}

@@ -1,0 +1,85 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+
+import { keys, sessionQuery } from "../api/queries";
+import { signOut } from "../api/session";
+import { useLiveEvents, useLiveState } from "../features/live/hooks";
+import { useShortcuts } from "../lib/shortcuts";
+import { useTheme, type Theme } from "../lib/theme";
+import { Icon, type IconName } from "./Icon";
+import { Logo } from "./Logo";
+import { ShortcutHelp } from "./ShortcutHelp";
+
+/** The frame of every signed-in page. It keeps the one WebSocket of the tab open. */
+export function AppShell() {
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  useLiveEvents(["projects"], () => void client.invalidateQueries({ queryKey: keys.projectList }));
+  useShortcuts([{ key: "p", description: "Go to projects", run: () => void navigate({ to: "/" }) }]);
+  return (
+    <div className="shell">
+      <a className="skip-link" href="#content">
+        Skip to content
+      </a>
+      <header className="topbar">
+        <Link to="/" className="brand">
+          <Logo />
+          <span>Dotscience</span>
+        </Link>
+        <div className="topbar-end">
+          <LiveIndicator />
+          <ShortcutHelp />
+          <ThemeButton />
+          <AccountMenu />
+        </div>
+      </header>
+      <main id="content" className="content" tabIndex={-1}>
+        <Outlet />
+      </main>
+    </div>
+  );
+}
+
+const LIVE_TEXT = { connecting: "Connecting", live: "Live", offline: "Reconnecting" } as const;
+
+function LiveIndicator() {
+  const state = useLiveState();
+  return (
+    <span className="live" data-state={state} role="status" title="New runs appear without reloading">
+      <span className="live-dot" aria-hidden="true" />
+      {LIVE_TEXT[state]}
+    </span>
+  );
+}
+
+const THEME_ICON: Record<Theme, IconName> = { system: "screen", light: "sun", dark: "moon" };
+
+function ThemeButton() {
+  const { theme, cycle } = useTheme();
+  const label = `Theme: ${theme}. Change`;
+  return (
+    <button type="button" className="icon-button" aria-label={label} title={label} onClick={cycle}>
+      <Icon name={THEME_ICON[theme]} />
+    </button>
+  );
+}
+
+function AccountMenu() {
+  const session = useQuery(sessionQuery());
+  const client = useQueryClient();
+  const navigate = useNavigate();
+  const leave = async () => {
+    await signOut();
+    client.clear();
+    await navigate({ to: "/login", search: {} });
+  };
+  if (!session.data) return null;
+  return (
+    <span className="account">
+      <span className="account-name">{session.data.account.name}</span>
+      <button type="button" className="button quiet" onClick={() => void leave()}>
+        Sign out
+      </button>
+    </span>
+  );
+}

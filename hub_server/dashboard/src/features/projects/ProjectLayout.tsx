@@ -1,0 +1,45 @@
+import { useQuery } from "@tanstack/react-query";
+import { Link, Outlet, useParams } from "@tanstack/react-router";
+
+import { projectQuery } from "../../api/queries";
+import { isNotFound } from "../../api/problem";
+import { ErrorPanel } from "../../components/states";
+import { useLiveProject } from "../live/hooks";
+
+/** The head of every page of a project: its name and its sections. */
+export function ProjectLayout() {
+  const { project } = useParams({ from: "/shell/p/$project" });
+  const query = useQuery(projectQuery(project));
+  useLiveProject(project);
+  if (query.isError && isNotFound(query.error)) {
+    return (
+      <div className="page">
+        <ErrorPanel error={query.error} />
+      </div>
+    );
+  }
+  return (
+    <>
+      <nav className="project-bar" aria-label="Project">
+        <Link to="/" className="crumb">
+          Projects
+        </Link>
+        <span className="muted" aria-hidden="true">
+          /
+        </span>
+        <Link to="/p/$project" params={{ project }} className="crumb project-name" activeOptions={{ exact: true }}>
+          {query.data?.name ?? "…"}
+        </Link>
+        <span className="tabs">
+          <Link to="/p/$project" params={{ project }} className="tab" activeOptions={{ exact: true, includeSearch: false }}>
+            Runs
+          </Link>
+          <Link to="/p/$project/commits" params={{ project }} className="tab">
+            Commits
+          </Link>
+        </span>
+      </nav>
+      <Outlet />
+    </>
+  );
+}

@@ -1,0 +1,84 @@
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
+
+import { projectsQuery } from "../../api/queries";
+import type { Project } from "../../api/types";
+import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
+import { FIRST_RUN, Snippet } from "../../components/Snippet";
+import { Time } from "../../components/Time";
+import { formatCount } from "../../lib/format";
+import { useTitle } from "../../lib/hooks";
+import { useLiveProjects } from "../live/hooks";
+
+export function ProjectsPage() {
+  useTitle("Projects");
+  const query = useInfiniteQuery(projectsQuery());
+  const projects = query.data?.pages.flatMap((page) => page.items) ?? [];
+  useLiveProjects(projects.map((project) => project.id));
+  return (
+    <div className="page">
+      <header className="page-header">
+        <h1>Projects</h1>
+        {query.data && <span className="muted">{formatCount(projects.length, "project", !query.hasNextPage)}</span>}
+      </header>
+      {query.isPending && <Skeleton what="projects" />}
+      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
+      {query.isSuccess && (projects.length > 0 ? <ProjectTable projects={projects} /> : <NoProjects />)}
+      {query.hasNextPage && (
+        <button type="button" className="button" disabled={query.isFetching} onClick={() => void query.fetchNextPage()}>
+          Show more projects
+        </button>
+      )}
+    </div>
+  );
+}
+
+function ProjectTable({ projects }: { projects: Project[] }) {
+  return (
+    <div className="panel table-scroll">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col">Project</th>
+            <th scope="col" className="numeric">
+              Runs
+            </th>
+            <th scope="col">Last run</th>
+            <th scope="col">Created</th>
+          </tr>
+        </thead>
+        <tbody>
+          {projects.map((project) => (
+            <tr key={project.id} className="linked-row">
+              <th scope="row">
+                <Link to="/p/$project" params={{ project: project.id }} className="row-link">
+                  {project.name}
+                </Link>
+              </th>
+              <td className="numeric">{project.runs.toLocaleString("en")}</td>
+              <td>
+                <Time at={project.last_run_at} />
+              </td>
+              <td className="muted">
+                <Time at={project.created_at} />
+              </td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function NoProjects() {
+  return (
+    <EmptyState title="No projects yet">
+      <p>
+        A folder becomes a project with <code>ds up</code>, or with <em>Track this folder</em> in JupyterLab. Then run a cell
+        with these four lines and save the notebook:
+      </p>
+      <Snippet code={FIRST_RUN} label="Code that publishes a first run" />
+      <p className="muted">The run appears here within seconds, without reloading.</p>
+    </EmptyState>
+  );
+}

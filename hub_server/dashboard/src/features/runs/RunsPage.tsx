@@ -1,0 +1,111 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useMemo, useRef, type ReactNode } from "react";
+
+import { columnsQuery, projectQuery, runsQuery } from "../../api/queries";
+import type { Run } from "../../api/types";
+import { Icon } from "../../components/Icon";
+import { FIRST_RUN, Snippet } from "../../components/Snippet";
+import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
+import { formatCount } from "../../lib/format";
+import { useTitle } from "../../lib/hooks";
+import { nameOf } from "../../lib/run";
+import { useBaseline } from "./baseline";
+import { ColumnPicker } from "./ColumnPicker";
+import { allColumns, chosenColumns, defaultColumnIds } from "./columns";
+import { RunsTable } from "./RunsTable";
+import { nextSorting, toggledBaseline, toggledColumn, type RunsSearch } from "./search";
+import { useLiveRuns } from "./useLiveRuns";
+
+const TOP_PX = 24;
+
+export function RunsPage() {
+  const { project } = useParams({ from: "/shell/p/$project/" });
+  const search = useSearch({ from: "/shell/p/$project/" });
+  const navigate = useNavigate({ from: "/p/$project" });
+  const change = (to: (search: RunsSearch) => RunsSearch) => void navigate({ search: to, replace: true });
+  const sorting = { sort: search.sort, order: search.order };
+
+  useTitle("Runs", useQuery(projectQuery(project)).data?.name);
+  const query = useInfiniteQuery(runsQuery(project, sorting));
+  const names = useQuery(columnsQuery(project)).data;
+  const scroller = useRef<HTMLDivElement>(null);
+  const live = useLiveRuns(project, sorting, () => (scroller.current?.scrollTop ?? 0) < TOP_PX);
+  const baseline = useBaseline(project, search.baseline);
+
+  const runs = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
+  const columns = useMemo(() => allColumns(names, query.data?.pages[0]?.items ?? []), [names, query.data]);
+  const shownIds = search.cols ?? defaultColumnIds(names);
+  const total = query.data?.pages[0];
+  const showWaiting = () => {
+    live.show();
+    scroller.current?.scrollTo({ top: 0 });
+  };
+
+  const refetch = () => void query.refetch();
+
+  if (query.isPending) return <Framed children={<Skeleton what="runs" rows={12} />} />;
+  if (query.isLoadingError) return <Framed children={<ErrorPanel error={query.error} retry={refetch} />} />;
+  if (runs.length === 0) return <Framed children={<NoRuns />} />;
+  return (
+    <div className="runs-page">
+      <div className="toolbar">
+        <span className="count" role="status">
+          {total && formatCount(total.total, "run", total.total_is_exact)}
+        </span>
+        {live.waiting > 0 && (
+          <button type="button" className="button pill" onClick={showWaiting}>
+            <Icon name="up" /> {formatCount(live.waiting, "new run")}
+          </button>
+        )}
+        {baseline && <BaselineNote baseline={baseline} clear={() => change((now) => toggledBaseline(now, baseline.id))} />}
+        <ColumnPicker
+          columns={columns}
+          shown={shownIds}
+          toggle={(id) => change((now) => toggledColumn(now, shownIds, id))}
+          reset={search.cols ? () => change(({ cols: _, ...rest }) => rest) : null}
+        />
+      </div>
+      {query.isError && <ErrorPanel error={query.error} retry={refetch} />}
+      <RunsTable
+        project={project}
+        runs={runs}
+        total={total?.total_is_exact ? total.total : null}
+        columns={chosenColumns(columns, shownIds)}
+        sorting={sorting}
+        onSort={(sort) => change((now) => nextSorting(now, sort))}
+        baseline={baseline}
+        onBaseline={(run) => change((now) => toggledBaseline(now, run))}
+        fresh={live.fresh}
+        scroller={scroller}
+        isStale={query.isPlaceholderData}
+        loadMore={query.hasNextPage && !query.isFetching && !query.isError ? () => void query.fetchNextPage() : null}
+      />
+    </div>
+  );
+}
+
+function Framed({ children }: { children: ReactNode }) {
+  return <div className="page">{children}</div>;
+}
+
+function BaselineNote({ baseline, clear }: { baseline: Run; clear: () => void }) {
+  return (
+    <span className="baseline-note">
+      <Icon name="pin" /> Compared with <strong>{nameOf(baseline.record)}</strong>
+      <button type="button" className="icon-button small" aria-label="Stop comparing" title="Stop comparing" onClick={clear}>
+        <Icon name="cross" />
+      </button>
+    </span>
+  );
+}
+
+function NoRuns() {
+  return (
+    <EmptyState title="No runs yet">
+      <p>Run a cell with these four lines in a notebook of this project, and save it:</p>
+      <Snippet code={FIRST_RUN} label="Code that publishes a first run" />
+      <p className="muted">The run appears here within seconds, without reloading.</p>
+    </EmptyState>
+  );
+}

@@ -1,0 +1,85 @@
+import { useMutation, useQuery } from "@tanstack/react-query";
+import { useLocation, useNavigate, useSearch } from "@tanstack/react-router";
+import { useEffect, useRef } from "react";
+
+import { sessionQuery } from "../../api/queries";
+import { HubError } from "../../api/problem";
+import { signIn } from "../../api/session";
+import { Logo } from "../../components/Logo";
+import { Snippet } from "../../components/Snippet";
+import { ErrorPanel } from "../../components/states";
+import { useTitle } from "../../lib/hooks";
+
+/** Signs in with the one-time code in the fragment, which no server log ever sees. */
+export function LoginPage() {
+  useTitle("Sign in");
+  const attempt = useLoginCode();
+  const isRefused = attempt.error instanceof HubError && attempt.error.status < 500;
+  return (
+    <main className="login" id="content">
+      <h1 className="brand large">
+        <Logo />
+        Dotscience
+      </h1>
+      {attempt.isPending ? (
+        <p role="status">Signing in…</p>
+      ) : attempt.error && !isRefused ? (
+        <ErrorPanel error={attempt.error} />
+      ) : (
+        <NewLinkHelp isRefused={isRefused} />
+      )}
+    </main>
+  );
+}
+
+function NewLinkHelp({ isRefused }: { isRefused: boolean }) {
+  return (
+    <section className="notice">
+      <h2>{isRefused ? "This link does not work any more" : "Sign in with a link"}</h2>
+      <p role={isRefused ? "alert" : undefined}>
+        {isRefused
+          ? "A sign-in link works once, for 10 minutes. This one was used, or it is too old."
+          : "This hub has no passwords. A command on the hub’s machine prints a link that signs you in."}
+      </p>
+      <p>Start everything and get a link:</p>
+      <Snippet code="ds up" label="Command that starts the hub and prints a link" />
+      <p>Or, when the hub is already running:</p>
+      <Snippet code="ds hub login-link" label="Command that prints a new link" />
+    </section>
+  );
+}
+
+/** Posts a code as soon as there is one in the fragment, and leaves for `next` once there is a session. */
+function useLoginCode() {
+  const navigate = useNavigate();
+  const { next } = useSearch({ from: "/login" });
+  const hash = useLocation({ select: (location) => location.hash });
+  const posted = useRef<string | null>(null);
+  const attempt = useMutation({ mutationFn: signIn });
+  const { mutate } = attempt;
+  const session = useQuery({ ...sessionQuery(), retry: false, enabled: !attempt.isPending && codeIn(hash) === null });
+  useEffect(() => {
+    const code = codeIn(hash);
+    if (code === null || code === posted.current) return;
+    posted.current = code;
+    // The code leaves the address bar and the history at once, whatever becomes of it.
+    void navigate({ to: "/login", search: (search) => search, hash: "", replace: true });
+    mutate(code);
+  }, [hash, mutate, navigate]);
+  const isSignedIn = attempt.isSuccess || session.isSuccess;
+  useEffect(() => {
+    if (isSignedIn) void navigate({ href: localPath(next), replace: true });
+  }, [isSignedIn, navigate, next]);
+  return attempt;
+}
+
+function codeIn(hash: string): string | null {
+  return new URLSearchParams(hash).get("code");
+}
+
+/** Only a path of this hub: a crafted link must not send a person who signs in to another site. */
+export function localPath(next: string | undefined): string {
+  if (!next?.startsWith("/")) return "/";
+  const target = new URL(next, window.location.origin);
+  return target.origin === window.location.origin ? target.pathname + target.search : "/";
+}

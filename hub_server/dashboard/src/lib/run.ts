@@ -1,0 +1,25 @@
+import type { Authority, RunRecord } from "../api/types";
+import { shorten } from "./format";
+
+export type Status = "success" | "error";
+
+/** An empty error string is a failure too (dotscience/record.py). */
+export function statusOf(record: RunRecord): Status {
+  return record.error === null ? "success" : "error";
+}
+
+/** What to call a run: its description, else its notebook or script, else its id. */
+export function nameOf(record: RunRecord): string {
+  return record.description?.trim() || sourceOf(record) || shorten(record.run_id);
+}
+
+export function sourceOf(record: RunRecord): string {
+  return record.place?.notebook ?? record.workload_file ?? "";
+}
+
+export const AUTHORITY_MEANS: Record<Authority, string> = {
+  workload: "Published by the code itself",
+  derived: "Inferred from the executed cells of a saved notebook",
+  correction: "File changes that no run explains",
+  remote: "Published from a machine without a workspace",
+};

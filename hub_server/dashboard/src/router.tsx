@@ -1,0 +1,95 @@
+import { createRootRoute, createRoute, createRouter, Outlet, type ErrorComponentProps } from "@tanstack/react-router";
+
+import { AppShell } from "./components/AppShell";
+import { EmptyState, ErrorPanel } from "./components/states";
+import { CommitPage } from "./features/commits/CommitPage";
+import { CommitsPage } from "./features/commits/CommitsPage";
+import { readFilesSearch } from "./features/files/paths";
+import { ProjectLayout } from "./features/projects/ProjectLayout";
+import { ProjectsPage } from "./features/projects/ProjectsPage";
+import { RunPage } from "./features/runs/RunPage";
+import { RunsPage } from "./features/runs/RunsPage";
+import { readRunsSearch } from "./features/runs/search";
+import { LoginPage } from "./features/session/LoginPage";
+
+const rootRoute = createRootRoute({ component: Outlet });
+
+const loginRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/login",
+  validateSearch: (search: Record<string, unknown>): { next?: string } =>
+    typeof search["next"] === "string" ? { next: search["next"] } : {},
+  component: LoginPage,
+});
+
+const shellRoute = createRoute({ getParentRoute: () => rootRoute, id: "shell", component: AppShell });
+
+const projectsRoute = createRoute({ getParentRoute: () => shellRoute, path: "/", component: ProjectsPage });
+
+const projectRoute = createRoute({ getParentRoute: () => shellRoute, path: "/p/$project", component: ProjectLayout });
+
+const runsRoute = createRoute({
+  getParentRoute: () => projectRoute,
+  path: "/",
+  validateSearch: readRunsSearch,
+  component: RunsPage,
+});
+
+const runRoute = createRoute({
+  getParentRoute: () => projectRoute,
+  path: "/runs/$run",
+  validateSearch: readFilesSearch,
+  component: RunPage,
+});
+
+const commitsRoute = createRoute({ getParentRoute: () => projectRoute, path: "/commits", component: CommitsPage });
+
+const commitRoute = createRoute({
+  getParentRoute: () => projectRoute,
+  path: "/commits/$commit",
+  validateSearch: readFilesSearch,
+  component: CommitPage,
+});
+
+const routeTree = rootRoute.addChildren([
+  loginRoute,
+  shellRoute.addChildren([
+    projectsRoute,
+    projectRoute.addChildren([runsRoute, runRoute, commitsRoute, commitRoute]),
+  ]),
+]);
+
+function NotFoundPage() {
+  return (
+    <div className="page">
+      <EmptyState title="There is no such page">
+        <p>The address may be from another hub or an older version.</p>
+      </EmptyState>
+    </div>
+  );
+}
+
+function FailedPage({ error, reset }: ErrorComponentProps) {
+  return (
+    <div className="page">
+      <ErrorPanel error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
+    </div>
+  );
+}
+
+export function createAppRouter() {
+  return createRouter({
+    routeTree,
+    scrollRestoration: true,
+    defaultNotFoundComponent: NotFoundPage,
+    defaultErrorComponent: FailedPage,
+  });
+}
+
+export type AppRouter = ReturnType<typeof createAppRouter>;
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: AppRouter;
+  }
+}

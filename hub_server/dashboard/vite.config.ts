@@ -1,0 +1,25 @@
+import { defineConfig } from "vitest/config";
+
+/**
+ * Builds into `hub_server/static`, which the hub serves.
+ *
+ * `base` is absolute: a relative one would look for assets below `/p/<project>/…`, and the hub's policy
+ * (`base-uri 'none'`) rules out a `<base>` element.
+ */
+export default defineConfig({
+  base: "/",
+  build: {
+    outDir: "../static",
+    emptyOutDir: true,
+    // Nothing is inlined: the content security policy allows no `data:` scripts, styles or fonts.
+    assetsInlineLimit: 0,
+  },
+  server: {
+    proxy: { "/api": { target: "http://127.0.0.1:8800", ws: true } },
+  },
+  test: {
+    environment: "jsdom",
+    setupFiles: ["test/setup.ts"],
+    restoreMocks: true,
+  },
+});
