@@ -1,0 +1,5 @@
+"""`python -m dotscience.cli`: the `ds` command of this very interpreter."""
+
+from dotscience.cli import main
+
+main(prog_name="ds")

@@ -1,0 +1,3 @@
+"""The version, readable without asking the packaging metadata."""
+
+__version__ = "1.0.0"

@@ -1,0 +1,77 @@
+"""The frame of the `ds` command."""
+
+import subprocess
+import sys
+import tomllib
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+import dotscience
+from dotscience import cli
+from dotscience.errors import ConfigError
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+def ds(*arguments: str):
+    return CliRunner().invoke(cli.main, arguments)
+
+
+@click.command()
+def broken() -> None:
+    raise ConfigError("settings.toml is wrong; repair it")
+
+
+commands = [broken]
+
+
+def install(monkeypatch, **values):
+    entries = [EntryPoint(name, value, cli.GROUP) for name, value in values.items()]
+    monkeypatch.setattr(cli, "entry_points", lambda **_: entries)
+
+
+def test_version_is_the_packages():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    assert ds("--version").output == f"ds, version {dotscience.__version__}\n"
+    assert project.get("version", dotscience.__version__) == dotscience.__version__
+
+
+def test_help_lists_commands_and_examples():
+    result = ds("--help")
+    assert result.exit_code == 0
+    assert "inspect" in result.output
+    assert "ds up" in result.output
+
+
+def test_an_error_of_ours_is_one_line(monkeypatch):
+    install(monkeypatch, third=f"{__name__}:commands")
+    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or sys.modules[broken.callback.__module__])
+    result = ds("broken")
+    assert (result.exit_code, result.output) == (1, "Error: settings.toml is wrong; repair it\n")
+
+
+def test_a_component_that_is_not_installed_names_its_extra(monkeypatch):
+    install(monkeypatch, hub="dotscience.no_such_module:commands")
+    result = ds("hub", "--port", "0")
+    assert result.exit_code == 1
+    assert "pip install 'dotscience[hub]'" in result.output
+    assert ds("--help").exit_code == 0
+
+
+@pytest.mark.parametrize("arguments", [["no-such-command"], ["inspect"], ["inspect", "--no-such-option", "."]])
+def test_a_wrong_command_line_is_status_2(arguments, monkeypatch):
+    install(monkeypatch)
+    assert ds(*arguments).exit_code == 2
+
+
+def test_every_built_in_command_is_there():
+    assert all(ds(name, "--help").exit_code == 0 for name in cli.BUILT_IN)
+
+
+def test_the_module_is_the_command():
+    command = [sys.executable, "-m", "dotscience.cli", "--version"]
+    assert subprocess.run(command, capture_output=True, check=True, cwd=REPOSITORY).stdout.startswith(b"ds, version ")
