@@ -123,8 +123,7 @@ class PackWriter:
         """
         encoding, payload = self._compressor.compress(data)
         entry = PackEntry(name, kind, self.size, len(payload), len(data), encoding)
-        self._write(entry.header)
-        self._write(payload)
+        self._write(entry.header, payload)
         self.entries.append(entry)
         return entry
 
@@ -137,8 +136,7 @@ class PackWriter:
     def seal(self) -> Pack:
         """Make the pack durable under its name: sync the data, rename, sync the folder (rename(2), fsync(2))."""
         index = compress_zstd(msgspec.msgpack.encode(self.entries))
-        self._write(index)
-        self._write(TRAILER.pack(len(index), digest(index), PACK_MAGIC))
+        self._write(index, TRAILER.pack(len(index), digest(index), PACK_MAGIC))
         pack = Pack(self._hasher.digest(), self.size, self.entries)
         path = pack_path(self._folder, pack.hash)
         with storage_errors(self._folder):
@@ -158,11 +156,12 @@ class PackWriter:
             self._file.raw.close()
         self._path.unlink(missing_ok=True)
 
-    def _write(self, data: bytes | memoryview) -> None:
+    def _write(self, *parts: bytes | memoryview) -> None:
         with storage_errors(self._folder):
-            self._file.write(data)
-        self._hasher.update(data)
-        self.size += len(data)
+            for part in parts:
+                self._file.write(part)
+                self._hasher.update(part)
+                self.size += len(part)
 
 
 # Reading

@@ -135,17 +135,15 @@ class _Walk:
         prefix = path + b"/" if path else b""
         for one in found:
             old = before.get(one.name)
-            if self._is_excluded(prefix + one.name, one, old):
-                continue
             unchanged = old is not None and _is_unchanged(old, one.signature, racy_from_ns)
+            if not (unchanged and self._index.same_rules) and self._is_excluded(prefix + one.name, one):
+                continue
             entry = old if unchanged else self._read(descriptor, prefix + one.name, one)
             if entry is not None:
                 self._count(entry)
                 yield entry
 
-    def _is_excluded(self, path: bytes, found: Found, old: Listed | None) -> bool:
-        if old is not None and self._index.same_rules and _same_type(old.signature, found.signature):
-            return False
+    def _is_excluded(self, path: bytes, found: Found) -> bool:
         return self._ignore.excludes_entry(path, directory=stat.S_ISDIR(found.signature.mode))
 
     def _count(self, entry: Listed) -> None:
@@ -231,13 +229,9 @@ class _Walk:
         return self._store.put(Kind.TREE, data)
 
 
-def _is_unchanged(old: Listed, signature: Signature, racy_from_ns: int) -> bool:
-    """Whether the content stored for `old` is still right; never for a directory, which has to be looked into."""
-    return old.signature == signature and max(signature.mtime_ns, signature.ctime_ns) < racy_from_ns
-
-
-def _same_type(one: Signature, other: Signature) -> bool:
-    return stat.S_IFMT(one.mode) == stat.S_IFMT(other.mode)
+def _is_unchanged(old: Listed, now: Signature, racy_from_ns: int) -> bool:
+    """Whether what is stored for `old` is still right. Never for a directory, which has to be looked into."""
+    return old.signature == now and max(now.mtime_ns, now.ctime_ns) < racy_from_ns
 
 
 def _is_tracked(descriptor: int) -> bool:

@@ -66,8 +66,11 @@ def read_directory(descriptor: int) -> list[Found]:
     found = []
     with os.scandir(descriptor) as entries:
         for entry in entries:
-            with suppress(FileNotFoundError):
-                found.append(Found(os.fsencode(entry.name), signature_of(entry.stat(follow_symlinks=False))))
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            found.append(Found(os.fsencode(entry.name), signature_of(status)))
     found.sort()
     return found
 
