@@ -126,10 +126,10 @@ def _to_toml(workspace: Workspace) -> str:
 
 
 def _toml_string(text: str) -> str:
-    """A TOML basic string; JSON's escapes are a subset of TOML's (TOML 1.0, "String")."""
+    """A TOML basic string. JSON's escapes are a subset of TOML's, surrogate pairs aside (TOML 1.0, "String")."""
     import json
 
-    return json.dumps(text).replace("\x7f", "\\u007f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def write_durably(path: Path, data: bytes, mode: int = 0o600) -> None:

@@ -41,7 +41,7 @@ class _Run(click.Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse as for a command, and again where the first word turns out to be a notebook."""
         rest = super().parse_args(ctx, list(args))
-        what = ctx.params.get("what") or ()
+        what: tuple[str, ...] = ctx.params.get("what") or ()
         if len(what) > 1 and what[0].endswith(".ipynb"):
             ctx.params.clear()
             ctx.allow_interspersed_args, ctx.ignore_unknown_options = True, False

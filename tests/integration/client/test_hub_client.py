@@ -1,0 +1,147 @@
+"""The hub's client against a real HTTP server that misbehaves in every way a network and a hub can."""
+
+from __future__ import annotations
+
+import io
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from dotscience.client.hub import HubClient, Timeouts
+from dotscience.errors import Conflict, Forbidden, HubUnavailable, Invalid, NotFound, RateLimited, Unauthenticated
+
+
+class Answers:
+    """What the fake hub says, request by request, and what it was asked."""
+
+    def __init__(self):
+        self.queue = []
+        self.requests = []
+
+    def say(self, status, body=b"", headers=()):
+        self.queue.append((status, body if isinstance(body, bytes) else json.dumps(body).encode(), dict(headers)))
+
+
+@pytest.fixture
+def hub():
+    answers = Answers()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def answer(self):
+            length = int(self.headers.get("Content-Length", 0))
+            answers.requests.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
+            status, body, headers = answers.queue.pop(0)
+            self.send_response(status)
+            for name, value in {"Content-Length": str(len(body)), **headers}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names that BaseHTTPRequestHandler calls
+
+        def log_message(self, *args):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.block_on_close = False
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    answers.url = f"http://127.0.0.1:{server.server_port}"
+    with HubClient(answers.url, "ds_1_secret", timeouts=Timeouts(connect_s=2, read_s=2)) as client:
+        answers.client = client
+        yield answers
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(400, Invalid), (401, Unauthenticated), (403, Forbidden), (404, NotFound), (409, Conflict), (422, Invalid)],
+)
+def test_a_problem_document_becomes_its_exception(hub, status, error):
+    hub.say(status, {"title": "no", "detail": "because", "status": status, "head": "abc"})
+    with pytest.raises(error, match="because") as caught:
+        hub.client.project("p")
+    assert caught.value.problem["head"] == "abc"
+
+
+def test_a_rate_limit_says_how_long_to_wait(hub):
+    hub.say(429, {"title": "slow down"}, [("Retry-After", "7")])
+    with pytest.raises(RateLimited) as caught:
+        hub.client.project("p")
+    assert caught.value.retry_after_s == 7
+
+
+def test_an_outage_is_retried_with_the_same_body(hub):
+    hub.say(503)
+    hub.say(200, {"commit": "c", "branch": "main", "runs": 2})
+    accepted = hub.client.post_commit("d", "c", branch="main", expected_parent=None)
+    assert accepted.runs == 2
+    assert hub.requests[0][3] == hub.requests[1][3] == b'{"commit":"c","branch":"main","expected_parent":null}'
+
+
+def test_a_pack_is_sent_again_from_its_start(hub):
+    hub.say(502)
+    hub.say(201)
+    hub.client.put_pack("d", "ab" * 32, io.BytesIO(b"pack bytes"))
+    assert [request[3] for request in hub.requests] == [b"pack bytes", b"pack bytes"]
+    assert hub.requests[1][1] == f"/api/v1/dots/d/packs/{'ab' * 32}"
+
+
+def test_no_server_is_hub_unavailable(hub):
+    with HubClient("http://127.0.0.1:1", retries=0) as client, pytest.raises(HubUnavailable, match="is it running"):
+        client.version()
+
+
+@pytest.mark.parametrize("body", [b"<html>a proxy's login page</html>", b"", b"\xff"])
+def test_an_answer_that_is_not_a_hubs_is_hub_unavailable(hub, body):
+    hub.say(200, body)
+    with pytest.raises(HubUnavailable, match="check the URL"):
+        hub.client.version()
+
+
+def test_a_redirect_is_not_followed_with_the_token(hub):
+    hub.say(302, b"", [("Location", "http://127.0.0.1:1/steal")])
+    with pytest.raises(Exception, match="302"):
+        hub.client.version()
+
+
+def test_the_bitmap_is_read_least_significant_bit_first(hub):
+    hub.say(200, bytes([0b00000101, 0b00000010]), [("X-Dotscience-Gc-Epoch", "7")])
+    have = hub.client.have("d", [bytes([i]) * 32 for i in range(10)])
+    assert have.present == [True, False, True, False, False, False, False, False, False, True]
+    assert have.gc_epoch == "7"
+    assert hub.requests[0][3] == b"".join(bytes([i]) * 32 for i in range(10))
+
+
+def test_a_bitmap_that_is_too_short_is_not_believed(hub):
+    hub.say(200, b"")
+    with pytest.raises(HubUnavailable):
+        hub.client.have("d", [b"\0" * 32])
+
+
+def test_hostile_ids_cannot_leave_their_place_in_the_path(hub):
+    hub.say(404, {"title": "not found"})
+    with pytest.raises(NotFound):
+        hub.client.project("../../admin?x=1#y")
+    assert hub.requests[0][1] == "/api/v1/projects/..%2F..%2Fadmin%3Fx%3D1%23y"
+
+
+def test_pages_are_followed_to_the_end(hub):
+    hub.say(200, {"items": [{"id": "1"}, {"id": "2"}], "next": "c", "total": 3, "total_is_exact": True})
+    hub.say(200, {"items": [{"id": "3"}], "next": None, "total": 3, "total_is_exact": True})
+    assert [run["id"] for run in hub.client.runs("p")] == ["1", "2", "3"]
+    assert hub.requests[1][1].endswith("?cursor=c")
+
+
+def test_a_netrc_entry_does_not_replace_the_token(hub, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login evil password evil\n")
+    monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
+    hub.say(200, {"version": "1"})
+    hub.client.version()
+    assert hub.requests[0][2]["Authorization"] == "Bearer ds_1_secret"
