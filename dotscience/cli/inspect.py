@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from dotscience.errors import DotscienceError, WireFormatError
+from dotscience.errors import DotscienceError, NotebookError, WireFormatError
 from dotscience.notebook import FoundRun, find_runs, find_runs_in_text, read_sidecar
 from dotscience.record import encode_json
 from dotscience.workspace import find_root, read_project
@@ -94,13 +94,14 @@ def _read_as(suffix: str, data: bytes, path: str, dot_id: str | None) -> list[Fo
 
 def _read_any(data: bytes) -> list[FoundRun]:
     """Standard input has no name to tell what it is: a notebook, a sidecar, or else a log."""
-    readers = (lambda: [read_sidecar(data, STDIN)], lambda: find_runs(data, path=STDIN))
-    for read in readers:
-        try:
-            return read()
-        except WireFormatError:
-            continue
-    return find_runs_in_text(data, path=STDIN)
+    try:
+        return [read_sidecar(data, STDIN)]
+    except WireFormatError:
+        pass
+    try:
+        return find_runs(data, path=STDIN)
+    except NotebookError:
+        return find_runs_in_text(data, path=STDIN)
 
 
 def _print_json(runs: list[FoundRun]) -> None:
