@@ -1,0 +1,104 @@
+import * as React from 'react';
+
+import type { IDotscience, State } from '../tokens';
+import { Details } from './details';
+import { Runs } from './runs';
+import { Save } from './save';
+import { Section } from './section';
+import { Status } from './status';
+import { Track } from './track';
+import { useTrans } from './trans';
+
+const SNIPPET = `import dotscience as ds
+
+ds.start("first run")
+ds.parameter("rate", 0.1)
+ds.metric("accuracy", 0.97)
+ds.publish()`;
+
+/** Everything in the side panel. */
+export function PanelView({ model }: { readonly model: IDotscience }): React.ReactElement {
+  const state = useModelState(model);
+  const tracked = state.server?.tracked === true;
+  return (
+    <div className="ds-Panel-content">
+      <Status state={state} onRetry={() => void model.push()} />
+      {!tracked && state.preview ? (
+        <Track state={state} preview={state.preview} onTrack={() => void model.track()} />
+      ) : null}
+      {tracked ? <Tracked model={model} state={state} /> : null}
+    </div>
+  );
+}
+
+/** The model's state, anew whenever it changes. */
+export function useModelState(model: IDotscience): State {
+  const subscribe = React.useCallback(
+    (listener: () => void) => {
+      model.changed.connect(listener);
+      return () => void model.changed.disconnect(listener);
+    },
+    [model]
+  );
+  return React.useSyncExternalStore(subscribe, () => model.state);
+}
+
+interface TrackedProps {
+  readonly model: IDotscience;
+  readonly state: State;
+}
+
+/** A tracked folder: the details of one run, or saving and the lists. */
+function Tracked({ model, state }: TrackedProps): React.ReactElement {
+  const lists = React.useRef<HTMLDivElement>(null);
+  const back = (): void => {
+    const runId = state.selection?.runId ?? '';
+    void model.select(null);
+    requestAnimationFrame(() => lists.current?.querySelector<HTMLElement>(`[data-run="${CSS.escape(runId)}"]`)?.focus());
+  };
+  return (
+    <div ref={lists}>
+      {state.selection ? (
+        <Details selection={state.selection} onBack={back} />
+      ) : (
+        <>
+          <Save state={state} onCommit={description => model.commit(description)} />
+          <Lists model={model} state={state} />
+        </>
+      )}
+    </div>
+  );
+}
+
+function Lists({ model, state }: TrackedProps): React.ReactElement {
+  const trans = useTrans();
+  const select = (runId: string): void => void model.select(runId);
+  if (state.allRuns.total === 0) {
+    return <NoRuns />;
+  }
+  return (
+    <>
+      {state.notebook === null ? null : (
+        <Section title={trans.__('Runs of this notebook')} count={state.notebookRuns.total}>
+          {state.notebookRuns.total === 0 ? <p className="ds-Hint">{trans.__('None yet.')}</p> : null}
+          <Runs list={state.notebookRuns} sameNotebook onSelect={select} onMore={() => void model.showMore('notebookRuns')} />
+        </Section>
+      )}
+      <Section title={trans.__('All runs')} count={state.allRuns.total}>
+        <Runs list={state.allRuns} onSelect={select} onMore={() => void model.showMore('allRuns')} />
+      </Section>
+    </>
+  );
+}
+
+function NoRuns(): React.ReactElement {
+  const trans = useTrans();
+  return (
+    <Section title={trans.__('Runs')}>
+      <p>{trans.__('No runs yet. Run this in a cell:')}</p>
+      <pre className="ds-Snippet" tabIndex={0} aria-label={trans.__('Example')}>
+        {SNIPPET}
+      </pre>
+    </Section>
+  );
+}

@@ -1,0 +1,83 @@
+import * as React from 'react';
+
+import type { CommitterStatus } from '../api';
+import { describe } from '../describe';
+import { safeUrl } from '../format';
+import type { State } from '../tokens';
+import { useTrans } from './trans';
+
+interface StatusProps {
+  readonly state: State;
+  readonly onRetry: () => void;
+}
+
+/** What the tracker does, truthfully, and what to do when something is wrong. */
+export function Status({ state, onRetry }: StatusProps): React.ReactElement {
+  const trans = useTrans();
+  const { tone, sentence, hint } = describe(state, trans);
+  const committer = state.server?.committer ?? null;
+  const stuck = tone === 'bad' || committer?.state === 'unreachable';
+  return (
+    <section className={`ds-Status ds-mod-${tone}`} aria-label={trans.__('Status')}>
+      <p className="ds-Status-line" aria-live="polite">
+        <span className="ds-Dot" aria-hidden="true" />
+        <span>{sentence}</span>
+      </p>
+      {hint ? <p className="ds-Hint">{hint}</p> : null}
+      {committer?.error ? <Problem text={committer.error.detail} hint={committer.error.hint} /> : null}
+      {committer === null ? null : <Counts committer={committer} />}
+      {stuck ? (
+        <button type="button" className="ds-Button" disabled={state.busy !== null} onClick={onRetry}>
+          {trans.__('Try again')}
+        </button>
+      ) : null}
+    </section>
+  );
+}
+
+function Counts({ committer }: { readonly committer: CommitterStatus }): React.ReactElement {
+  const trans = useTrans();
+  const { hub, unpushed, pending_runs: pending, earlier_runs: earlier } = committer;
+  return (
+    <>
+      <p className="ds-Counts">
+        <span>{trans._n('%1 run', '%1 runs', committer.runs)}</span>
+        {unpushed > 0 ? <span>{trans._n('%1 commit to push', '%1 commits to push', unpushed)}</span> : null}
+        {pending > 0 ? <span>{trans._n('%1 run waits for a save', '%1 runs wait for a save', pending)}</span> : null}
+        {earlier > 0 ? <span>{trans._n('%1 earlier run', '%1 earlier runs', earlier)}</span> : null}
+      </p>
+      {hub === null ? (
+        <p className="ds-Hint">{trans.__('Not bound to a hub: commits stay on this machine.')}</p>
+      ) : (
+        <HubLink name={hub.project_name} url={`${hub.url.replace(/\/+$/, '')}/p/${encodeURIComponent(hub.project_id)}`} />
+      )}
+    </>
+  );
+}
+
+function HubLink({ name, url }: { readonly name: string; readonly url: string }): React.ReactElement {
+  const trans = useTrans();
+  const link = safeUrl(url);
+  return link === undefined ? (
+    <p className="ds-Hint">{name}</p>
+  ) : (
+    <a className="ds-Link" href={link} target="_blank" rel="noopener noreferrer">
+      {trans.__('Open %1 on the hub', name)}
+    </a>
+  );
+}
+
+interface ProblemProps {
+  readonly text: string;
+  readonly hint: string;
+}
+
+/** Something went wrong: what, and what to do. */
+export function Problem({ text, hint }: ProblemProps): React.ReactElement {
+  return (
+    <div className="ds-Problem" role="alert">
+      <p>{text}</p>
+      {hint ? <p className="ds-Hint">{hint}</p> : null}
+    </div>
+  );
+}
