@@ -13,6 +13,12 @@ export default defineConfig({
     emptyOutDir: true,
     // Nothing is inlined: the content security policy allows no `data:` scripts, styles or fonts.
     assetsInlineLimit: 0,
+    rollupOptions: {
+      // "use client" marks of libraries mean nothing in a bundle that is all client.
+      onwarn: (warning, warn) => {
+        if (warning.code !== "MODULE_LEVEL_DIRECTIVE") warn(warning);
+      },
+    },
   },
   server: {
     proxy: { "/api": { target: "http://127.0.0.1:8800", ws: true } },
@@ -20,6 +26,6 @@ export default defineConfig({
   test: {
     environment: "jsdom",
     setupFiles: ["test/setup.ts"],
-    restoreMocks: true,
+    testTimeout: 30_000,
   },
 });

@@ -7,6 +7,7 @@
 import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/react-query";
 
 import { getJson, send } from "./http";
+import { HubError } from "./problem";
 import { readRun, readRunDetails, type WireRun } from "./record";
 import type { Columns, CommitInfo, List, Project, Run, RunDetails, Session, Tree } from "./types";
 
@@ -118,10 +119,16 @@ export const contentQuery = (project: string, commit: string, path: string, limi
     queryKey: keys.content(project, commit, path, limit),
     queryFn: async ({ signal }) => {
       const headers = { Range: `bytes=0-${limit - 1}` };
-      const query = { path };
-      const response = await send(["projects", project, "commits", commit, "content"], { signal, headers, query });
-      return new Uint8Array(await response.arrayBuffer());
+      const segments = ["projects", project, "commits", commit, "content"];
+      const response = await send(segments, { signal, headers, query: { path } }).catch(emptyFile);
+      return response ? new Uint8Array(await response.arrayBuffer()) : new Uint8Array();
     },
     ...IMMUTABLE,
     gcTime: 60_000,
   });
+
+/** An empty file has no first byte, so a server refuses the range (RFC 9110 §15.5.17). */
+function emptyFile(error: unknown): null {
+  if (error instanceof HubError && error.status === 416) return null;
+  throw error;
+}

@@ -21,13 +21,17 @@ export function trail(path: string): string[] {
 
 /** What the file browser shows; the directory defaults to that of the open file. */
 export interface FilesSearch {
-  dir?: string;
-  file?: string;
+  dir?: string | undefined;
+  file?: string | undefined;
 }
 
+/** Every field is set: the router keeps the raw value of those that are not. */
 export function readFilesSearch(search: Record<string, unknown>): FilesSearch {
-  return {
-    ...(typeof search["dir"] === "string" && search["dir"] !== "" ? { dir: search["dir"] } : {}),
-    ...(typeof search["file"] === "string" && search["file"] !== "" ? { file: search["file"] } : {}),
-  };
+  return { dir: readPath(search["dir"]), file: readPath(search["file"]) };
+}
+
+/** A file named `1` or `true` reaches us as a number or a boolean, as the router reads search values as JSON. */
+function readPath(value: unknown): string | undefined {
+  if (typeof value === "number" || typeof value === "boolean") return String(value);
+  return typeof value === "string" && value !== "" ? value : undefined;
 }

@@ -28,7 +28,7 @@ export function RunsPage() {
 
   useTitle("Runs", useQuery(projectQuery(project)).data?.name);
   const query = useInfiniteQuery(runsQuery(project, sorting));
-  const names = useQuery(columnsQuery(project)).data;
+  const { data: names, isPending: isNaming } = useQuery(columnsQuery(project));
   const scroller = useRef<HTMLDivElement>(null);
   const live = useLiveRuns(project, sorting, () => (scroller.current?.scrollTop ?? 0) < TOP_PX);
   const baseline = useBaseline(project, search.baseline);
@@ -44,7 +44,8 @@ export function RunsPage() {
 
   const refetch = () => void query.refetch();
 
-  if (query.isPending) return <Framed children={<Skeleton what="runs" rows={12} />} />;
+  // Both are asked for at once; a table that starts without its columns would jump when they come.
+  if (query.isPending || isNaming) return <Framed children={<Skeleton what="runs" rows={12} />} />;
   if (query.isLoadingError) return <Framed children={<ErrorPanel error={query.error} retry={refetch} />} />;
   if (runs.length === 0) return <Framed children={<NoRuns />} />;
   return (
@@ -63,7 +64,7 @@ export function RunsPage() {
           columns={columns}
           shown={shownIds}
           toggle={(id) => change((now) => toggledColumn(now, shownIds, id))}
-          reset={search.cols ? () => change(({ cols: _, ...rest }) => rest) : null}
+          reset={search.cols ? () => change((now) => ({ ...now, cols: undefined })) : null}
         />
       </div>
       {query.isError && <ErrorPanel error={query.error} retry={refetch} />}

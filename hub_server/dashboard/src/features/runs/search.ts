@@ -1,37 +1,37 @@
 /** The runs table's state, all of it in the URL, so that a link shows the same table. */
 export interface RunsSearch {
-  sort?: string;
-  order?: "asc" | "desc";
-  cols?: string[];
-  baseline?: string;
+  sort?: string | undefined;
+  order?: "asc" | "desc" | undefined;
+  cols?: string[] | undefined;
+  baseline?: string | undefined;
 }
 
-/** Reads what the address bar holds; what does not make sense is left out instead of failing the page. */
+/**
+ * Reads what the address bar holds; what does not make sense is undefined instead of failing the page.
+ *
+ * Every field is set: the router keeps the raw value of those that are not.
+ */
 export function readRunsSearch(search: Record<string, unknown>): RunsSearch {
   const { sort, order, cols, baseline } = search;
-  const state: RunsSearch = {};
-  if (typeof sort === "string" && /^(started_at$|summary\.|param\.)/.test(sort)) {
-    state.sort = sort;
-    state.order = order === "asc" ? "asc" : "desc";
-  }
-  if (Array.isArray(cols)) state.cols = cols.filter((column) => typeof column === "string");
-  if (typeof baseline === "string") state.baseline = baseline;
-  return state;
+  const isSortable = typeof sort === "string" && /^(started_at$|summary\.|param\.)/.test(sort);
+  return {
+    sort: isSortable ? sort : undefined,
+    order: isSortable ? (order === "asc" ? "asc" : "desc") : undefined,
+    cols: Array.isArray(cols) ? cols.filter((column) => typeof column === "string") : undefined,
+    baseline: typeof baseline === "string" ? baseline : undefined,
+  };
 }
 
 /** What a click on a column's header leads to: descending, ascending, then the hub's own order. */
 export function nextSorting(search: RunsSearch, sort: string): RunsSearch {
-  const { sort: current, order, ...rest } = search;
-  if (current !== sort) return { ...rest, sort, order: "desc" };
-  return order === "desc" ? { ...rest, sort, order: "asc" } : rest;
+  if (search.sort !== sort) return { ...search, sort, order: "desc" };
+  return search.order === "desc" ? { ...search, order: "asc" } : { ...search, sort: undefined, order: undefined };
 }
 
 export function toggledColumn(search: RunsSearch, shown: readonly string[], id: string): RunsSearch {
-  const cols = shown.includes(id) ? shown.filter((other) => other !== id) : [...shown, id];
-  return { ...search, cols };
+  return { ...search, cols: shown.includes(id) ? shown.filter((other) => other !== id) : [...shown, id] };
 }
 
 export function toggledBaseline(search: RunsSearch, run: string): RunsSearch {
-  const { baseline, ...rest } = search;
-  return baseline === run ? rest : { ...rest, baseline: run };
+  return { ...search, baseline: search.baseline === run ? undefined : run };
 }

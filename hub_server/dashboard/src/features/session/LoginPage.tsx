@@ -9,6 +9,7 @@ import { Logo } from "../../components/Logo";
 import { Snippet } from "../../components/Snippet";
 import { ErrorPanel } from "../../components/states";
 import { useTitle } from "../../lib/hooks";
+import { localPath } from "./next";
 
 /** Signs in with the one-time code in the fragment, which no server log ever sees. */
 export function LoginPage() {
@@ -75,11 +76,4 @@ function useLoginCode() {
 
 function codeIn(hash: string): string | null {
   return new URLSearchParams(hash).get("code");
-}
-
-/** Only a path of this hub: a crafted link must not send a person who signs in to another site. */
-export function localPath(next: string | undefined): string {
-  if (!next?.startsWith("/")) return "/";
-  const target = new URL(next, window.location.origin);
-  return target.origin === window.location.origin ? target.pathname + target.search : "/";
 }

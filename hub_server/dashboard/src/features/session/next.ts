@@ -1,0 +1,6 @@
+/** Where to go after signing in: only a path of this hub, because a crafted link must not lead to another site. */
+export function localPath(next: string | undefined): string {
+  if (!next?.startsWith("/")) return "/";
+  const target = new URL(next, window.location.origin);
+  return target.origin === window.location.origin ? target.pathname + target.search : "/";
+}

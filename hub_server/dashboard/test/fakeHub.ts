@@ -1,0 +1,217 @@
+/**
+ * A hub in memory that speaks docs/design/interfaces.md §4 over real HTTP and WebSockets, for tests and for work on the
+ * screens without a hub. Never part of the product.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import type { AddressInfo } from "node:net";
+
+import type { Columns, CommitInfo, Project, RunDetails, TreeEntry, Value } from "../src/api/types";
+import { ServerSocket } from "./sockets";
+
+const CODE = "the-code";
+
+export interface Snapshot {
+  info: CommitInfo;
+  files: Record<string, string | Buffer>;
+}
+
+interface Failure {
+  status: number;
+  title: string;
+  detail: string;
+}
+
+export class FakeHub {
+  projects: Project[] = [];
+  runs: RunDetails[] = [];
+  snapshots: Snapshot[] = [];
+  isSignedIn = true;
+  /** Paths answered with a problem while they are in here. */
+  readonly failures = new Map<string, Failure>();
+  readonly requests: string[] = [];
+  readonly subscriptions: string[][] = [];
+  private readonly usedCodes = new Set<string>();
+  private readonly sockets = new Set<ServerSocket>();
+  private seq = 0;
+  private server: Server | undefined;
+
+  /** Starts on a free port of the loopback interface; `fallback` answers what is not below /api. */
+  async start(port = 0, fallback?: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
+    const server = createServer((request, response) => {
+      if (fallback && !request.url?.startsWith("/api/")) fallback(request, response);
+      else void this.answer(request, response);
+    });
+    server.on("upgrade", (request, stream) => {
+      const socket = new ServerSocket(
+        stream,
+        request,
+        (text) => this.subscriptions.push((JSON.parse(text) as { subscribe: string[] }).subscribe),
+        () => this.sockets.delete(socket),
+      );
+      this.sockets.add(socket);
+    });
+    this.server = server;
+    await new Promise<void>((resolve) => server.listen(port, "127.0.0.1", resolve));
+    return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  }
+
+  async stop(): Promise<void> {
+    this.dropConnections();
+    this.server?.closeAllConnections();
+    await new Promise((resolve) => this.server?.close(resolve));
+  }
+
+  addRun(run: RunDetails): void {
+    this.runs.unshift(run);
+    this.emit(`project:${run.project_id}`, "run.created", run.id);
+  }
+
+  emit(topic: string, type: string, id: string): void {
+    this.seq += 1;
+    for (const socket of this.sockets) socket.send({ topic, seq: this.seq, type, id });
+  }
+
+  dropConnections(): void {
+    for (const socket of this.sockets) socket.destroy();
+  }
+
+  private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const url = new URL(request.url ?? "/", "http://hub");
+    this.requests.push(`${request.method} ${url.pathname}${url.search}`);
+    const failure = this.failures.get(url.pathname);
+    const body = await readBody(request);
+    if (failure) sendProblem(response, failure);
+    else this.route(request, response, url, body);
+  }
+
+  private route(request: IncomingMessage, response: ServerResponse, url: URL, body: string): void {
+    const [, , , resource, project, kind, id, view] = url.pathname.split("/").map(decodeURIComponent);
+    if (resource === "sessions") return this.signIn(response, body);
+    if (!this.isSignedIn) {
+      return sendProblem(response, { status: 401, title: "Not signed in", detail: "Ask for a login link." });
+    }
+    if (resource === "session") return this.session(request, response);
+    if (project === undefined) return sendJson(response, 200, listOf(this.projects));
+    const found = this.projects.find((candidate) => candidate.id === project);
+    if (!found) return notFound(response, "No such project");
+    if (kind === undefined) return sendJson(response, 200, found);
+    if (kind === "columns") return sendJson(response, 200, this.columns(project));
+    if (kind === "runs") return this.runRoutes(response, url, project, id);
+    return this.commitRoutes(request, response, url, id, view);
+  }
+
+  private signIn(response: ServerResponse, body: string): void {
+    const { code } = JSON.parse(body) as { code: string };
+    if (code !== CODE || this.usedCodes.has(code)) {
+      return sendProblem(response, { status: 401, title: "Login code refused", detail: "Ask for a new link." });
+    }
+    this.usedCodes.add(code);
+    this.isSignedIn = true;
+    sendJson(response, 201, { account: { id: "a1", name: "ada" } });
+  }
+
+  private session(request: IncomingMessage, response: ServerResponse): void {
+    if (request.method !== "DELETE") {
+      return sendJson(response, 200, { account: { id: "a1", name: "ada" }, scopes: ["runs:read"] });
+    }
+    this.isSignedIn = false;
+    response.writeHead(204).end();
+  }
+
+  private runRoutes(response: ServerResponse, url: URL, project: string, id: string | undefined): void {
+    const runs = this.runs.filter((run) => run.project_id === project);
+    if (id === undefined) return sendJson(response, 200, page(sorted(runs, url), url));
+    const run = runs.find((candidate) => candidate.id === id);
+    if (!run) return notFound(response, "No such run");
+    sendJson(response, 200, run);
+  }
+
+  private commitRoutes(request: IncomingMessage, response: ServerResponse, url: URL, id?: string, view?: string): void {
+    if (id === undefined) return sendJson(response, 200, page(this.snapshots.map(({ info }) => info), url));
+    const snapshot = this.snapshots.find(({ info }) => info.id === id);
+    if (!snapshot) return notFound(response, "No such commit");
+    const path = url.searchParams.get("path") ?? "";
+    if (view === undefined) return sendJson(response, 200, snapshot.info);
+    if (view === "tree") return sendJson(response, 200, { path, entries: entriesOf(snapshot, path) });
+    const content = snapshot.files[path];
+    if (content === undefined) return notFound(response, "No such file");
+    sendContent(request, response, path, Buffer.from(content));
+  }
+
+  private columns(project: string): Columns {
+    const records = this.runs.filter((run) => run.project_id === project).map((run) => run.record);
+    const names = (read: (record: RunDetails["record"]) => Record<string, Value>) => [
+      ...new Set(records.flatMap((record) => Object.keys(read(record)))),
+    ];
+    return {
+      parameters: names((record) => record.parameters),
+      summary: names((record) => record.summary),
+      labels: names((record) => record.labels),
+    };
+  }
+}
+
+function sorted(runs: RunDetails[], url: URL): RunDetails[] {
+  const [kind, ...rest] = (url.searchParams.get("sort") ?? "").split(".");
+  if (kind !== "summary" && kind !== "param") return runs;
+  const field = kind === "summary" ? "summary" : "parameters";
+  const value = (run: RunDetails) => Number(run.record[field][rest.join(".")] ?? Infinity);
+  const ascending = [...runs].sort((a, b) => value(a) - value(b));
+  return url.searchParams.get("order") === "asc" ? ascending : ascending.reverse();
+}
+
+function page<T>(items: T[], url: URL): object {
+  const limit = Number(url.searchParams.get("limit") ?? 50);
+  const start = Number(url.searchParams.get("cursor") ?? 0);
+  const next = start + limit < items.length ? String(start + limit) : null;
+  return { ...listOf(items.slice(start, start + limit)), next, total: items.length };
+}
+
+function listOf<T>(items: T[]): object {
+  return { items, next: null, total: items.length, total_is_exact: true };
+}
+
+function entriesOf(snapshot: Snapshot, directory: string): TreeEntry[] {
+  const prefix = directory === "" ? "" : `${directory}/`;
+  const entries = new Map<string, TreeEntry>();
+  for (const [path, content] of Object.entries(snapshot.files)) {
+    if (!path.startsWith(prefix)) continue;
+    const [name = "", ...below] = path.slice(prefix.length).split("/");
+    const kind = below.length > 0 ? "directory" : "file";
+    const modified_at = snapshot.info.created_at;
+    entries.set(name, { name, kind, size: content.length, mode: 0o644, modified_at, content_hash: "0".repeat(64) });
+  }
+  return [...entries.values()];
+}
+
+const TYPES: Record<string, string> = { png: "image/png", svg: "image/svg+xml", html: "text/html" };
+
+function sendContent(request: IncomingMessage, response: ServerResponse, path: string, content: Buffer): void {
+  const range = /^bytes=0-(\d+)$/.exec(request.headers.range ?? "");
+  response.setHeader("Content-Type", TYPES[path.split(".").at(-1) ?? ""] ?? "application/octet-stream");
+  response.setHeader("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:");
+  if (range && content.length === 0) {
+    return sendProblem(response, { status: 416, title: "Range not satisfiable", detail: "The file is empty." });
+  }
+  response.writeHead(range ? 206 : 200).end(range ? content.subarray(0, Number(range[1]) + 1) : content);
+}
+
+function notFound(response: ServerResponse, detail: string): void {
+  sendProblem(response, { status: 404, title: "Not found", detail });
+}
+
+function sendProblem(response: ServerResponse, { status, title, detail }: Failure): void {
+  response.writeHead(status, { "Content-Type": "application/problem+json" });
+  response.end(JSON.stringify({ type: "/problems/x", title, status, detail, request_id: "req-4711" }));
+}
+
+function sendJson(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { "Content-Type": "application/json" }).end(JSON.stringify(body));
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks).toString();
+}

@@ -1,0 +1,184 @@
+import { fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { beforeEach, expect, test } from "vitest";
+
+import type { RunDetails } from "../src/api/types";
+import { useHub } from "./app";
+import { aCommit, anEnvironment, aProject, aRun, COMMIT, PROJECT } from "./factories";
+
+const app = useHub();
+
+const NOTEBOOK = JSON.stringify({
+  nbformat: 4,
+  cells: [
+    { cell_type: "markdown", source: ["# Title\n", "words"] },
+    {
+      cell_type: "code",
+      execution_count: 3,
+      source: "print(1)",
+      outputs: [
+        { output_type: "stream", name: "stdout", text: ["one\n"] },
+        { output_type: "execute_result", data: { "text/html": "<b>bold</b>", "text/plain": "plain form" } },
+        { output_type: "display_data", data: { "image/png": "aGVs\nbG8=" } },
+        { output_type: "error", traceback: ["\u001b[0;31mKeyError\u001b[0m: 'x'"] },
+      ],
+    },
+  ],
+});
+
+beforeEach(() => {
+  app.hub.projects = [aProject()];
+  app.hub.snapshots = [
+    {
+      info: aCommit({ message: "a good snapshot", consistency: "fuzzy", unstable: ["live.log"] }),
+      files: {
+        "train.py": "import os\nprint('hello')\n",
+        "data/deep/x.csv": "a,b\n1,2\n",
+        "plot.svg": "<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>",
+        "report.html": "<script>parent.document.title='owned'</script>",
+        "model.bin": Buffer.from([0x80, 0, 1, 2]),
+        "empty.txt": "",
+        "latin.txt": Buffer.from([0x66, 0xfc, 0x72]),
+        "nb.ipynb": NOTEBOOK,
+        "broken.ipynb": '{"cells": [',
+      },
+    },
+  ];
+});
+
+function show(run: RunDetails, search = ""): void {
+  app.hub.runs = [run];
+  app.open(`/p/${PROJECT}/runs/${run.id}${search}`);
+}
+
+test("everything that a run recorded is on its page", async () => {
+  const run = aRun(
+    {
+      description: "second try",
+      parameters: { lr: 0.001 },
+      summary: { accuracy: 0.93 },
+      labels: { team: "blue" },
+      models: [{ name: "churn", type: "sklearn", version: null, files: { model: "model.bin" } }],
+      inputs: [
+        { path: "data/deep/x.csv", size: 2048, content_hash: "ab".repeat(32), changed_after_read: true },
+        { path: "/etc/hosts", outside: true },
+        { path: "gone.csv", missing: true },
+      ],
+      place: { notebook: "nb.ipynb", host: "lovelace", pid: 4711 },
+      warnings: ["parameter lr was set twice"],
+    },
+    { environment: anEnvironment(), warnings: ["a second record of this run was different"] },
+  );
+  show(run);
+  expect(await screen.findByRole("heading", { level: 1, name: "second try" })).toBeTruthy();
+  const texts = [
+    "success", "workload", "0.93", "0.001", "blue", "churn", "2.0 KiB", "missing", "outside", "changed after read",
+    "parameter lr was set twice", "a second record of this run was different", "CPython 3.11.9", "EPYC 7763, 8 cores",
+    "NVIDIA A10G", "dirty", "3 packages",
+  ];
+  for (const text of texts) expect(screen.getAllByText(text), text).not.toHaveLength(0);
+  expect(await screen.findByText("a good snapshot")).toBeTruthy();
+  expect(screen.getByText("fuzzy").title).toContain("live.log");
+  expect(document.title).toContain("second try");
+});
+
+test("a failure shows its message and its traceback without terminal colours", async () => {
+  show(aRun({ error: "ValueError: bad", traceback: "\u001b[0;31mTraceback\u001b[0m (most recent call last)" }));
+  const section = await screen.findByRole("region", { name: "Error" });
+  expect(within(section).getByText("ValueError: bad")).toBeTruthy();
+  expect(within(section).getByText("Traceback (most recent call last)")).toBeTruthy();
+});
+
+test("hostile text in every place stays text", async () => {
+  const evil = "<script>document.title='owned'</script>";
+  show(
+    aRun(
+      {
+        description: evil, error: evil, traceback: evil, workload_file: evil,
+        parameters: { [evil]: { nested: evil } }, summary: { [evil]: evil }, labels: { [evil]: evil },
+        inputs: [{ path: `../../${evil}` }], models: [{ name: evil, type: evil, version: evil, files: { [evil]: evil } }],
+        warnings: [evil],
+      },
+      { environment: anEnvironment({ packages: { [evil]: evil } }) },
+    ),
+  );
+  expect(await screen.findByRole("heading", { level: 1, name: evil })).toBeTruthy();
+  expect(document.querySelector("#content script, body script")).toBeNull();
+});
+
+test("a record from an older writer, with almost nothing in it, is shown too", async () => {
+  const run = aRun();
+  Object.assign(run, { record: { run_id: run.id }, commit: null });
+  show(run);
+  expect(await screen.findByText("No metrics were recorded.")).toBeTruthy();
+});
+
+test("packages can be searched", async () => {
+  show(aRun({}, { environment: anEnvironment() }));
+  const search = await screen.findByLabelText("Find a package");
+  fireEvent.change(search, { target: { value: "PAN" } });
+  expect(screen.getByText("pandas")).toBeTruthy();
+  expect(screen.queryByText("numpy")).toBeNull();
+});
+
+test("an unknown run says so", async () => {
+  app.open(`/p/${PROJECT}/runs/unknown`);
+  expect(await screen.findByText("No such run")).toBeTruthy();
+});
+
+test("the snapshot's folders are browsed by URL", async () => {
+  show(aRun());
+  fireEvent.click(await screen.findByRole("link", { name: "data" }));
+  fireEvent.click(await screen.findByRole("link", { name: "deep" }));
+  fireEvent.click(await screen.findByRole("link", { name: "x.csv" }));
+  expect(await screen.findByText(/a,b/)).toBeTruthy();
+  expect(decodeURIComponent(window.location.search)).toBe("?file=data/deep/x.csv");
+  const crumbs = screen.getByRole("navigation", { name: "Folder" });
+  fireEvent.click(within(crumbs).getByRole("link", { name: "Workspace" }));
+  expect(await screen.findByRole("link", { name: "train.py" })).toBeTruthy();
+});
+
+test("only the start of a text file is fetched, and it can be downloaded whole", async () => {
+  show(aRun(), "?file=train.py");
+  expect(await screen.findByText(/print\('hello'\)/)).toBeTruthy();
+  const download = screen.getByRole("link", { name: "Download" }).getAttribute("href");
+  expect(download).toContain(`/commits/${COMMIT}/content?path=train.py&download=1`);
+});
+
+test.each([
+  ["model.bin", /not text/],
+  ["latin.txt", /not text/],
+  ["empty.txt", /file is empty/],
+  ["broken.ipynb", /not valid JSON/],
+  ["unknown.txt", /No such file/],
+])("%s is answered with words instead of a preview", async (file, words) => {
+  show(aRun(), `?file=${file}`);
+  expect(await screen.findByText(words)).toBeTruthy();
+});
+
+test("pictures are pictures, and pages live in a frame without rights", async () => {
+  show(aRun(), "?file=report.html");
+  const frame = await screen.findByTitle("report.html");
+  expect(frame.getAttribute("sandbox")).toBe("");
+  fireEvent.click(await screen.findByRole("link", { name: "plot.svg" }));
+  expect((await screen.findByRole("img", { name: "plot.svg" })).tagName).toBe("IMG");
+  await waitFor(() => expect(screen.queryByTitle("report.html")).toBeNull());
+});
+
+test("a notebook shows its cells and outputs, and none of its HTML", async () => {
+  show(aRun(), "?file=nb.ipynb");
+  const cells = within(await screen.findByRole("list", { name: "Cells" }));
+  for (const text of ["[3]", "print(1)", "one", "plain form", "KeyError: 'x'"]) expect(cells.getByText(text)).toBeTruthy();
+  expect(cells.queryByText("bold")).toBeNull();
+  expect(cells.getByRole("img").getAttribute("src")).toBe("data:image/png;base64,aGVsbG8=");
+});
+
+test("commits are listed and lead to their runs and files", async () => {
+  const run = aRun({ description: "the run in it" });
+  app.hub.runs = [run];
+  const snapshot = app.hub.snapshots[0];
+  if (snapshot) snapshot.info.runs = [run.id];
+  app.open(`/p/${PROJECT}/commits`);
+  fireEvent.click(await screen.findByRole("link", { name: "a good snapshot" }));
+  expect(await screen.findByRole("link", { name: "the run in it" })).toBeTruthy();
+  expect(await screen.findByRole("link", { name: "train.py" })).toBeTruthy();
+});
