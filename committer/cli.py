@@ -1,0 +1,219 @@
+"""The commands that a workspace needs: `ds init`, `ds committer`, `ds status`, `ds commit`.
+
+What they do is imported when they are called, so that `ds --help` stays quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from committer.initialise import Census
+    from committer.settings import CommitterSettings
+    from dotscience.workspace import Workspace
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ds init                          track this folder
+  ds init ~/projects/mnist --yes   track another one, without questions
+  ds init --hub https://hub.example.com --project mnist
+  ds init --new-dot-id             make this copy of a workspace independent
+"""
+)
+@click.argument("path", type=click.Path(path_type=Path, file_okay=False), default=".")
+@click.option("--hub", "hub_url", metavar="URL", help="Push to this hub; its token is asked for, or read from stdin.")
+@click.option("--project", metavar="NAME", help="Name of the project on the hub; default: the folder's name.")
+@click.option("--offline", is_flag=True, help="Keep everything here; a hub can be bound later.")
+@click.option("--force", is_flag=True, help="Also track a home or system folder.")
+@click.option("--yes", is_flag=True, help="Do not ask about large folders.")
+@click.option("--new-dot-id", is_flag=True, help="Give a copied folder its own identity.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
+def init(
+    *,
+    path: Path,
+    hub_url: str | None,
+    project: str | None,
+    offline: bool,
+    force: bool,
+    yes: bool,
+    new_dot_id: bool,
+    as_json: bool,
+) -> None:
+    """Track the folder PATH: from now on its runs are recorded, each with a snapshot of the whole folder."""
+    from committer import initialise
+    from dotscience.workspace import is_root
+
+    if offline and hub_url:
+        raise click.UsageError("--offline and --hub contradict each other")
+    folder = path.expanduser().absolute()
+    if new_dot_id:
+        workspace = initialise.renew(folder)
+    elif is_root(folder):
+        workspace = initialise.initialise(folder)
+    else:
+        _check(folder, force=force, yes=yes, quiet=as_json)
+        workspace = initialise.initialise(folder, state_dir=_settings(folder).state_dir)
+    if hub_url:
+        workspace = _bind(workspace, hub_url, project)
+    if as_json:
+        click.echo(json.dumps(_described(workspace)))
+    else:
+        _say_next(workspace)
+
+
+def _check(folder: Path, *, force: bool, yes: bool, quiet: bool) -> None:
+    from committer import initialise
+    from dotscience.errors import WorkspaceError
+
+    reason = initialise.refusal(folder, Path.home())
+    if reason is not None and not force:
+        raise WorkspaceError(f"{reason}; choose a folder of its own for the project, or use --force")
+    census = initialise.count(folder, initialise.rules_for(folder))
+    if census.more and not yes:
+        _ask(folder, census)
+    elif not quiet:
+        click.echo(f"{folder} holds {census.files:,} files, {_size(census.size)}.")
+
+
+def _ask(folder: Path, census: Census) -> None:
+    text = f"{folder} holds more than {census.files - 1:,} files or {_size(census.size)}. Track all of it?"
+    if not sys.stdin.isatty():
+        raise click.UsageError(f"{text} Say --yes, or list what to leave out in .dotscienceignore first.")
+    click.confirm(text, abort=True)
+
+
+def _bind(workspace: Workspace, hub_url: str, project: str | None) -> Workspace:
+    from dotscience.client.binding import bind
+    from dotscience.client.hub import HubClient
+
+    if sys.stdin.isatty():
+        token = click.prompt(f"Token of {hub_url} (make one there under Settings)", hide_input=True)
+    else:
+        token = sys.stdin.readline().strip()
+    with HubClient(hub_url, token) as hub:
+        return bind(workspace, hub, name=project)
+
+
+def _described(workspace: Workspace) -> dict[str, Any]:
+    hub = workspace.hub
+    return {
+        "root": str(workspace.root),
+        "dot_id": workspace.dot_id,
+        "initialised_at": workspace.initialised_at.isoformat(),
+        "hub": {"url": hub.url, "project_id": hub.project_id, "project_name": hub.project_name} if hub else None,
+    }
+
+
+def _say_next(workspace: Workspace) -> None:
+    click.echo(f"Tracking {workspace.root}")
+    if workspace.hub is not None:
+        click.echo(f"Pushing to {workspace.hub.project_name} on {workspace.hub.url}")
+    click.echo("What is left out of snapshots: .dotscienceignore")
+    click.echo("Next: `ds up` for hub and JupyterLab, or `ds committer` to record runs here.")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ds committer                     watch this folder's workspace until Ctrl-C
+  ds committer --root ~/mnist      watch another one
+"""
+)
+@click.option(
+    "--root", type=click.Path(path_type=Path, file_okay=False), default=".", help="A folder in the workspace."
+)
+def committer(*, root: Path) -> None:
+    """Notice runs, take snapshots and push them, until stopped."""
+    from committer.logs import configure_logging
+    from committer.process import serve
+    from dotscience.workspace import open_workspace
+
+    configure_logging()
+    workspace = open_workspace(root.expanduser().absolute())
+    cut_off = serve(workspace, dict(os.environ))
+    if cut_off:
+        # A thread is still uploading. It can be cut off anywhere and would keep the process until a timeout.
+        sys.stderr.flush()
+        os._exit(0)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ds status                        what the committer does, in words
+  ds status --json                 the same for programs
+"""
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def status(*, as_json: bool) -> None:
+    """Say what is committed and pushed, and what is wrong, if anything."""
+    from committer.process import present_status
+    from dotscience.workspace import open_workspace
+
+    workspace = open_workspace()
+    found = present_status(workspace, _settings(workspace.root))
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _print_status(found)
+
+
+def _print_status(found: dict[str, Any]) -> None:
+    hub, error = found["hub"], found["error"]
+    click.echo(f"{found['root']}: {found['message']}")
+    click.echo(f"  runs     {found['runs']}, {found['pending_runs']} pending, {found['earlier_runs']} earlier")
+    click.echo(f"  commits  {found['unpushed']} not pushed, head {(found['head'] or 'none')[:12]}")
+    click.echo(f"  hub      {hub['url']} (project {hub['project_name']})" if hub else "  hub      none")
+    if error:
+        click.echo(f"  problem  {error['detail']}\n           {error['hint']}")
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ds commit -m "cleaned the labels"
+"""
+)
+@click.option("-m", "--message", required=True, metavar="TEXT", help="Describe what you save.")
+@click.option("--json", "as_json", is_flag=True, help="Print the commit as one JSON object.")
+def commit(*, message: str, as_json: bool) -> None:
+    """Save the workspace as it is now, with everything that was published, and push it."""
+    from committer.process import save
+    from dotscience.workspace import open_workspace
+
+    workspace = open_workspace()
+    taken = save(workspace, _settings(workspace.root), message)
+    if as_json:
+        click.echo(json.dumps(taken))
+        return
+    runs = len(taken["runs"])
+    click.echo(
+        f"Committed {taken['commit'][:12]}: {taken['files']:,} files, {_size(taken['new_bytes'])} new,"
+        f" {runs} run{'' if runs == 1 else 's'}"
+    )
+
+
+def _settings(root: Path) -> CommitterSettings:
+    from committer.settings import load_settings
+
+    return load_settings(root, dict(os.environ))
+
+
+def _size(size: int) -> str:
+    amount, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1024:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+commands: list[click.Command] = [init, committer, status, commit]

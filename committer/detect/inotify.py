@@ -1,0 +1,116 @@
+"""An inotify emitter for watchdog that leaves out ignored folders and says when it may have missed something.
+
+watchdog's own emitter only logs a queue overflow, and is silent about a folder that it cannot watch because the user's
+limit of watches is reached. Both matter here: an overflow makes a scan necessary, the limit makes us poll instead.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable
+from typing import Any
+
+from watchdog.observers.api import BaseObserver
+from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
+from watchdog.observers.inotify_c import InotifyFD
+
+EXHAUSTED = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
+"""What inotify_add_watch(2) and inotify_init(2) answer when a limit of the user or the system is reached."""
+
+
+class Reports:
+    """What an emitter tells besides events; called on watchdog's threads.
+
+    Args:
+        skip: Whether a folder (absolute path) and everything below is not to be watched.
+        overflowed: Events were lost.
+        exhausted: A folder could not be watched for want of watches.
+    """
+
+    def __init__(
+        self,
+        *,
+        skip: Callable[[str], bool],
+        overflowed: Callable[[], None],
+        exhausted: Callable[[], None],
+    ) -> None:
+        self.skip = skip
+        self.overflowed = overflowed
+        self.exhausted = exhausted
+
+
+class _WatchGroup(InotifyWatchGroup):
+    """The recursive watch, told what to skip and whom to tell."""
+
+    def __init__(self, reports: Reports, *arguments: Any, **options: Any) -> None:
+        self._reports = reports
+        super().__init__(*arguments, **options)
+
+    def on_queue_overflow(self) -> None:
+        super().on_queue_overflow()
+        self._reports.overflowed()
+
+    def _add_all_callbacks(self, path: bytes) -> None:
+        """Watch `path` and the folders below it, without descending into those to be skipped."""
+        if path != self.path and self._reports.skip(os.fsdecode(path)):
+            return
+        self._add_callback(path)
+        for folder, names, _ in os.walk(path):
+            names[:] = [
+                name
+                for name in names
+                if not self._skipped(os.path.join(folder, name))  # noqa: PTH118 - bytes paths
+            ]
+            for name in names:
+                self._add_callback(os.path.join(folder, name))  # noqa: PTH118 - bytes paths
+
+    def _skipped(self, path: bytes) -> bool:
+        return os.path.islink(path) or self._reports.skip(os.fsdecode(path))  # noqa: PTH114 - bytes paths
+
+    def _add_callback(self, path: bytes) -> None:
+        try:
+            watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
+        except OSError as error:
+            if error.errno in EXHAUSTED:
+                self._reports.exhausted()
+            if path == self.path:
+                raise
+            return
+        self._active_callbacks_by_path[path] = watch
+        self._active_callbacks_by_watch[watch] = path
+
+
+class _Emitter(InotifyEmitter):
+    def __init__(self, *arguments: Any, reports: Reports, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._reports = reports
+
+    def on_thread_start(self) -> None:
+        self._inotify = _WatchGroup(
+            self._reports,
+            self._inotify_fd,
+            os.fsencode(self.watch.path),
+            is_recursive=self.watch.is_recursive,
+            event_mask=self.get_event_mask_from_filter(),
+            follow_symlink=False,
+        )
+
+
+class ReportingObserver(BaseObserver):
+    """watchdog's inotify observer with our emitter.
+
+    Raises:
+        OSError: from the constructor, no inotify instance could be had.
+    """
+
+    def __init__(self, reports: Reports) -> None:
+        self._inotify = InotifyFD()
+        self._inotify.start()
+        super().__init__(_Emitter, inotify_fd=self._inotify, reports=reports)
+
+    def on_thread_stop(self) -> None:
+        """Also end the thread that reads from inotify."""
+        super().on_thread_stop()
+        self._inotify.stop()
+        self._inotify.join()

@@ -1,0 +1,80 @@
+"""What detection hands on: runs that were seen, and the state of the notebook that they were seen in."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+import blake3
+import msgspec
+from msgspec import Struct
+
+from committer.sync.journal import Source
+from dotscience.notebook import CellState, FoundRun
+from dotscience.record import RunRecord
+from dotscience.wire import to_wire
+
+MAX_WARNINGS = 20
+"""Of what was wrong with a block; a hostile one could have thousands of wrong fields."""
+
+
+class Sighting(Struct, frozen=True, kw_only=True):
+    """A run that was seen in one carrier.
+
+    `notebook` is where the run happened, as far as this carrier tells; `seen_in` is the saved notebook that holds its
+    output, and None for a sidecar. `digest` is equal for equal content in carriers of the same kind.
+    """
+
+    record: RunRecord
+    source: Source
+    digest: str
+    notebook: str | None
+    seen_in: str | None
+
+
+class NotebookSight(Struct, frozen=True, kw_only=True):
+    """A readable state of a notebook: `signature` tells whether the file changed since, `cells` are those executed."""
+
+    path: str
+    signature: str
+    saved_at: datetime
+    cells: list[str]
+    sightings: list[Sighting]
+
+
+def sighting(found: FoundRun, *, seen_in: str | None) -> Sighting | None:
+    """The sighting of a run that was found, or None for a block that is no run that can be kept."""
+    if found.record is None:
+        return None
+    record = found.record
+    if found.errors:
+        record = msgspec.structs.replace(record, warnings=[*record.warnings, *found.errors[:MAX_WARNINGS]])
+    return Sighting(
+        record=record,
+        source=found.carrier,
+        digest=blake3.blake3(msgspec.json.encode(to_wire(found.record), order="sorted")).hexdigest(),
+        notebook=_placed(record) or seen_in,
+        seen_in=seen_in,
+    )
+
+
+def executed_cells(cells: list[CellState]) -> list[str]:
+    """A key for each cell that holds the traces of an execution; another execution or output gives another key."""
+    return [
+        f"{cell.cell_id or cell.index}:{cell.execution_count}:{cell.output_hash}"
+        for cell in cells
+        if cell.execution_count is not None
+    ]
+
+
+def time_of(ns: int) -> datetime:
+    """A file time as UTC."""
+    return datetime.fromtimestamp(ns / 1e9, UTC)
+
+
+def _placed(record: RunRecord) -> str | None:
+    """The notebook that the record names, unless it points out of the workspace: what is in a sidecar can be forged."""
+    named = record.place.notebook if record.place else None
+    if named is None or named.startswith("/") or ".." in PurePosixPath(named).parts:
+        return None
+    return named

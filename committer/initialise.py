@@ -1,0 +1,162 @@
+"""Beginning to track a folder: is it a sensible one, how big is it, and the files that make it a workspace."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from committer.identity import found
+from committer.storage.ignore import DEFAULT_IGNORE, IGNORE_FILE, IgnoreRules, load_ignore
+from dotscience.errors import WorkspaceError
+from dotscience.workspace import (
+    HubBinding,
+    Workspace,
+    find_root,
+    is_root,
+    new_workspace,
+    read_project,
+    write_durably,
+    write_project,
+)
+
+ASK_ABOVE_FILES = 100_000
+ASK_ABOVE_BYTES = 10 << 30
+SYSTEM_FOLDERS = frozenset(
+    Path("/", name)
+    for name in (
+        *(
+            "bin",
+            "boot",
+            "dev",
+            "etc",
+            "home",
+            "lib",
+            "lib64",
+            "media",
+            "mnt",
+            "opt",
+            "proc",
+            "root",
+            "run",
+            "sbin",
+            "srv",
+        ),
+        *("sys", "tmp", "usr", "usr/local", "var", "var/tmp"),
+        *("Applications", "Library", "System", "Users", "Volumes", "private"),
+    )
+)
+FORBIDDEN_BELOW = tuple(Path(name) for name in ("/boot", "/dev", "/etc", "/proc", "/sys", "/usr/bin", "/usr/lib"))
+GIT_IGNORE = """\
+# The project file may be kept in git; everything else here belongs to this machine.
+*
+!.gitignore
+!project.toml
+"""
+
+
+class Census(Struct, frozen=True, kw_only=True):
+    """How much a snapshot would hold; with `more`, counting stopped at the numbers given."""
+
+    files: int
+    size: int
+    more: bool
+
+
+def refusal(folder: Path, home: Path) -> str | None:
+    """Why a folder should not be tracked, or None where nothing speaks against it."""
+    real = folder.resolve()
+    if real == Path("/"):
+        return "/ is the whole machine"
+    if real == home.resolve():
+        return f"{real} is your home folder, with keys and caches of every program"
+    if home.resolve().is_relative_to(real):
+        return f"{real} holds your home folder"
+    if real in SYSTEM_FOLDERS or any(real.is_relative_to(folder) for folder in FORBIDDEN_BELOW):
+        return f"{real} is a folder of the system"
+    return None
+
+
+def count(folder: Path, rules: IgnoreRules) -> Census:
+    """Count what a snapshot of `folder` would hold, up to the numbers above which `ds init` asks."""
+    files = size = 0
+    for status in _files(folder, rules):
+        files, size = files + 1, size + status.st_size
+        if files > ASK_ABOVE_FILES or size > ASK_ABOVE_BYTES:
+            return Census(files=files, size=size, more=True)
+    return Census(files=files, size=size, more=False)
+
+
+def _files(folder: Path, rules: IgnoreRules) -> Iterable[os.stat_result]:
+    pending = [os.fsencode(folder)]
+    prefix = len(pending[0].rstrip(b"/")) + 1
+    while pending:
+        try:
+            entries = list(os.scandir(pending.pop()))
+        except OSError:
+            continue
+        for entry in entries:
+            is_folder = entry.is_dir(follow_symlinks=False)
+            if rules.excludes_entry(entry.path[prefix:], directory=is_folder):
+                continue
+            if is_folder:
+                pending.append(entry.path)
+                continue
+            try:
+                status = entry.stat(follow_symlinks=False)
+            except OSError:
+                continue
+            if stat.S_ISREG(status.st_mode):
+                yield status
+
+
+def rules_for(folder: Path) -> IgnoreRules:
+    """The ignore rules that will hold in `folder`."""
+    return load_ignore(folder)
+
+
+def initialise(folder: Path, *, hub: HubBinding | None = None, state_dir: str = "") -> Workspace:
+    """Make `folder` a workspace. Idempotent: an initialised folder keeps its dot, and gets what it lacks.
+
+    Raises:
+        WorkspaceError: the folder cannot be written to, or is none.
+    """
+    if is_root(folder):
+        return read_project(folder)
+    if not folder.is_dir():
+        raise WorkspaceError(f"{folder} is not a folder; make it first")
+    workspace = msgspec.structs.replace(new_workspace(folder), hub=hub)
+    try:
+        write_project(workspace)
+        _write_missing(workspace.state_dir / ".gitignore", GIT_IGNORE)
+        _write_missing(folder / IGNORE_FILE, DEFAULT_IGNORE, mode=0o644)
+    except OSError as error:
+        raise WorkspaceError(f"{folder} cannot be tracked: {error}; make it writable first") from error
+    found(workspace, state_dir)
+    return workspace
+
+
+def renew(folder: Path) -> Workspace:
+    """Give a copied folder a dot of its own. Its hub is forgotten: that project belongs to the original.
+
+    The store that came with the copy is set aside when the committer next opens it.
+    """
+    read_project(folder)
+    workspace = new_workspace(folder)
+    write_project(workspace)
+    return workspace
+
+
+def enclosing(folder: Path) -> Path | None:
+    """The tracked folder that `folder` is a part of, if it is not one itself."""
+    root = find_root(folder)
+    return root if root is not None and root != folder else None
+
+
+def _write_missing(path: Path, text: str, mode: int = 0o600) -> None:
+    if not os.path.lexists(path):
+        write_durably(path, text.encode(), mode)

@@ -1,0 +1,137 @@
+"""Whose a run is, and what a sighting of it changes in the journal. See ARCHITECTURE 4.4.
+
+A run is ours if its sidecar is here, or if nobody knows its id and it ended after this workspace began to be tracked.
+Everything else came with a copied notebook or a clone: an *earlier run*, listed and imported only on request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from committer.detect.derive import derived_run, newly_executed
+from committer.detect.sighting import NotebookSight, Sighting
+from committer.sync.journal import Journal, NewRun, NotebookRow, RunRow, Source
+
+SOURCE_RANK: dict[Source, int] = {"sidecar": 3, "mime": 2, "marker": 1, "derived": 0, "correction": 0}
+DerivedRuns = Literal["executed", "every_save", "off"]
+RECORD_SOURCES = frozenset({"sidecar", "mime"})
+
+
+class Noticed(Struct, frozen=True):
+    """A run that a sighting made known or changed."""
+
+    run_id: str
+    action: Literal["detected", "updated"]
+
+
+def notice(journal: Journal, sightings: Iterable[Sighting], *, tracked_since: datetime) -> list[Noticed]:
+    """Enter what was seen, in the caller's transaction; each run once, whatever the number of its carriers.
+
+    Idempotent: seeing the same again changes nothing.
+    """
+    noticed = []
+    for seen in sightings:
+        action = _notice_one(journal, seen, tracked_since)
+        if action is not None:
+            noticed.append(Noticed(seen.record.run_id, action))
+    return noticed
+
+
+def _notice_one(journal: Journal, seen: Sighting, tracked_since: datetime) -> Literal["detected", "updated"] | None:
+    known = journal.run(seen.record.run_id)
+    if known is None:
+        journal.add_run(_new_run(seen, "pending" if _is_ours(seen, tracked_since) else "earlier"))
+        return "detected"
+    if _differs(seen, known):
+        journal.mark_differs(known.run_id)
+    if known.state in ("committed", "pushed"):
+        return None
+    if SOURCE_RANK[seen.source] > SOURCE_RANK[known.source]:
+        ours = known.state == "pending" or seen.source == "sidecar"
+        journal.replace_run(_new_run(seen, "pending" if ours else "earlier"))
+        return "updated"
+    if _first_saved(seen, known):
+        journal.mark_in_notebook(known.run_id)
+        return "updated"
+    return None
+
+
+def _is_ours(seen: Sighting, tracked_since: datetime) -> bool:
+    ended_at = seen.record.ended_at
+    return seen.source == "sidecar" or (ended_at is not None and ended_at > tracked_since)
+
+
+def _differs(seen: Sighting, known: RunRow) -> bool:
+    """Text carriers hold values as strings, so only carriers of one kind can be compared."""
+    alike = (seen.source in RECORD_SOURCES) == (known.source in RECORD_SOURCES)
+    return alike and bool(known.digest) and known.digest != seen.digest
+
+
+def _first_saved(seen: Sighting, known: RunRow) -> bool:
+    return not known.in_notebook and seen.seen_in is not None and known.notebook in (None, seen.seen_in)
+
+
+def _new_run(seen: Sighting, state: Literal["pending", "earlier"]) -> NewRun:
+    return NewRun(
+        record=seen.record,
+        state=state,
+        source=seen.source,
+        digest=seen.digest,
+        notebook=seen.notebook,
+        in_notebook=seen.seen_in is not None and seen.seen_in == seen.notebook,
+    )
+
+
+def notice_notebook(
+    journal: Journal, sight: NotebookSight, *, tracked_since: datetime, derived_runs: DerivedRuns
+) -> list[Noticed]:
+    """Enter a notebook's readable state and the runs in it, in one transaction.
+
+    The first sight of a notebook only sets its baseline. A save that belongs to a run which was committed before the
+    notebook was saved is accounted for by that run.
+    """
+    with journal.transaction():
+        noticed = notice(journal, sight.sightings, tracked_since=tracked_since)
+        known = journal.notebook(sight.path)
+        baseline = sight.cells if known is None or known.covered else known.baseline
+        match derived_runs:
+            case "executed":
+                is_open = bool(newly_executed(sight.cells, baseline))
+            case "every_save":
+                is_open = known is not None and not known.covered and known.signature != sight.signature
+            case "off":
+                is_open = False
+        row = NotebookRow(
+            path=sight.path,
+            signature=sight.signature,
+            saved_at=sight.saved_at,
+            cells=sight.cells,
+            baseline=baseline,
+            derived_since=sight.saved_at if is_open else None,
+        )
+        journal.save_notebook(row)
+    return noticed
+
+
+def close_derived(journal: Journal, path: str, *, dot_id: str) -> list[Noticed]:
+    """Enter the derived run of a notebook that has been quiet, unless a published run accounts for it."""
+    with journal.transaction():
+        row = journal.notebook(path)
+        if row is None or row.derived_since is None:
+            return []
+        if any(run.notebook == path for run in journal.pending_runs()):
+            return []
+        executed = newly_executed(row.cells, row.baseline)
+        record = derived_run(dot_id, path, executed, saved_at=row.saved_at)
+        journal.save_notebook(msgspec.structs.replace(row, derived_since=None))
+        if journal.run(record.run_id) is not None:
+            return []
+        journal.add_run(
+            NewRun(record=record, state="pending", source="derived", digest="", notebook=path, in_notebook=True)
+        )
+    return [Noticed(record.run_id, "detected")]

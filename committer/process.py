@@ -1,0 +1,115 @@
+"""The committer as a process, and what other processes do in its place where none runs."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+import structlog
+
+from committer.commits import Taken
+from committer.identity import store_folder
+from committer.service import Committer, Outcome
+from committer.settings import CommitterSettings, load_settings
+from committer.status import Facts, HubStatus
+from committer.storage.index import INDEX
+from committer.sync.journal import Journal
+from dotscience.client.committer import CommitterClient
+from dotscience.errors import CommitterUnavailable
+from dotscience.version import __version__
+from dotscience.workspace import Workspace, read_project
+
+log = structlog.get_logger(__name__)
+
+PUSH_PATIENCE_S = 60.0
+
+
+def serve(workspace: Workspace, environment: Mapping[str, str]) -> bool:
+    """Be the workspace's committer until SIGTERM or SIGINT, following the folder when it is moved.
+
+    Returns whether a push was cut off.
+
+    Raises:
+        RootIsTaken: the workspace has a committer.
+        DotscienceError: it cannot start.
+    """
+    while True:
+        settings = load_settings(workspace.root, environment)
+        outcome = asyncio.run(_until_stopped(workspace, settings))
+        if outcome.root is None:
+            return outcome.push_cut_off
+        workspace = read_project(outcome.root)
+
+
+async def _until_stopped(workspace: Workspace, settings: CommitterSettings) -> Outcome:
+    committer = Committer(workspace, settings)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, committer.stop)
+    return await committer.run()
+
+
+def present_status(workspace: Workspace, settings: CommitterSettings) -> dict[str, Any]:
+    """The status that the living committer gives, or what the journal says where none runs."""
+    try:
+        return CommitterClient(workspace.root).status()
+    except CommitterUnavailable:
+        return _status_from_journal(workspace, settings)
+
+
+def _status_from_journal(workspace: Workspace, settings: CommitterSettings) -> dict[str, Any]:
+    hub = workspace.hub
+    facts = Facts(
+        root=str(workspace.root),
+        dot_id=workspace.dot_id,
+        version=__version__,
+        hub=HubStatus(url=hub.url, project_id=hub.project_id, project_name=hub.project_name) if hub else None,
+    )
+    database = store_folder(workspace, settings.state_dir) / INDEX
+    if database.is_file():
+        _read_journal(facts, Journal(database))
+    described: dict[str, Any] = msgspec.to_builtins(facts.status())
+    return described | {"message": "No committer runs; start one with `ds committer` or `ds up`"}
+
+
+def _read_journal(facts: Facts, journal: Journal) -> None:
+    try:
+        facts.set_counts(journal.counts())
+        head = journal.head()
+        facts.head, facts.head_at = head.id if head else None, journal.head_at()
+        facts.consistency = journal.get("consistency")
+    finally:
+        journal.close()
+
+
+def save(workspace: Workspace, settings: CommitterSettings, description: str) -> dict[str, Any]:
+    """Take a commit: by the living committer, else by being one for as long as it takes to commit and push.
+
+    Raises:
+        DotscienceError: it could not be taken.
+    """
+    try:
+        return CommitterClient(workspace.root).commit(description)
+    except CommitterUnavailable:
+        taken: dict[str, Any] = msgspec.to_builtins(asyncio.run(_save_here(workspace, settings, description)))
+        return taken
+
+
+async def _save_here(workspace: Workspace, settings: CommitterSettings, description: str) -> Taken:
+    committer = Committer(workspace, settings)
+    running = asyncio.create_task(committer.run())
+    saving = asyncio.create_task(committer.save(description))
+    await asyncio.wait({running, saving}, return_when=asyncio.FIRST_COMPLETED)
+    try:
+        if not saving.done():
+            saving.cancel()
+            await running
+        taken = await saving
+        await committer.pushed(PUSH_PATIENCE_S)
+        return taken
+    finally:
+        committer.stop()
+        await running

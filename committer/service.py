@@ -1,0 +1,541 @@
+"""The committer of one workspace: a long-lived process that turns what it notices into commits and pushes them.
+
+One event loop decides; everything that blocks has a thread of its own: the store (snapshots and commits), the journal,
+reading files, pushing. Whatever a kill -9 interrupts is taken up at the next start: sidecars and notebooks are still
+there, the journal knows what is pending, and a push can be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import structlog
+from msgspec import Struct
+
+from committer import api, entries, tenure
+from committer.books import Books
+from committer.commits import CommitMaker, Plan, Taken
+from committer.detect.detector import Detector
+from committer.detect.notebooks import is_notebook
+from committer.detect.sidecars import ENVIRONMENT_SUFFIX, SidecarScan, environment_path, executing
+from committer.detect.sighting import NotebookSight
+from committer.events import EventFeed
+from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
+from committer.notice import Noticed, notice, notice_notebook
+from committer.settings import CommitterSettings
+from committer.status import Facts, HubStatus, Problem, Status
+from committer.storage.ignore import IgnoreRules, load_ignore
+from committer.storage.index import INDEX
+from committer.storage.store import ObjectStore
+from committer.sync.journal import Counts, Journal
+from committer.sync.push import PushLoop
+from committer.sync.transfer import Target, push
+from committer.work import CommitLoop
+from dotscience.client import credentials
+from dotscience.errors import ConfigError
+from dotscience.version import __version__
+from dotscience.workspace import HubBinding, Workspace, is_root, read_project
+
+log = structlog.get_logger(__name__)
+
+ROOT_CHECK_S = 2.0
+STOP_PUSH_S = 3.0
+RESTART_LOOP_S = 1.0
+
+T = TypeVar("T")
+
+
+class Outcome(Struct, frozen=True, kw_only=True):
+    """Why a committer ended: `root` is where to go on, or None; a push that was cut off can be repeated."""
+
+    root: Path | None = None
+    push_cut_off: bool = False
+
+
+class Committer:
+    """Everything that runs for one workspace, from `run` to its return. Belongs to the event loop."""
+
+    def __init__(self, workspace: Workspace, settings: CommitterSettings) -> None:
+        self.feed = EventFeed()
+        self._workspace = workspace
+        self._settings = settings
+        self._store_folder = store_folder(workspace, settings.state_dir)
+        self._facts = Facts(
+            root=str(workspace.root),
+            dot_id=workspace.dot_id,
+            version=__version__,
+            hub=_hub_status(workspace.hub),
+        )
+        self._books = Books()
+        self._storage = ThreadPoolExecutor(1, "storage")
+        self._reading = ThreadPoolExecutor(1, "reading")
+        self._pushing = ThreadPoolExecutor(1, "pushing")
+        self._detector = Detector(workspace, settings, self, self._reading)
+        self._commits = CommitLoop(workspace.dot_id, settings, self._books, self._facts, self)
+        self._push = PushLoop(
+            self._attempt_push,
+            executor=self._pushing,
+            facts=self._facts,
+            changed=self._refresh,
+            check_s=settings.hub_check_s,
+            retry_max_s=settings.retry_max_s,
+        )
+        self._tracked_since = workspace.initialised_at
+        self._executing: frozenset[str] = frozenset()
+        self._stopping = asyncio.Event()
+        self._stale = asyncio.Event()
+        self._push_idle = threading.Event()
+        self._push_idle.set()
+        self._published: Status | None = None
+        self._pushed_number: int | None = None
+        self._continue_at: Path | None = None
+
+    # Life
+
+    async def run(self) -> Outcome:
+        """Be the workspace's committer until stopped; returns where to go on when the folder or its dot changed.
+
+        Raises:
+            RootIsTaken: it has one already.
+            SnapshotError: the store cannot be used.
+        """
+        self._loop = asyncio.get_running_loop()
+        async with contextlib.AsyncExitStack() as stack:
+            stack.enter_context(tenure.hold_root(self._workspace.root))
+            root = os.open(self._workspace.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            stack.callback(os.close, root)
+            await self._open(stack)
+            self._serve(stack)
+            await self._live(root)
+        return Outcome(root=self._continue_at, push_cut_off=not self._push_idle.is_set())
+
+    def stop(self) -> None:
+        """Finish the commit in hand and end."""
+        self._stopping.set()
+
+    async def _open(self, stack: contextlib.AsyncExitStack) -> None:
+        stack.callback(self._reading.shutdown)
+        stack.callback(self._storage.shutdown)
+        self._maker, store = await self._on_storage(self._open_store)
+        stack.push_async_callback(self._on_storage, store.close)
+        stack.push_async_callback(self._books.close)
+        await self._books.open(self._store_folder / INDEX)
+        try:
+            self._tracked_since = await self._books.use(lambda journal: settle_identity(journal, self._workspace))
+        except CopiedWorkspace as error:
+            self._commits.refusal = error
+            self._facts.problems["copy"] = Problem(
+                type="copied-workspace", detail=str(error), hint="Run `ds init --new-dot-id` in this folder."
+            )
+        await self._books.use(lambda journal: bind_journal(journal, self._workspace))
+
+    def _open_store(self) -> tuple[CommitMaker, ObjectStore]:
+        set_aside_other_dot(self._workspace, self._store_folder)
+        store = ObjectStore(self._store_folder, min_free_bytes=self._settings.min_free_bytes)
+        return CommitMaker(self._workspace, store, self._load_rules), store
+
+    def _load_rules(self) -> IgnoreRules:
+        return load_ignore(self._workspace.root, protected=[credentials.config_folder(), self._store_folder.parent])
+
+    def _serve(self, stack: contextlib.AsyncExitStack) -> None:
+        path = tenure.socket_path(self._workspace.root)
+        server = api.serve(self, path)
+        stack.callback(path.unlink, missing_ok=True)
+        stack.push_async_callback(server.close_all_connections)
+        stack.callback(server.stop)
+        stack.callback(self.feed.close)
+        stack.enter_context(tenure.announce(self._workspace.root, path))
+        log.info("committer.started", root=str(self._workspace.root), socket=str(path))
+
+    async def _live(self, root: int) -> None:
+        async with asyncio.TaskGroup() as group:
+            watching = [
+                group.create_task(self._keep(name, loop))
+                for name, loop in (("refresh", self._refreshing), ("root", lambda: self._watch_root(root)))
+            ]
+            try:
+                await self._detector.start()
+                self._facts.started = True
+                self._facts.polling = self._detector.polling
+                self._stale.set()
+                commits = group.create_task(self._keep("commits", self._commits.run, ends=True))
+                for name, loop in (
+                    ("watch", self._detector.watch),
+                    ("read", self._detector.read),
+                    ("push", self._push.run),
+                ):
+                    watching.append(group.create_task(self._keep(name, loop)))
+                await self._stopping.wait()
+                self._commits.stop()
+                await commits
+            finally:
+                for task in watching:
+                    task.cancel()
+                await self._detector.stop()
+                await self._end_push()
+                log.info("committer.stopped", root=str(self._workspace.root))
+
+    async def _keep(self, name: str, loop: Callable[[], Awaitable[None]], *, ends: bool = False) -> None:
+        """Run one of the loops; a defect in it is logged and shown, and must not stop the others."""
+        while True:
+            try:
+                await loop()
+            except Exception as error:
+                log.exception("loop.failed", loop=name)
+                self._facts.problems[name] = Problem(
+                    type="internal",
+                    detail=f"An internal error occurred ({type(error).__name__}: {error})",
+                    hint="The committer goes on. Please report this with the committer's log.",
+                )
+                self._stale.set()
+                await asyncio.sleep(RESTART_LOOP_S)
+            else:
+                if ends or self._stopping.is_set():
+                    return
+
+    async def _end_push(self) -> None:
+        """Give a push under way a moment; it can be cut off anywhere."""
+        self._pushing.shutdown(wait=False, cancel_futures=True)
+        await self._on_reading(self._push_idle.wait, STOP_PUSH_S)
+
+    async def _watch_root(self, root: int) -> None:
+        """Notice that the folder was moved away under us, and go on where it is now."""
+        while not self._stopping.is_set():
+            await asyncio.sleep(ROOT_CHECK_S)
+            moved = _place_of(root, self._workspace.root)
+            if moved is not None:
+                log.warning("root.moved", was=str(self._workspace.root), now=str(moved))
+                self._continue_at = moved if is_root(moved) else None
+                self.stop()
+
+    # What detection tells
+
+    async def sidecars_read(self, scan: SidecarScan) -> None:
+        """Enter the runs, remove the files of those that are committed, mind the brackets."""
+        sightings = [seen for _, seen in scan.runs]
+
+        def enter(journal: Journal) -> tuple[list[Noticed], list[Path], set[str]]:
+            with journal.transaction():
+                noticed = notice(journal, sightings, tracked_since=self._tracked_since)
+            done = [path for path, seen in scan.runs if _is_committed(journal, seen.record.run_id)]
+            return noticed, done, set(journal.environment_hashes())
+
+        noticed, done, stored = await self._books.use(enter)
+        await self._on_reading(_remove_sidecars, self._workspace.runs_dir, done, stored)
+        self._show_broken(scan.broken)
+        for notebook in self._executing - scan.executing:
+            self._detector.nudge(notebook)
+            self._commits.close_at_once(notebook)
+        self._executing = scan.executing
+        await self.noticed(noticed)
+
+    async def notebook_read(self, sight: NotebookSight) -> None:
+        """Enter the notebook's state and the runs in it."""
+        self._facts.problems.pop(f"notebook:{sight.path}", None)
+        noticed = await self._books.use(
+            lambda journal: notice_notebook(
+                journal, sight, tracked_since=self._tracked_since, derived_runs=self._settings.derived_runs
+            )
+        )
+        await self.noticed(noticed)
+
+    async def notebook_signatures(self) -> dict[str, str]:
+        """The state in which each notebook was last entered."""
+        return await self._books.use(lambda journal: journal.signatures())
+
+    def notebook_unreadable(self, path: str, reason: str) -> None:
+        """Show that a notebook cannot be read; what was read of it before stays."""
+        self._facts.problems[f"notebook:{path}"] = Problem(
+            type="notebook-unreadable",
+            detail=f"The notebook cannot be read: {reason}",
+            hint="Open it and save it again, or restore it; runs from it are noticed as soon as it can be read.",
+            notebook=path,
+        )
+        self._stale.set()
+
+    def notebook_gone(self, path: str) -> None:
+        """Forget what was wrong with a notebook that is gone."""
+        if self._facts.problems.pop(f"notebook:{path}", None) is not None:
+            self._stale.set()
+
+    def project_changed(self) -> None:
+        """Follow a new hub; start afresh for a new dot; end where the folder is not tracked any more."""
+        root = self._workspace.root
+        try:
+            workspace = read_project(root)
+        except ConfigError as error:
+            log.warning("project.unusable", error=str(error))
+            if not is_root(root):
+                self.stop()
+            return
+        if workspace.dot_id != self._workspace.dot_id:
+            self._continue_at = root
+            self.stop()
+        elif workspace.hub != self._workspace.hub:
+            log.info("hub.bound", url=workspace.hub.url if workspace.hub else None)
+            self._workspace = workspace
+            self._facts.hub = _hub_status(workspace.hub)
+            self._facts.problems.pop("hub", None)
+            self._push.wake(at_once=True)
+            self._stale.set()
+
+    # What the commit loop needs
+
+    async def gather(self, settle_s: float) -> None:
+        """Notice what was published so far, and let notebooks that are being written become whole."""
+        await self._detector.rescan_sidecars()
+        await self._detector.settled(settle_s)
+
+    async def missing_environments(self, plan: Plan) -> set[str]:
+        """The environments that the plan's runs name and nobody has yet."""
+        named = {row.record.environment for row in plan.runs} - {None, *plan.environments}
+        paths = {name: environment_path(self._workspace.runs_dir, name) for name in named if name}
+        return await self._on_reading(lambda: {name for name, path in paths.items() if path and not path.is_file()})
+
+    async def take(self, plan: Plan) -> Taken:
+        """Take a commit on the store's thread."""
+        return await self._on_storage(self._maker.take, plan)
+
+    async def committed(self, taken: Taken) -> None:
+        """Remove the sidecars, tell, and push."""
+        await self._detector.rescan_sidecars()
+        await self._tell_runs(taken.runs, "updated")
+        self._push.wake()
+        self._stale.set()
+
+    async def noticed(self, noticed: list[Noticed]) -> None:
+        """Tell about runs, and see whether a commit is due."""
+        for one in noticed:
+            log.info("run.noticed", run_id=one.run_id, action=one.action)
+        for action in ("detected", "updated"):
+            await self._tell_runs([one.run_id for one in noticed if one.action == action], action)
+        if noticed:
+            self._stale.set()
+        self._commits.reconsider()
+
+    async def executing(self) -> frozenset[str]:
+        """The notebooks of living brackets."""
+        return await self._on_reading(executing, self._workspace.runs_dir)
+
+    def is_listed(self, notebook: str) -> bool:
+        """Whether a notebook has changes that were not read yet."""
+        return self._detector.is_listed(notebook)
+
+    def changed(self) -> None:
+        """Publish the status soon."""
+        self._stale.set()
+
+    # What the API asks
+
+    def status(self) -> Status:
+        """The state at this moment."""
+        return self._facts.status()
+
+    async def runs(self, *, notebook: str | None, limit: int, before: int | None) -> entries.RunPage:
+        """A page of runs, newest first."""
+
+        def read(journal: Journal) -> entries.RunPage:
+            rows = journal.page(notebook=notebook, limit=limit, before=before)
+            return entries.RunPage(
+                runs=[entries.entry(row, self._workspace.hub) for row in rows],
+                next_before=rows[-1].seq if len(rows) == limit else None,
+                total=journal.total(notebook),
+            )
+
+        return await self._books.use(read)
+
+    async def run_with_environment(self, run_id: str) -> entries.RunDetail | None:
+        """One run, or None where it is not known."""
+        row = await self._books.use(lambda journal: journal.run(run_id))
+        if row is None:
+            return None
+        named = row.record.environment
+        known = await self._books.use(lambda journal: journal.environment_hash(named) if named else None)
+        return await self._on_reading(entries.detail, row, self._workspace, self._store_folder, known)
+
+    async def save(self, description: str) -> Taken:
+        """Take a commit now and push it."""
+        return await self._commits.save(description)
+
+    async def pushed(self, timeout_s: float) -> bool:
+        """Wait until everything is pushed, or cannot be for now; at most `timeout_s`. Whether it is."""
+        if self._workspace.hub is None:
+            return False
+        with contextlib.suppress(TimeoutError), self.feed.subscribe() as events:
+            async with asyncio.timeout(timeout_s):
+                while self._facts.unpushed or self._published is None:
+                    if self.status().state in ("unreachable", "error"):
+                        break
+                    await events.next(timeout_s)
+        return self._facts.unpushed == 0
+
+    async def import_runs(self, run_ids: list[str]) -> int:
+        """Take earlier runs over; returns how many were."""
+
+        def take_over(journal: Journal) -> list[str]:
+            with journal.transaction():
+                return journal.take_over(run_ids)
+
+        taken = await self._books.use(take_over)
+        await self.noticed([Noticed(run_id, "updated") for run_id in taken])
+        return len(taken)
+
+    def nudge(self, path: str) -> None:
+        """Look at a notebook now; a path outside of the workspace is nobody's business here."""
+        relative = _relative(self._workspace.root, path)
+        if relative is not None and is_notebook(relative):
+            self._detector.nudge(relative)
+
+    def push_now(self) -> None:
+        """Try to reach the hub now."""
+        self._push.wake(at_once=True)
+
+    # Pushing and telling
+
+    def _attempt_push(self) -> None:
+        """One attempt, on the push thread."""
+        hub = self._workspace.hub
+        if hub is None or self._commits.refusal is not None:
+            return
+        target = Target(
+            url=hub.url,
+            project_id=hub.project_id,
+            token=credentials.load(hub.url, hub.project_id),
+            dot_id=self._workspace.dot_id,
+            host=socket.gethostname(),
+        )
+        self._push_idle.clear()
+        try:
+            push(self._store_folder, self._store_folder / INDEX, target, self._note_progress)
+        finally:
+            self._push_idle.set()
+
+    def _note_progress(self) -> None:
+        """On the push thread; when the loop is closed already, nobody is left to tell."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stale.set)
+
+    async def _refreshing(self) -> None:
+        while True:
+            await self._stale.wait()
+            await self._refresh()
+
+    async def _refresh(self) -> None:
+        """Bring the facts up to date with the journal, and tell what changed."""
+        self._stale.clear()
+        known, pushed_before = self._facts, self._pushed_number
+        read = await self._books.use(lambda journal: _read_facts(journal, pushed_before))
+        self._pushed_number = read.pushed_number
+        known.set_counts(read.counts)
+        known.head, known.head_at, known.consistency = read.head, read.head_at, read.consistency
+        for run_id, notebook in read.pushed_runs:
+            self._tell_run(run_id, notebook, "updated", "pushed")
+        status = self.status()
+        if status != self._published:
+            self._published = status
+            self.feed.publish({"type": "status", "status": status})
+
+    async def _tell_runs(self, run_ids: list[str], action: str) -> None:
+        if not run_ids:
+            return
+        rows = await self._books.use(lambda journal: [journal.run(run_id) for run_id in run_ids])
+        for row in rows:
+            if row is not None:
+                self._tell_run(row.run_id, row.notebook, action, row.state)
+
+    def _tell_run(self, run_id: str, notebook: str | None, action: str, state: str) -> None:
+        self.feed.publish({"type": "run", "action": action, "run_id": run_id, "notebook": notebook, "state": state})
+
+    def _show_broken(self, broken: list[str]) -> None:
+        if broken:
+            self._facts.problems["sidecar"] = Problem(
+                type="sidecar-unreadable",
+                detail=f"{len(broken)} files of published runs cannot be read; the first: {broken[0]}",
+                hint=f"Look into {self._workspace.runs_dir}; the files stay there until they are repaired or removed.",
+            )
+            self._stale.set()
+        elif self._facts.problems.pop("sidecar", None) is not None:
+            self._stale.set()
+
+    # Threads
+
+    async def _on_storage(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await self._loop.run_in_executor(self._storage, function, *arguments)
+
+    async def _on_reading(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await self._loop.run_in_executor(self._reading, function, *arguments)
+
+
+class _JournalFacts(Struct, frozen=True, kw_only=True):
+    """What the journal adds to the facts; `pushed_runs` are those that the hub got since the last time."""
+
+    counts: Counts
+    head: str | None
+    head_at: datetime | None
+    consistency: str | None
+    pushed_number: int
+    pushed_runs: list[tuple[str, str | None]]
+
+
+def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
+    head, pushed = journal.head(), journal.newest_pushed()
+    return _JournalFacts(
+        counts=journal.counts(),
+        head=head.id if head else None,
+        head_at=journal.head_at(),
+        consistency=journal.get("consistency"),
+        pushed_number=pushed,
+        pushed_runs=[] if pushed_before is None else journal.runs_pushed_between(pushed_before, pushed),
+    )
+
+
+def _hub_status(hub: HubBinding | None) -> HubStatus | None:
+    return HubStatus(url=hub.url, project_id=hub.project_id, project_name=hub.project_name) if hub else None
+
+
+def _is_committed(journal: Journal, run_id: str) -> bool:
+    row = journal.run(run_id)
+    return row is not None and row.state in ("committed", "pushed")
+
+
+def _remove_sidecars(folder: Path, done: list[Path], stored_environments: set[str]) -> None:
+    """Remove what is in a commit by now. A file that appears later with the same name is looked at again."""
+    for path in done:
+        path.unlink(missing_ok=True)
+    for path in folder.glob(f"*{ENVIRONMENT_SUFFIX}"):
+        if path.name.removesuffix(ENVIRONMENT_SUFFIX) in stored_environments:
+            path.unlink(missing_ok=True)
+
+
+def _relative(root: Path, path: str) -> str | None:
+    """A path from outside as one relative to the root, or None where it leads out of it."""
+    if "\0" in path:
+        return None
+    absolute = os.path.normpath(root / path)
+    real_root = os.path.realpath(root)
+    for base in (str(root), real_root):
+        if absolute.startswith(base + os.sep):
+            return absolute[len(base) + 1 :]
+    return None
+
+
+def _place_of(root: int, believed: Path) -> Path | None:
+    """Where the open folder `root` is now, if that is not where it is believed to be (proc(5), /proc/pid/fd)."""
+    try:
+        if os.path.samestat(believed.stat(), os.fstat(root)):
+            return None
+    except OSError:
+        log.info("root.gone", root=str(believed))
+    try:
+        return Path(f"/proc/self/fd/{root}").readlink()
+    except OSError:
+        return believed

@@ -1,0 +1,94 @@
+"""The committer's settings: defaults < `.dotscience/config.toml`, `[committer]` < `DS_COMMITTER_*` variables.
+
+Read once, by the process that becomes the committer; everything else is handed what it needs.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from dotscience.errors import ConfigError
+from dotscience.workspace import STATE_DIR
+
+CONFIG_FILE = "config.toml"
+SECTION = "committer"
+PREFIX = "DS_COMMITTER_"
+
+
+class CommitterSettings(Struct, frozen=True, kw_only=True):
+    """How one workspace's committer behaves; times in seconds, sizes in bytes.
+
+    Attributes:
+        publish_grace_s: How long a published run waits for its notebook to be saved.
+        debounce_s: How long a file must be quiet before it is read.
+        environment_wait_s: How long a commit waits for an environment file that a run names.
+        unreadable_after_s: How long a notebook may fail to parse before the status says so.
+        derived_runs: Which saves without a published run become runs: those that executed cells, every one, or none.
+        derived_quiet_s: How long a notebook must be unchanged before its derived run closes.
+        min_free_bytes: Snapshots stop below this much free space.
+        hub_check_s: How often an idle committer asks whether the hub is there and still has everything.
+        retry_max_s: The longest pause between two attempts to reach the hub.
+        watch: "auto" uses inotify and polls where that is exhausted; "poll" always polls.
+        poll_interval_s: How often polling looks.
+        state_dir: Where the store and journal live instead of the workspace's `.dotscience`.
+    """
+
+    publish_grace_s: float = 5.0
+    debounce_s: float = 0.5
+    environment_wait_s: float = 2.0
+    unreadable_after_s: float = 5.0
+    derived_runs: Literal["executed", "every_save", "off"] = "executed"
+    derived_quiet_s: float = 10.0
+    min_free_bytes: int = 1 << 30
+    hub_check_s: float = 60.0
+    retry_max_s: float = 60.0
+    watch: Literal["auto", "poll"] = "auto"
+    poll_interval_s: float = 2.0
+    state_dir: str = ""
+
+
+def load_settings(root: Path, environment: Mapping[str, str]) -> CommitterSettings:
+    """The settings of the workspace at `root`.
+
+    Raises:
+        ConfigError: a key is unknown or a value is not of its type; names the source and the nearest valid key.
+    """
+    path = root / STATE_DIR / CONFIG_FILE
+    values = _checked(_read_section(path), str(path))
+    values |= _checked(
+        {name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)},
+        f"the environment ({PREFIX}*)",
+    )
+    try:
+        return msgspec.convert(values, CommitterSettings, strict=False)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"a committer setting in {path} or {PREFIX}* is wrong: {error}") from error
+
+
+def _read_section(path: Path) -> dict[str, Any]:
+    try:
+        section = tomllib.loads(path.read_text("utf-8")).get(SECTION, {})
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigError(f"{path} cannot be read ({error}); correct or remove it") from error
+    if not isinstance(section, dict):
+        raise ConfigError(f"[{SECTION}] in {path} must be a table")
+    return section
+
+
+def _checked(values: dict[str, Any], source: str) -> dict[str, Any]:
+    known = CommitterSettings.__struct_fields__
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
+            raise ConfigError(f"unknown committer setting {name!r} in {source}; {hint}")
+    return values

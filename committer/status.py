@@ -1,0 +1,167 @@
+"""What the committer says about itself: one truthful state, derived from facts, at every moment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Literal
+
+from msgspec import Struct, field
+
+from committer.sync.journal import Counts
+
+State = Literal["starting", "watching", "snapshotting", "committed", "pushing", "pushed", "unreachable", "error"]
+
+
+class HubStatus(Struct, frozen=True, kw_only=True):
+    """The hub that the workspace is bound to, as of the last attempt to reach it."""
+
+    url: str
+    project_id: str
+    project_name: str
+    reachable: bool = False
+    unreachable_since: datetime | None = None
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """What is wrong and what to do about it."""
+
+    type: str
+    detail: str
+    hint: str
+    notebook: str | None = None
+
+
+class Status(Struct, frozen=True, kw_only=True):
+    """The answer of `GET /v1/status`. `pushed` of `push_total` commits of the present burst are on the hub."""
+
+    root: str
+    dot_id: str
+    state: State
+    message: str
+    error: Problem | None
+    hub: HubStatus | None
+    head: str | None
+    head_at: datetime | None
+    pushed: int
+    unpushed: int
+    push_total: int
+    runs: int
+    pending_runs: int
+    earlier_runs: int
+    consistency: str | None
+    version: str
+
+
+class Facts(Struct, kw_only=True):
+    """What the state follows from; the service keeps these up to date on the event loop.
+
+    `problems` are keyed by what they are about, so that each is lifted by what solves it. `pushed_before` is how many
+    commits were on the hub when the present burst of pushing began.
+    """
+
+    root: str
+    dot_id: str
+    version: str
+    started: bool = False
+    snapshotting: bool = False
+    pushing: bool = False
+    polling: bool = False
+    hub: HubStatus | None = None
+    head: str | None = None
+    head_at: datetime | None = None
+    consistency: str | None = None
+    counts: Counts = Counts()
+    pushed_before: int = 0
+    problems: dict[str, Problem] = field(default_factory=dict)
+
+    @property
+    def unpushed(self) -> int:
+        """How many commits the hub does not have."""
+        return self.counts.commits - self.counts.pushed
+
+    def set_counts(self, counts: Counts) -> None:
+        """Take new counts over; a burst begins when there was nothing left to push."""
+        if self.unpushed == 0 or counts.pushed < self.pushed_before:
+            self.pushed_before = min(self.counts.pushed, counts.pushed)
+        self.counts = counts
+
+    def status(self) -> Status:
+        """The status at this moment."""
+        state = _state(self)
+        problem = next(iter(self.problems.values()), None)
+        return Status(
+            root=self.root,
+            dot_id=self.dot_id,
+            state=state,
+            message=_message(state, self, problem),
+            error=problem,
+            hub=self.hub,
+            head=self.head,
+            head_at=self.head_at,
+            pushed=self.counts.pushed - self.pushed_before,
+            unpushed=self.unpushed,
+            push_total=self.counts.commits - self.pushed_before,
+            runs=self.counts.runs,
+            pending_runs=self.counts.pending,
+            earlier_runs=self.counts.earlier,
+            consistency=self.consistency,
+            version=self.version,
+        )
+
+
+def _state(facts: Facts) -> State:
+    """The most urgent thing first."""
+    hub, unpushed = facts.hub, facts.unpushed
+    ordered: list[tuple[State, bool]] = [
+        ("snapshotting", facts.snapshotting),
+        ("error", bool(facts.problems)),
+        ("starting", not facts.started),
+        ("pushing", facts.pushing and unpushed > 0),
+        ("unreachable", hub is not None and hub.unreachable_since is not None),
+        ("committed", hub is not None and unpushed > 0),
+        ("pushed", hub is not None and facts.head is not None),
+    ]
+    return next((state for state, holds in ordered if holds), "watching")
+
+
+def _message(state: State, facts: Facts, problem: Problem | None) -> str:
+    match state:
+        case "error" if problem is not None:
+            text = problem.detail
+        case "starting":
+            text = "Looking through the workspace"
+        case "snapshotting":
+            text = "Taking a snapshot of the workspace"
+        case "pushing":
+            done, total = facts.counts.pushed - facts.pushed_before, facts.counts.commits - facts.pushed_before
+            text = f"Pushing commit {min(done + 1, total)} of {total}"
+        case "unreachable":
+            text = _unreachable(facts)
+        case "committed":
+            text = f"{_count(facts.unpushed, 'commit')} kept here, to be pushed"
+        case "pushed":
+            text = "Everything is pushed"
+        case _:
+            text = _watching(facts)
+    if facts.counts.pending and state in ("pushed", "watching", "committed"):
+        text += f"; {_count(facts.counts.pending, 'run')} waiting for the notebook to be saved"
+    if facts.polling:
+        text += " (looking for changes at intervals only)"
+    return text
+
+
+def _unreachable(facts: Facts) -> str:
+    since = facts.hub.unreachable_since if facts.hub else None
+    when = f" since {since:%Y-%m-%d %H:%M} UTC" if since else ""
+    kept = f"; {_count(facts.unpushed, 'commit')} kept here until it is" if facts.unpushed else ""
+    return f"The hub has not been reachable{when}{kept}"
+
+
+def _watching(facts: Facts) -> str:
+    if facts.hub is None:
+        return f"Watching; {_count(facts.counts.commits, 'commit')} kept here, no hub is bound"
+    return "Watching"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

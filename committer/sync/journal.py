@@ -1,0 +1,498 @@
+"""The journal: what was noticed, committed and pushed, and how far each notebook has been accounted for.
+
+Its tables live in the object store's database file, so that a commit's objects and its runs become durable in one
+transaction: `ObjectStore.commit(apply)` calls `record_commit` with the store's connection. Everything else goes through
+a `Journal`, which has a connection of its own and belongs to one thread. SQLite in WAL mode lets the two alternate; a
+writer waits up to `BUSY_TIMEOUT_MS` for the other's short transaction.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from dotscience.errors import SnapshotError
+from dotscience.record import RunRecord, decode_json, encode_json
+
+SCHEMA_VERSION = "1"
+BUSY_TIMEOUT_MS = 30_000
+
+Source = Literal["sidecar", "mime", "marker", "derived", "correction"]
+State = Literal["pending", "committed", "pushed", "earlier"]
+
+SCHEMA = """
+CREATE TABLE IF NOT EXISTS journal_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS journal_commits (
+  number INTEGER PRIMARY KEY AUTOINCREMENT,
+  id TEXT NOT NULL UNIQUE,
+  created_at TEXT NOT NULL,
+  pushed INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE TABLE IF NOT EXISTS journal_runs (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  run_id TEXT NOT NULL UNIQUE,
+  state TEXT NOT NULL CHECK (state IN ('pending', 'committed', 'earlier')),
+  source TEXT NOT NULL,
+  record BLOB NOT NULL,
+  digest TEXT NOT NULL,
+  notebook TEXT,
+  in_notebook INTEGER NOT NULL,
+  noticed_at TEXT NOT NULL,
+  commit_id TEXT REFERENCES journal_commits (id),
+  environment TEXT,
+  differs INTEGER NOT NULL DEFAULT 0
+) STRICT;
+CREATE INDEX IF NOT EXISTS journal_runs_by_state ON journal_runs (state) WHERE state != 'committed';
+CREATE INDEX IF NOT EXISTS journal_runs_by_notebook ON journal_runs (notebook, seq);
+CREATE INDEX IF NOT EXISTS journal_runs_by_commit ON journal_runs (commit_id);
+CREATE TABLE IF NOT EXISTS journal_environments (id TEXT PRIMARY KEY, hash TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS journal_notebooks (
+  path TEXT PRIMARY KEY,
+  signature TEXT NOT NULL,
+  saved_at TEXT NOT NULL,
+  cells BLOB NOT NULL,
+  baseline BLOB NOT NULL,
+  covered INTEGER NOT NULL DEFAULT 0,
+  derived_since TEXT
+) STRICT;
+CREATE TABLE IF NOT EXISTS journal_pushed_packs (pack TEXT PRIMARY KEY) STRICT;
+"""
+
+RUN_COLUMNS = (
+    "r.seq, r.run_id, r.state, r.source, r.record, r.digest, r.notebook, r.in_notebook, r.noticed_at, r.commit_id,"
+    " r.environment, r.differs, coalesce(c.pushed, 0)"
+)
+RUNS = "journal_runs r LEFT JOIN journal_commits c ON c.id = r.commit_id"
+DIFFERS_WARNING = "the same run id was seen again with other content; the first content was kept"
+
+
+class RunRow(Struct, frozen=True, kw_only=True):
+    """A run as the journal knows it.
+
+    `environment` is the environment's id as the workload named it, also after the record's own field became the hash
+    of the committed object. `in_notebook` says that a saved notebook is known to hold the run's output.
+    """
+
+    seq: int
+    run_id: str
+    state: State
+    source: Source
+    record: RunRecord
+    digest: str
+    notebook: str | None
+    in_notebook: bool
+    noticed_at: datetime
+    commit: str | None
+    environment: str | None
+
+
+class NewRun(Struct, frozen=True, kw_only=True):
+    """A run to be entered."""
+
+    record: RunRecord
+    state: Literal["pending", "earlier"]
+    source: Source
+    digest: str
+    notebook: str | None
+    in_notebook: bool
+
+
+class NotebookRow(Struct, frozen=True, kw_only=True):
+    """What is known of a notebook.
+
+    `cells` are the executed cells of its last readable state, `baseline` those that a commit has accounted for;
+    `covered` says that the next save belongs to a run that was committed before its notebook was saved;
+    `derived_since` is when the notebook last changed while it holds something that only a derived run can account for.
+    """
+
+    path: str
+    signature: str
+    saved_at: datetime
+    cells: list[str]
+    baseline: list[str]
+    covered: bool = False
+    derived_since: datetime | None = None
+
+
+class CommitRow(Struct, frozen=True, kw_only=True):
+    """A local commit; `number` grows along the history, which has no branches on this side."""
+
+    number: int
+    id: str
+    pushed: bool
+
+
+class Counts(Struct, frozen=True, kw_only=True):
+    """The numbers that the status shows."""
+
+    runs: int = 0
+    pending: int = 0
+    earlier: int = 0
+    commits: int = 0
+    pushed: int = 0
+
+
+class CommitEntry(Struct, frozen=True, kw_only=True):
+    """Everything that one commit changes in the journal.
+
+    `runs` are the final records with their sources, `environments` maps ids to object hashes, `accounted` gives the
+    executed cells of each notebook at the time of the snapshot, and `uncovered` names the notebooks whose runs were
+    committed before they were saved.
+    """
+
+    id: str
+    created_at: datetime
+    consistency: str
+    runs: list[tuple[RunRecord, Source]]
+    environments: dict[str, str] = {}
+    accounted: dict[str, list[str]] = {}
+    uncovered: list[str] = []
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """A connection to the database of a store; the tables are made where they are missing."""
+    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.execute("PRAGMA synchronous = FULL")
+        connection.executescript(SCHEMA)
+        _check_version(connection, path)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    connection.execute("INSERT INTO journal_meta VALUES ('version', ?) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))
+    found = connection.execute("SELECT value FROM journal_meta WHERE key = 'version'").fetchone()[0]
+    if found != SCHEMA_VERSION:
+        raise SnapshotError(f"{path} was written by a newer Dotscience (journal {found}); upgrade this one")
+
+
+class Journal:
+    """Reads and small writes; every method is one durable transaction unless called inside `transaction()`.
+
+    One thread at a time: the one that made it.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._connection = connect(path)
+
+    def close(self) -> None:
+        """Close the connection; the journal cannot be used afterwards."""
+        self._connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Make all calls inside the block durable together, or none of them."""
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            raise
+        self._connection.execute("COMMIT")
+
+    # Runs
+
+    def add_run(self, run: NewRun) -> None:
+        """Enter a run that is not known yet."""
+        self._connection.execute(
+            "INSERT INTO journal_runs (run_id, state, source, record, digest, notebook, in_notebook, noticed_at,"
+            " environment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                run.record.run_id,
+                run.state,
+                run.source,
+                encode_json(run.record),
+                run.digest,
+                run.notebook,
+                run.in_notebook,
+                _now(),
+                run.record.environment,
+            ),
+        )
+
+    def replace_run(self, run: NewRun) -> None:
+        """Let a better copy of a run that is not committed take the place of the one known."""
+        self._connection.execute(
+            "UPDATE journal_runs SET state = ?, source = ?, record = ?, digest = ?,"
+            " notebook = coalesce(?, notebook), environment = ?,"
+            " in_notebook = max(in_notebook, ?) WHERE run_id = ? AND state != 'committed'",
+            (
+                run.state,
+                run.source,
+                encode_json(run.record),
+                run.digest,
+                run.notebook,
+                run.record.environment,
+                run.in_notebook,
+                run.record.run_id,
+            ),
+        )
+
+    def mark_in_notebook(self, run_id: str) -> None:
+        """Note that a saved notebook holds the run."""
+        self._connection.execute("UPDATE journal_runs SET in_notebook = 1 WHERE run_id = ?", (run_id,))
+
+    def mark_differs(self, run_id: str) -> None:
+        """Note that the run's id was seen again with other content."""
+        self._connection.execute("UPDATE journal_runs SET differs = 1 WHERE run_id = ?", (run_id,))
+
+    def take_over(self, run_ids: Iterable[str]) -> list[str]:
+        """Make earlier runs pending; returns the ids that were."""
+        taken = []
+        for run_id in run_ids:
+            changed = self._connection.execute(
+                "UPDATE journal_runs SET state = 'pending', in_notebook = 1 WHERE run_id = ? AND state = 'earlier'",
+                (run_id,),
+            )
+            if changed.rowcount:
+                taken.append(run_id)
+        return taken
+
+    def run(self, run_id: str) -> RunRow | None:
+        """One run."""
+        return next(self._runs("WHERE r.run_id = ?", (run_id,)), None)
+
+    def pending_runs(self) -> list[RunRow]:
+        """The runs that wait for a commit, in the order in which they were noticed."""
+        return list(self._runs("WHERE r.state = 'pending' ORDER BY r.seq", ()))
+
+    def waiting_since(self) -> tuple[bool, datetime | None]:
+        """Whether a pending run is ready for a commit, and since when the oldest one waits for its notebook."""
+        ready, since = self._connection.execute(
+            "SELECT coalesce(max(notebook IS NULL OR in_notebook), 0), min(noticed_at) FROM journal_runs"
+            " WHERE state = 'pending'"
+        ).fetchone()
+        return bool(ready), datetime.fromisoformat(since) if since else None
+
+    def page(self, *, notebook: str | None, limit: int, before: int | None) -> list[RunRow]:
+        """At most `limit` runs, newest first, below sequence number `before`."""
+        conditions = ["r.seq < ?"] + (["r.notebook = ?"] if notebook is not None else [])
+        values = [before if before is not None else 1 << 62] + ([notebook] if notebook is not None else [])
+        where = f"WHERE {' AND '.join(conditions)} ORDER BY r.seq DESC LIMIT ?"
+        return list(self._runs(where, (*values, limit)))
+
+    def total(self, notebook: str | None) -> int:
+        """How many runs there are, of one notebook or of all."""
+        query = "SELECT count(*) FROM journal_runs WHERE ?1 IS NULL OR notebook = ?1"
+        return int(self._one(query, (notebook,)))
+
+    def runs_pushed_between(self, after: int, up_to: int) -> list[tuple[str, str | None]]:
+        """Ids and notebooks of the runs in the commits with these numbers, `after` excluded."""
+        found = self._connection.execute(
+            "SELECT r.run_id, r.notebook FROM journal_runs r JOIN journal_commits c ON c.id = r.commit_id"
+            " WHERE c.number > ? AND c.number <= ? ORDER BY r.seq",
+            (after, up_to),
+        )
+        return list(found)
+
+    def _runs(self, where: str, values: tuple[Any, ...]) -> Iterator[RunRow]:
+        for row in self._connection.execute(f"SELECT {RUN_COLUMNS} FROM {RUNS} {where}", values):  # noqa: S608 - as below
+            yield _run_row(row)
+
+    # Environments
+
+    def environment_hashes(self) -> dict[str, str]:
+        """The object hash of every environment that a commit has stored, by the id that workloads use."""
+        return dict(self._connection.execute("SELECT id, hash FROM journal_environments"))
+
+    def environment_hash(self, environment_id: str) -> str | None:
+        """The object hash of one environment, or None where no commit has stored it yet."""
+        return self._text("SELECT hash FROM journal_environments WHERE id = ?", (environment_id,))
+
+    # Notebooks
+
+    def notebook(self, path: str) -> NotebookRow | None:
+        """What is known of one notebook."""
+        row = self._connection.execute(
+            "SELECT signature, saved_at, cells, baseline, covered, derived_since FROM journal_notebooks WHERE path = ?",
+            (path,),
+        ).fetchone()
+        if row is None:
+            return None
+        signature, saved_at, cells, baseline, covered, since = row
+        return NotebookRow(
+            path=path,
+            signature=signature,
+            saved_at=datetime.fromisoformat(saved_at),
+            cells=_cells(cells),
+            baseline=_cells(baseline),
+            covered=bool(covered),
+            derived_since=datetime.fromisoformat(since) if since else None,
+        )
+
+    def signatures(self) -> dict[str, str]:
+        """The signature of each notebook's last readable state."""
+        return dict(self._connection.execute("SELECT path, signature FROM journal_notebooks"))
+
+    def open_derived(self) -> dict[str, datetime]:
+        """The notebooks that wait to be quiet, and when each last changed."""
+        found = self._connection.execute(
+            "SELECT path, derived_since FROM journal_notebooks WHERE derived_since IS NOT NULL"
+        )
+        return {path: datetime.fromisoformat(since) for path, since in found}
+
+    def save_notebook(self, row: NotebookRow) -> None:
+        """Replace what is known of a notebook."""
+        self._connection.execute(
+            "INSERT OR REPLACE INTO journal_notebooks VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                row.path,
+                row.signature,
+                row.saved_at.isoformat(),
+                msgspec.json.encode(row.cells),
+                msgspec.json.encode(row.baseline),
+                row.covered,
+                row.derived_since.isoformat() if row.derived_since else None,
+            ),
+        )
+
+    # Commits and push
+
+    def head(self) -> CommitRow | None:
+        """The newest commit."""
+        return next(iter(self._commits("ORDER BY number DESC LIMIT 1")), None)
+
+    def commits(self) -> list[CommitRow]:
+        """All commits, oldest first."""
+        return list(self._commits("ORDER BY number"))
+
+    def head_at(self) -> datetime | None:
+        """When the newest commit was made."""
+        found = self._one("SELECT created_at FROM journal_commits ORDER BY number DESC LIMIT 1")
+        return datetime.fromisoformat(found) if found else None
+
+    def _commits(self, where: str) -> Iterator[CommitRow]:
+        for number, commit, pushed in self._connection.execute(
+            f"SELECT number, id, pushed FROM journal_commits {where}"  # noqa: S608 - constants of this class
+        ):
+            yield CommitRow(number=number, id=commit, pushed=bool(pushed))
+
+    def newest_pushed(self) -> int:
+        """The number of the newest commit that the hub has, 0 for none."""
+        return int(self._one("SELECT coalesce(max(number), 0) FROM journal_commits WHERE pushed"))
+
+    def mark_pushed_up_to(self, number: int) -> None:
+        """Note that the hub has the commits up to `number`."""
+        self._connection.execute("UPDATE journal_commits SET pushed = 1 WHERE number <= ? AND NOT pushed", (number,))
+
+    def set_pushed_up_to(self, number: int) -> None:
+        """Note that the hub has the commits up to `number`, and none after it."""
+        self._connection.execute("UPDATE journal_commits SET pushed = (number <= ?)", (number,))
+
+    def pushed_packs(self) -> set[str]:
+        """The packs that the bound hub is known to have taken."""
+        return {pack for (pack,) in self._connection.execute("SELECT pack FROM journal_pushed_packs")}
+
+    def mark_pack_pushed(self, pack: str) -> None:
+        """Note that the hub has all objects of a pack."""
+        self._connection.execute("INSERT OR IGNORE INTO journal_pushed_packs VALUES (?)", (pack,))
+
+    def forget_pushed_packs(self) -> None:
+        """Ask the hub about every pack again."""
+        self._connection.execute("DELETE FROM journal_pushed_packs")
+
+    # The rest
+
+    def counts(self) -> Counts:
+        """The numbers that the status shows."""
+        states = dict(self._connection.execute("SELECT state, count(*) FROM journal_runs GROUP BY state"))
+        commits, pushed = self._connection.execute(
+            "SELECT count(*), coalesce(sum(pushed), 0) FROM journal_commits"
+        ).fetchone()
+        return Counts(
+            runs=sum(states.values()) - states.get("earlier", 0),
+            pending=states.get("pending", 0),
+            earlier=states.get("earlier", 0),
+            commits=commits,
+            pushed=pushed,
+        )
+
+    def get(self, key: str) -> str | None:
+        """A value that was `put`, or None."""
+        return self._text("SELECT value FROM journal_meta WHERE key = ?", (key,))
+
+    def put(self, values: Mapping[str, str | None]) -> None:
+        """Remember values by key; None forgets."""
+        for key, value in values.items():
+            if value is None:
+                self._connection.execute("DELETE FROM journal_meta WHERE key = ?", (key,))
+            else:
+                self._connection.execute("INSERT OR REPLACE INTO journal_meta VALUES (?, ?)", (key, value))
+
+    def _text(self, query: str, values: tuple[Any, ...] = ()) -> str | None:
+        found = self._one(query, values)
+        return None if found is None else str(found)
+
+    def _one(self, query: str, values: tuple[Any, ...] = ()) -> Any:
+        row = self._connection.execute(query, values).fetchone()
+        return row[0] if row else None
+
+
+def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
+    """Enter a commit, inside the store's transaction that makes its objects durable."""
+    connection.execute(
+        "INSERT INTO journal_commits (id, created_at) VALUES (?, ?)", (entry.id, entry.created_at.isoformat())
+    )
+    connection.execute("INSERT OR REPLACE INTO journal_meta VALUES ('consistency', ?)", (entry.consistency,))
+    for record, source in entry.runs:
+        _enter_committed(connection, record, source, entry.id)
+    connection.executemany(
+        "INSERT OR REPLACE INTO journal_environments VALUES (?, ?)", list(entry.environments.items())
+    )
+    connection.executemany(
+        "UPDATE journal_notebooks SET baseline = :cells, derived_since = iif(cells = :cells, NULL, derived_since)"
+        " WHERE path = :path",
+        [{"path": path, "cells": msgspec.json.encode(cells)} for path, cells in entry.accounted.items()],
+    )
+    connection.executemany(
+        "UPDATE journal_notebooks SET covered = 1 WHERE path = ?", [(path,) for path in entry.uncovered]
+    )
+
+
+def _enter_committed(connection: sqlite3.Connection, record: RunRecord, source: Source, commit: str) -> None:
+    """Update the pending row, or add one for a run that exists only since this commit, such as a correction."""
+    connection.execute(
+        "INSERT INTO journal_runs (run_id, state, source, record, digest, notebook, in_notebook, noticed_at, commit_id)"
+        " VALUES (?, 'committed', ?, ?, '', NULL, 0, ?, ?) ON CONFLICT (run_id) DO UPDATE SET state = 'committed',"
+        " record = excluded.record, commit_id = excluded.commit_id",
+        (record.run_id, source, encode_json(record), _now(), commit),
+    )
+
+
+def _run_row(row: tuple[Any, ...]) -> RunRow:
+    seq, run_id, state, source, record, digest, notebook, seen, noticed_at, commit, environment, differs, pushed = row
+    decoded = decode_json(record, RunRecord)
+    if differs:
+        decoded = msgspec.structs.replace(decoded, warnings=[*decoded.warnings, DIFFERS_WARNING])
+    return RunRow(
+        seq=seq,
+        run_id=run_id,
+        state="pushed" if pushed else state,
+        source=source,
+        record=decoded,
+        digest=digest,
+        notebook=notebook,
+        in_notebook=bool(seen),
+        noticed_at=datetime.fromisoformat(noticed_at),
+        commit=commit,
+        environment=environment,
+    )
+
+
+def _cells(data: bytes) -> list[str]:
+    return msgspec.json.decode(data, type=list[str])
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()

@@ -1,0 +1,173 @@
+"""One attempt to bring the hub up to date: compare heads, send packs, then the commits in order. Blocking calls.
+
+Everything can be repeated: packs are named by their content, a commit that the hub has is answered alike, and a branch
+moves only from the parent that we expect. What is remembered between attempts only saves questions; whenever the hub's
+answers contradict it, it is dropped and asked again.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import structlog
+from msgspec import Struct
+
+from committer.storage.store import StoreReader
+from committer.sync.journal import CommitRow, Journal
+from dotscience.client.hub import DotState, HubClient, chunked
+from dotscience.errors import Conflict, HubError, Invalid
+
+log = structlog.get_logger(__name__)
+
+MAIN = "main"
+UPLOADS_IN_FLIGHT = 2
+MAX_FORKS = 1_000
+
+
+class Target(Struct, frozen=True, kw_only=True):
+    """Where to push, and as whom. `host` names the fork branches of this machine."""
+
+    url: str
+    project_id: str
+    token: str | None
+    dot_id: str
+    host: str
+
+
+class Transfer:
+    """Pushes one workspace's history. Every method blocks and runs on the thread that made the transfer.
+
+    `progress` is called after each commit that the hub accepted, on that thread.
+    """
+
+    def __init__(self, store_folder: Path, journal: Journal, target: Target, progress: Callable[[], None]) -> None:
+        self._store_folder = store_folder
+        self._journal = journal
+        self._target = target
+        self._progress = progress
+
+    def run(self) -> None:
+        """Bring the hub up to date; returns when it has every commit that was here at the start.
+
+        Raises:
+            HubUnavailable: it does not answer; try again later.
+            HubError: it refuses.
+        """
+        with self._client() as hub:
+            state = hub.dot(self._target.dot_id)
+            self._heed_epoch(str(state.gc_epoch))
+            branch, expected, todo = self._plan(state)
+            if not todo:
+                return
+            self._send_packs(hub)
+            for commit in todo:
+                self._post(hub, commit, branch, expected)
+                expected = commit.id
+
+    def _client(self) -> HubClient:
+        return HubClient(self._target.url, self._target.token)
+
+    def _heed_epoch(self, epoch: str) -> None:
+        """The hub may have collected packs that no commit named yet when its epoch moved on."""
+        if self._journal.get("gc_epoch") != epoch:
+            with self._journal.transaction():
+                self._journal.forget_pushed_packs()
+                self._journal.put({"gc_epoch": epoch})
+
+    def _plan(self, state: DotState) -> tuple[str, str | None, list[CommitRow]]:
+        """The branch to move, the head that it has, and the commits to move it along.
+
+        A new fork gets the whole history: its commits are most probably there, but nothing proves it.
+        """
+        commits = self._journal.commits()
+        numbers = {commit.id: commit.number for commit in commits}
+        branch = self._journal.get("branch") or MAIN
+        head = state.branches.get(branch)
+        if head is not None and head not in numbers:
+            branch, head = self._fork(state, head), None
+        done = numbers[head] if head is not None else 0
+        if head is not None or branch == MAIN:
+            self._heed_head(done, commits)
+        return branch, head, [commit for commit in commits if commit.number > done]
+
+    def _heed_head(self, done: int, commits: list[CommitRow]) -> None:
+        """Correct what we believe: a hub restored from a backup has less, one whose answer we lost has more."""
+        believed = max((commit.number for commit in commits if commit.pushed), default=0)
+        if done < believed:
+            log.warning("hub.lost_commits", believed=believed, found=done)
+            self._journal.forget_pushed_packs()
+        if done != believed:
+            self._journal.set_pushed_up_to(done)
+            self._progress()
+
+    def _fork(self, state: DotState, head: str) -> str:
+        """A new branch of our own: someone else moved the one that we were on."""
+        host = re.sub(r"[^A-Za-z0-9.-]", "-", self._target.host)[:64] or "unknown"
+        names = (f"{MAIN}~fork-{host}-{number}" for number in range(1, MAX_FORKS))
+        branch = next(name for name in names if name not in state.branches)
+        self._journal.put({"branch": branch})
+        log.warning("hub.forked", branch=branch, head=head)
+        return branch
+
+    def _send_packs(self, hub: HubClient) -> None:
+        """Upload every pack that holds an object which the hub lacks, a few at a time."""
+        with StoreReader(self._store_folder) as store:
+            pushed = self._journal.pushed_packs()
+            packs = [pack for pack in store.packs() if pack.hex() not in pushed]
+            for start in range(0, len(packs), UPLOADS_IN_FLIGHT):
+                batch = packs[start : start + UPLOADS_IN_FLIGHT]
+                self._upload([pack for pack in batch if self._is_wanted(hub, store, pack)])
+                for pack in batch:
+                    self._journal.mark_pack_pushed(pack.hex())
+
+    def _is_wanted(self, hub: HubClient, store: StoreReader, pack: bytes) -> bool:
+        hashes = [entry.hash for entry in store.objects_in_pack(pack)]
+        return not all(all(hub.have(self._target.dot_id, part).present) for part in chunked(hashes))
+
+    def _upload(self, packs: list[bytes]) -> None:
+        if packs:
+            with ThreadPoolExecutor(len(packs), "push") as executor:
+                list(executor.map(self._put, packs))
+
+    def _put(self, pack: bytes) -> None:
+        with StoreReader(self._store_folder) as store, store.open_pack(pack) as file, self._client() as hub:
+            hub.put_pack(self._target.dot_id, pack.hex(), file)
+        log.info("pack.pushed", pack=pack.hex())
+
+    def _post(self, hub: HubClient, commit: CommitRow, branch: str, expected: str | None) -> None:
+        try:
+            hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
+        except Invalid as error:
+            if "missing" not in error.problem:
+                raise
+            log.warning("hub.missing_objects", commit=commit.id)
+            self._journal.forget_pushed_packs()
+            self._send_packs(hub)
+            hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
+        self._journal.mark_pushed_up_to(commit.number)
+        log.info("commit.pushed", commit=commit.id, branch=branch)
+        self._progress()
+
+
+def push(store_folder: Path, database: Path, target: Target, progress: Callable[[], None]) -> None:
+    """One attempt, with a journal of its own; a head that moves meanwhile is met by planning again, a few times.
+
+    Raises:
+        HubUnavailable: the hub does not answer; try again later.
+        HubError: it refuses.
+    """
+    journal = Journal(database)
+    try:
+        transfer = Transfer(store_folder, journal, target, progress)
+        for _ in range(3):
+            try:
+                transfer.run()
+                return
+            except Conflict as error:
+                log.warning("hub.head_moved", head=error.problem.get("head"))
+        raise HubError("the branch on the hub keeps moving while we push to it; the next attempt is made later")
+    finally:
+        journal.close()

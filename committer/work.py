@@ -1,0 +1,265 @@
+"""When commits are made, and with what: pending runs, derived runs that close, and a person's wish to save.
+
+See ARCHITECTURE 4.5 and 4.6. A run is ready when its notebook was saved with it, when it has waited for that long
+enough, or at once where no notebook is involved; a commit takes everything that is pending when its snapshot starts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Protocol
+
+import structlog
+from msgspec import Struct
+
+from committer.books import Books
+from committer.commits import Plan, Taken
+from committer.notice import Noticed, close_derived
+from committer.settings import CommitterSettings
+from committer.status import Facts, Problem
+from committer.sync.journal import Journal
+from dotscience.errors import ConfigError, DiskFull, DotscienceError, SnapshotError, WorkspaceError
+
+log = structlog.get_logger(__name__)
+
+SETTLE_S = 3.0
+RETRY_S = 15.0
+BRACKET_CHECK_S = 1.0
+PROBLEM = "snapshot"
+INITIAL = "Initial snapshot"
+
+
+class Hands(Protocol):
+    """What the loop needs done; all on the event loop."""
+
+    async def gather(self, settle_s: float) -> None:
+        """Notice what was published so far, and let notebooks that are being written become whole."""
+
+    async def missing_environments(self, plan: Plan) -> set[str]:
+        """The environments that the plan's runs name and nobody has yet."""
+
+    async def take(self, plan: Plan) -> Taken:
+        """Take the commit."""
+
+    async def committed(self, taken: Taken) -> None:
+        """Clean up after a commit, and tell."""
+
+    async def noticed(self, noticed: list[Noticed]) -> None:
+        """Tell about runs."""
+
+    async def executing(self) -> frozenset[str]:
+        """The notebooks of living brackets."""
+
+    def is_listed(self, notebook: str) -> bool:
+        """Whether a notebook has changes that were not read yet."""
+
+    def changed(self) -> None:
+        """The facts changed."""
+
+
+class Wish(Struct):
+    """A person's "save and push"; `answer` gets the commit."""
+
+    description: str
+    answer: asyncio.Future[Taken]
+
+
+class CommitLoop:
+    """Decides and commits, one commit after the other. Belongs to the event loop.
+
+    Attributes:
+        refusal: Why no commit may be made at all, if so.
+    """
+
+    def __init__(self, dot_id: str, settings: CommitterSettings, books: Books, facts: Facts, hands: Hands) -> None:
+        self.refusal: WorkspaceError | None = None
+        self._dot_id = dot_id
+        self._settings = settings
+        self._books = books
+        self._facts = facts
+        self._hands = hands
+        self._wishes: list[Wish] = []
+        self._closing: set[str] = set()
+        self._reconsider = asyncio.Event()
+        self._environment_seen = asyncio.Event()
+        self._not_before: datetime | None = None
+        self._stopping = False
+
+    def reconsider(self) -> None:
+        """Something changed that may make a commit due."""
+        self._environment_seen.set()
+        self._reconsider.set()
+
+    def close_at_once(self, notebook: str) -> None:
+        """An execution of the notebook has ended: its derived run need not wait until it has been quiet."""
+        self._closing.add(notebook)
+        self._reconsider.set()
+
+    async def save(self, description: str) -> Taken:
+        """Take a commit now; returns when it is durable.
+
+        Raises:
+            DotscienceError: it could not be taken.
+        """
+        if self.refusal is not None:
+            raise self.refusal
+        if self._stopping:
+            raise WorkspaceError("the committer is stopping; try again when it runs")
+        wish = Wish(description, asyncio.get_running_loop().create_future())
+        self._wishes.append(wish)
+        self._reconsider.set()
+        return await wish.answer
+
+    def stop(self) -> None:
+        """Let `run` return once the commit in hand is done."""
+        self._stopping = True
+        self._reconsider.set()
+
+    async def run(self) -> None:
+        """Loop until stopped."""
+        while not self._stopping:
+            self._reconsider.clear()
+            pause_s = 60.0 if self.refusal is not None else await self._step()
+            try:
+                async with asyncio.timeout(max(pause_s, 0.0)):
+                    await self._reconsider.wait()
+            except TimeoutError:
+                continue
+        for wish in self._wishes:
+            wish.answer.set_exception(WorkspaceError("the committer stopped before it could save; nothing was lost"))
+
+    async def _step(self) -> float:
+        """Do what is due; returns for how many seconds nothing else will be."""
+        derived_in_s = await self._close_derived()
+        ready_in_s = await self._ready_in_s()
+        if self._wishes:
+            await self._commit(self._wishes.pop(0))
+            return 0.0
+        if ready_in_s > 0:
+            return min(ready_in_s, derived_in_s)
+        await self._commit(None)
+        return 0.0
+
+    async def _ready_in_s(self) -> float:
+        """In how many seconds a commit is due by itself."""
+        is_first = await self._books.use(lambda journal: journal.head() is None)
+        ready, since = await self._books.use(lambda journal: journal.waiting_since())
+        now = datetime.now(UTC)
+        due_at = now + timedelta(days=1)
+        if is_first or ready:
+            due_at = now
+        elif since is not None:
+            due_at = since + timedelta(seconds=self._settings.publish_grace_s)
+        if self._not_before is not None:
+            due_at = max(due_at, self._not_before)
+        return (due_at - now).total_seconds()
+
+    # Derived runs
+
+    async def _close_derived(self) -> float:
+        """Close the derived runs that are due; returns in how many seconds the next may be."""
+        candidates = await self._books.use(lambda journal: journal.open_derived())
+        executing = await self._hands.executing() if candidates else frozenset()
+        pause_s = 86_400.0
+        for notebook, since in candidates.items():
+            wait_s = self._derived_in_s(notebook, since, executing)
+            if wait_s > 0:
+                pause_s = min(pause_s, wait_s)
+            else:
+                await self._close(notebook)
+        self._closing &= candidates.keys() | {path for path in self._closing if self._hands.is_listed(path)}
+        return pause_s
+
+    def _derived_in_s(self, notebook: str, since: datetime, executing: frozenset[str]) -> float:
+        if notebook in executing:
+            return BRACKET_CHECK_S
+        if self._hands.is_listed(notebook):
+            return self._settings.debounce_s
+        if notebook in self._closing or self._settings.derived_runs == "every_save":
+            return 0.0
+        return self._settings.derived_quiet_s - (datetime.now(UTC) - since).total_seconds()
+
+    async def _close(self, notebook: str) -> None:
+        self._closing.discard(notebook)
+        noticed = await self._books.use(lambda journal: close_derived(journal, notebook, dot_id=self._dot_id))
+        await self._hands.noticed(noticed)
+
+    # Commits
+
+    async def _commit(self, wish: Wish | None) -> None:
+        try:
+            taken = await self._take(wish)
+        except (DotscienceError, OSError) as error:
+            self._failed(error)
+            if wish is not None:
+                wish.answer.set_exception(error)
+            return
+        self._not_before = None
+        self._facts.problems.pop(PROBLEM, None)
+        if wish is not None and not wish.answer.done():
+            wish.answer.set_result(taken)
+        await self._hands.committed(taken)
+
+    async def _take(self, wish: Wish | None) -> Taken:
+        await self._hands.gather(SETTLE_S)
+        plan = await self._books.use(lambda journal: _plan(journal, wish))
+        await self._await_environments(plan)
+        self._facts.snapshotting = True
+        self._hands.changed()
+        try:
+            return await self._hands.take(plan)
+        finally:
+            self._facts.snapshotting = False
+            self._hands.changed()
+
+    async def _await_environments(self, plan: Plan) -> None:
+        """Environments are captured after the first publish of a process, so their file may come a little later."""
+        try:
+            async with asyncio.timeout(self._settings.environment_wait_s):
+                while True:
+                    self._environment_seen.clear()
+                    if not await self._hands.missing_environments(plan):
+                        return
+                    await self._environment_seen.wait()
+        except TimeoutError:
+            log.info("environment.missing", runs=[row.run_id for row in plan.runs][:10])
+
+    def _failed(self, error: Exception) -> None:
+        log.error("commit.failed", error=str(error))
+        self._not_before = datetime.now(UTC) + timedelta(seconds=RETRY_S)
+        self._facts.problems[PROBLEM] = _problem(error)
+        self._hands.changed()
+
+
+def _plan(journal: Journal, wish: Wish | None) -> Plan:
+    runs = journal.pending_runs()
+    head = journal.head()
+    notebooks = {row.notebook for row in runs if row.notebook is not None}
+    known = [row for path in notebooks if (row := journal.notebook(path)) is not None]
+    named = {row.record.environment for row in runs if row.record.environment is not None}
+    stored = {name: found for name in named if (found := journal.environment_hash(name)) is not None}
+    description = wish.description if wish else None
+    return Plan(
+        runs=runs,
+        parent=head.id if head else None,
+        cells={row.path: row.cells for row in known},
+        environments=stored,
+        description=INITIAL if head is None and not runs and not description else description,
+    )
+
+
+def _problem(error: Exception) -> Problem:
+    match error:
+        case DiskFull():
+            kind, hint = (
+                "disk-full",
+                "Make room on this disk; the runs are kept and committed as soon as there is some.",
+            )
+        case ConfigError():
+            kind, hint = "settings", "Correct the file; the runs are kept until then."
+        case SnapshotError():
+            kind, hint = "snapshot-failed", "The runs are kept and tried again; the committer's log has the details."
+        case _:
+            kind, hint = "commit-failed", "The runs are kept and tried again; the committer's log has the details."
+    return Problem(type=kind, detail=f"No snapshot could be taken: {error}", hint=hint)
