@@ -121,7 +121,7 @@ class IgnoreRules:
         name = path.rpartition(b"/")[2]
         if name == os.fsencode(STATE_DIR) or path in self._protected:
             return True
-        return bool(_NEVER_FOLDERS.search(path) if directory else _NEVER_NAMES.match(name))
+        return bool(_NEVER_NAMES.match(name) or (directory and _NEVER_FOLDERS.search(path)))
 
 
 def load_ignore(root: Path, *, protected: Iterable[Path] = ()) -> IgnoreRules:

@@ -47,6 +47,8 @@ PACK_SIZE = 16 * 2**20
 
 LOCK = "lock"
 DAMAGED_SUFFIX = ".damaged"
+PRIMARY_CODE = 0xFF
+"""The part of an SQLite result code that is not detail (https://www.sqlite.org/rescode.html)."""
 
 T = TypeVar("T")
 
@@ -222,9 +224,12 @@ class ObjectStore(StoreReader):
         """
         with self._dropping_on_error():
             self._seal()
-            result = self._publish(apply)
-        self._forget_pending()
-        return result
+        try:
+            return self._publish(apply)
+        finally:
+            # Packs are not deleted when this failed: if the log could not be synced, only the next start can tell
+            # whether the transaction is in it. That start also removes what no row names.
+            self._forget_pending()
 
     def _publish(self, apply: Callable[[sqlite3.Connection], T]) -> T:
         with self.transaction() as connection:
@@ -240,6 +245,7 @@ class ObjectStore(StoreReader):
 
         Raises:
             DiskFull: there is no room for it.
+            SnapshotError: the disk failed.
         """
         connection = self._connection
         connection.execute("BEGIN IMMEDIATE")
@@ -249,9 +255,17 @@ class ObjectStore(StoreReader):
         except BaseException as error:
             if connection.in_transaction:  # SQLite itself rolls back on some errors, such as a full disk
                 connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError) and error.sqlite_errorcode == sqlite3.SQLITE_FULL:
-                raise DiskFull(f"{self.folder} is full; make room there") from error
+            if isinstance(error, sqlite3.OperationalError):
+                self._raise_disk_error(error)
             raise
+
+    def _raise_disk_error(self, error: sqlite3.OperationalError) -> None:
+        """Raise what callers know in place of an SQLite error that is the disk's fault; return for any other."""
+        match error.sqlite_errorcode & PRIMARY_CODE:
+            case sqlite3.SQLITE_FULL:
+                raise DiskFull(f"{self.folder} is full; make room there") from error
+            case sqlite3.SQLITE_IOERR:
+                raise SnapshotError(f"{self.folder} cannot be written: {error}; check the disk") from error
 
     def rollback(self) -> None:
         """Drop what was put and deferred since the last commit."""
