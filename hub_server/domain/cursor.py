@@ -10,23 +10,41 @@ import base64
 import binascii
 import hashlib
 import hmac
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import msgspec
+from msgspec import Struct
 
 from hub_server.domain.problems import Problem
+
+T = TypeVar("T")
+
+Position = list[Any]
+"""The sort values of an item, as msgpack can hold them."""
 
 SIGNATURE_SIZE = 16
 MAX_CURSOR_CHARS = 2048
 
 
-def encode_cursor(key: bytes, context: str, position: list[Any]) -> str:
+class Slice(Struct, Generic[T], frozen=True, kw_only=True):
+    """A part of a list: its items, the position after them (None at the end), and the length of the whole list.
+
+    Where `exact` is false the list is longer than `total` says.
+    """
+
+    items: list[T]
+    position: Position | None
+    total: int
+    exact: bool = True
+
+
+def encode_cursor(key: bytes, context: str, position: Position) -> str:
     """The cursor for `position` in the list that `context` names."""
     payload = msgspec.msgpack.encode(position)
     return base64.urlsafe_b64encode(_sign(key, context, payload) + payload).decode().rstrip("=")
 
 
-def decode_cursor(key: bytes, context: str, cursor: str) -> list[Any]:
+def decode_cursor(key: bytes, context: str, cursor: str) -> Position:
     """The position that `encode_cursor` was given.
 
     Raises:
@@ -39,7 +57,7 @@ def decode_cursor(key: bytes, context: str, cursor: str) -> list[Any]:
     signature, payload = raw[:SIGNATURE_SIZE], raw[SIGNATURE_SIZE:]
     if not hmac.compare_digest(signature, _sign(key, context, payload)):
         raise Problem("malformed-request", "the cursor is not one of this list; start again without a cursor")
-    position: list[Any] = msgspec.msgpack.decode(payload)
+    position: Position = msgspec.msgpack.decode(payload)
     return position
 
 

@@ -141,7 +141,11 @@ StoredCommit = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/sche
 
 
 class TreeItem(Struct, frozen=True, kw_only=True):
-    """An entry of a folder. `name` is UTF-8 with `\\udcXX` replaced by U+FFFD where the file system's bytes are not."""
+    """An entry of a folder; `target` is where a symbolic link points.
+
+    A name that is not UTF-8 is shown with U+FFFD; `quoted_name` then has its bytes percent-encoded, as paths in queries
+    take them.
+    """
 
     name: str
     kind: Literal["file", "directory", "symlink"]
@@ -149,13 +153,16 @@ class TreeItem(Struct, frozen=True, kw_only=True):
     mode: int
     modified_at: UtcTime
     content_hash: str | None
+    quoted_name: str | None = None
+    target: str | None = None
 
 
 class TreeListing(Struct, frozen=True, kw_only=True):
-    """A folder of a commit, sorted by name."""
+    """A folder of a commit, sorted by name: at most its first 10,000 entries of `total`."""
 
     path: str
     entries: list[TreeItem]
+    total: int
 
 
 class DotInfo(Struct, frozen=True, kw_only=True):

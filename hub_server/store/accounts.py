@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
+from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.types import AccountInfo, TokenInfo
+from hub_server.store.counting import capped_count
 from hub_server.store.schema import account, login_code, project, session, setting, token
 
 
@@ -36,25 +39,21 @@ class NewTokenRow(Struct, frozen=True, kw_only=True):
     expires_at: datetime | None
 
 
-def get_setting(connection: Connection, name: str) -> bytes | None:
-    """A value that the hub keeps about itself."""
-    return connection.scalar(select(setting.c.value).where(setting.c.name == name))
+def ensure_setting(connection: Connection, name: str, value: bytes) -> bytes:
+    """A value that the hub keeps about itself; stores `value` where there is none."""
+    stored = connection.scalar(select(setting.c.value).where(setting.c.name == name))
+    if stored is None:
+        connection.execute(insert(setting).values(name=name, value=value))
+    return value if stored is None else stored
 
 
-def put_setting(connection: Connection, name: str, value: bytes) -> None:
-    """Store a setting that is not there yet."""
-    connection.execute(insert(setting).values(name=name, value=value))
-
-
-def first_account(connection: Connection) -> AccountInfo | None:
-    """The account that was made first."""
+def ensure_first_account(connection: Connection, wanted: AccountInfo, role: str, now: datetime) -> AccountInfo:
+    """The account that was made first; stores `wanted` where there is none."""
     row = connection.execute(select(account.c.id, account.c.name).order_by(account.c.created_at).limit(1)).first()
-    return None if row is None else AccountInfo(row.id, row.name)
-
-
-def add_account(connection: Connection, new: AccountInfo, role: str, created_at: datetime) -> None:
-    """Store an account."""
-    connection.execute(insert(account).values(id=new.id, name=new.name, role=role, created_at=created_at))
+    if row is not None:
+        return AccountInfo(row.id, row.name)
+    connection.execute(insert(account).values(id=wanted.id, name=wanted.name, role=role, created_at=now))
+    return wanted
 
 
 def find_token(connection: Connection, token_id: str) -> Credential | None:
@@ -78,14 +77,16 @@ def find_token(connection: Connection, token_id: str) -> Credential | None:
     )
 
 
-def add_token(connection: Connection, new: NewTokenRow) -> None:
-    """Store a token; its project must exist."""
-    project_key = select(project.c.id).where(project.c.uuid == new.project_id).scalar_subquery()
+def add_token(connection: Connection, new: NewTokenRow) -> bool:
+    """Store a token; False when its project does not exist."""
+    project_key = connection.scalar(select(project.c.id).where(project.c.uuid == new.project_id))
+    if new.project_id is not None and project_key is None:
+        return False
     connection.execute(
         insert(token).values(
             id=new.id,
             account_id=new.account_id,
-            project_id=project_key if new.project_id else None,
+            project_id=project_key,
             name=new.name,
             secret_hash=new.secret_hash,
             scopes=" ".join(new.scopes),
@@ -93,36 +94,39 @@ def add_token(connection: Connection, new: NewTokenRow) -> None:
             expires_at=new.expires_at,
         )
     )
+    return True
 
 
-def list_tokens(
-    connection: Connection, account_id: str, *, after: tuple[datetime, str] | None, limit: int
-) -> list[TokenInfo]:
-    """The account's tokens, newest first; `after` is creation time and id of the last one seen."""
+def list_tokens(connection: Connection, account_id: str, *, after: Position | None, limit: int) -> Slice[TokenInfo]:
+    """The account's tokens, newest first."""
+    mine = token.c.account_id == account_id
     query = (
         select(token, project.c.uuid)
         .outerjoin(project, project.c.id == token.c.project_id)
-        .where(token.c.account_id == account_id)
+        .where(mine)
         .order_by(token.c.created_at.desc(), token.c.id.desc())
         .limit(limit)
     )
     if after is not None:
         created_at, token_id = after
-        query = query.where(
-            (token.c.created_at < created_at) | ((token.c.created_at == created_at) & (token.c.id < token_id))
-        )
-    return [
-        TokenInfo(
-            id=row.id,
-            name=row.name,
-            scopes=row.scopes.split(),
-            project_id=row.uuid,
-            created_at=row.created_at,
-            expires_at=row.expires_at,
-            last_used_at=row.last_used_at,
-        )
-        for row in connection.execute(query)
-    ]
+        older = token.c.created_at < created_at
+        query = query.where(older | ((token.c.created_at == created_at) & (token.c.id < token_id)))
+    items = [_token_info(row) for row in connection.execute(query)]
+    total, exact = capped_count(connection, select(token.c.id).where(mine))
+    position = [items[-1].created_at, items[-1].id] if len(items) == limit else None
+    return Slice(items=items, position=position, total=total, exact=exact)
+
+
+def _token_info(row: Row[Any]) -> TokenInfo:
+    return TokenInfo(
+        id=row.id,
+        name=row.name,
+        scopes=row.scopes.split(),
+        project_id=row.uuid,
+        created_at=row.created_at,
+        expires_at=row.expires_at,
+        last_used_at=row.last_used_at,
+    )
 
 
 def delete_token(connection: Connection, account_id: str, token_id: str) -> bool:
@@ -156,18 +160,6 @@ def find_session(connection: Connection, secret_hash: bytes) -> Credential | Non
     )
 
 
-def add_session(
-    connection: Connection, secret_hash: bytes, account_id: str, *, now: datetime, expires_at: datetime
-) -> None:
-    """Store a session, and forget those that have expired."""
-    connection.execute(delete(session).where(session.c.expires_at <= now))
-    connection.execute(
-        insert(session).values(
-            hash=secret_hash, account_id=account_id, created_at=now, last_used_at=now, expires_at=expires_at
-        )
-    )
-
-
 def touch_session(connection: Connection, secret_hash: bytes, now: datetime) -> None:
     """Note that the session was used."""
     connection.execute(update(session).where(session.c.hash == secret_hash).values(last_used_at=now))
@@ -186,14 +178,25 @@ def add_login_code(
     connection.execute(insert(login_code).values(hash=secret_hash, account_id=account_id, expires_at=expires_at))
 
 
-def use_login_code(connection: Connection, secret_hash: bytes, now: datetime) -> AccountInfo | None:
-    """Take a valid login code out of the database, so that it works once; the account that it signs in."""
+def exchange_login_code(
+    connection: Connection, code_hash: bytes, session_hash: bytes, *, now: datetime, session_expires_at: datetime
+) -> AccountInfo | None:
+    """Use up a valid login code for a new session; the account that it signs in, None where the code is not valid.
+
+    Sessions that have expired are forgotten.
+    """
     row = connection.execute(
         select(account.c.id, account.c.name)
         .join(login_code, login_code.c.account_id == account.c.id)
-        .where(login_code.c.hash == secret_hash, login_code.c.expires_at > now)
+        .where(login_code.c.hash == code_hash, login_code.c.expires_at > now)
     ).first()
     if row is None:
         return None
-    connection.execute(delete(login_code).where(login_code.c.hash == secret_hash))
+    connection.execute(delete(login_code).where(login_code.c.hash == code_hash))
+    connection.execute(delete(session).where(session.c.expires_at <= now))
+    connection.execute(
+        insert(session).values(
+            hash=session_hash, account_id=row.id, created_at=now, last_used_at=now, expires_at=session_expires_at
+        )
+    )
     return AccountInfo(row.id, row.name)

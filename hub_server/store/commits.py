@@ -9,6 +9,7 @@ from msgspec import Raw, Struct
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from hub_server.domain.cursor import Position, Slice
 from hub_server.store.counting import capped_count
 from hub_server.store.schema import branch, commit, dot
 
@@ -25,13 +26,11 @@ class NewCommit(Struct, frozen=True, kw_only=True):
     pushed_at: datetime
 
 
-class CommitPage(Struct, frozen=True, kw_only=True):
-    """Commits, newest first, as stored; `last` is the key of the last one."""
+class Pushed(Struct, frozen=True):
+    """A commit that was pushed: the branch that it was pushed to first, and the number of its runs."""
 
-    items: list[Raw]
-    last: int | None
-    total: int
-    exact: bool
+    branch: str
+    runs: int
 
 
 def branches(connection: Connection, dot_id: str) -> dict[str, str]:
@@ -60,16 +59,17 @@ def known_commits(connection: Connection, dot_id: str, hashes: Sequence[bytes]) 
     return set(connection.scalars(select(commit.c.hash).where(commit.c.dot_id == dot_id, commit.c.hash.in_(hashes))))
 
 
-def commit_branch(connection: Connection, dot_id: str, commit_hash: bytes) -> str | None:
-    """The branch that a commit was pushed to first; None for a commit that was not pushed."""
-    return connection.scalar(
-        select(commit.c.branch).where(commit.c.dot_id == dot_id, commit.c.hash == commit_hash)
-    )
+def find_pushed(connection: Connection, dot_id: str, commit_hash: bytes) -> Pushed | None:
+    """What is stored of a commit that was pushed before."""
+    row = connection.execute(
+        select(commit.c.branch, commit.c.runs).where(commit.c.dot_id == dot_id, commit.c.hash == commit_hash)
+    ).first()
+    return None if row is None else Pushed(row.branch, row.runs)
 
 
 def add_commit(connection: Connection, new: NewCommit) -> int:
     """Store a commit; its key in the database."""
-    return connection.execute(
+    key: int = connection.execute(
         insert(commit)
         .values(
             dot_id=new.dot_id,
@@ -82,6 +82,7 @@ def add_commit(connection: Connection, new: NewCommit) -> int:
         )
         .returning(commit.c.id)
     ).scalar_one()
+    return key
 
 
 def find_commit(connection: Connection, project_key: int, commit_hash: bytes) -> tuple[Raw, bytes] | None:
@@ -94,17 +95,17 @@ def find_commit(connection: Connection, project_key: int, commit_hash: bytes) ->
     return None if row is None else (Raw(row.doc.encode()), row.root)
 
 
-def list_commits(connection: Connection, project_key: int, *, before: int | None, limit: int) -> CommitPage:
-    """The project's commits in the order in which they arrived, newest first; `before` is a key to go on from."""
+def list_commits(connection: Connection, project_key: int, *, after: Position | None, limit: int) -> Slice[Raw]:
+    """The project's commits as stored, in the order in which they arrived, newest first."""
     mine = select(commit.c.id).join(dot, dot.c.id == commit.c.dot_id).where(dot.c.project_id == project_key)
     query = mine.add_columns(commit.c.doc).order_by(commit.c.id.desc()).limit(limit)
-    if before is not None:
-        query = query.where(commit.c.id < before)
+    if after is not None:
+        query = query.where(commit.c.id < after[0])
     rows = connection.execute(query).all()
     total, exact = capped_count(connection, mine)
-    return CommitPage(
+    return Slice(
         items=[Raw(row.doc.encode()) for row in rows],
-        last=rows[-1].id if len(rows) == limit else None,
+        position=[rows[-1].id] if len(rows) == limit else None,
         total=total,
         exact=exact,
     )

@@ -85,9 +85,7 @@ def locate(connection: Connection, project_key: int, hashes: Iterable[bytes]) ->
             .where(object_.c.project_id == project_key, object_.c.hash.in_(some))
         )
         for row in connection.execute(query):
-            entry = PackEntry(
-                row.hash, Kind(row.kind), row.offset, row.stored_size, row.size, Encoding(row.encoding)
-            )
+            entry = PackEntry(row.hash, Kind(row.kind), row.offset, row.stored_size, row.size, Encoding(row.encoding))
             found[row.hash] = Location(row.pack_hash, entry, row.complete)
     return found
 

@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, true
 
+from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.names import number_name
 from hub_server.domain.types import ProjectInfo
+from hub_server.store.counting import capped_count
 from hub_server.store.schema import branch, dot, project
 
 MAIN_BRANCH = "main"
 
 
+class ProjectRef(Struct, frozen=True):
+    """A project that exists: its key in the database and its id."""
+
+    key: int
+    id: str
+
+
 class DotRow(Struct, frozen=True, kw_only=True):
-    """A dot and the project that it belongs to; `project_key` is the project's key in the database."""
+    """A dot and the project that it belongs to."""
 
     id: str
-    project_key: int
-    project_id: str
+    project: ProjectRef
     gc_epoch: int
 
 
@@ -41,45 +50,53 @@ def project_key(connection: Connection, project_id: str) -> int | None:
 
 def find_project(connection: Connection, project_id: str) -> ProjectInfo | None:
     """One project by its id."""
-    row = connection.execute(_projects().where(project.c.uuid == project_id)).first()
-    return None if row is None else _info(row)
-
-
-def find_project_of_dot(connection: Connection, dot_id: str) -> ProjectInfo | None:
-    """The project that a dot belongs to."""
-    row = connection.execute(_projects().where(dot.c.id == dot_id)).first()
-    return None if row is None else _info(row)
+    return _find(connection, project.c.uuid == project_id)
 
 
 def list_projects(
-    connection: Connection, *, only: str | None, before: int | None, limit: int
-) -> list[tuple[int, ProjectInfo]]:
-    """Projects, newest first, each with its key; `only` restricts to one id, `before` to keys below it."""
-    query = _projects().order_by(project.c.id.desc()).limit(limit)
-    if only is not None:
-        query = query.where(project.c.uuid == only)
-    if before is not None:
-        query = query.where(project.c.id < before)
-    return [(row.key, _info(row)) for row in connection.execute(query)]
+    connection: Connection, *, only: str | None, after: Position | None, limit: int
+) -> Slice[ProjectInfo]:
+    """Projects, newest first; `only` restricts to one id."""
+    mine = true() if only is None else project.c.uuid == only
+    query = _projects().where(mine).order_by(project.c.id.desc()).limit(limit)
+    if after is not None:
+        query = query.where(project.c.id < after[0])
+    rows = connection.execute(query).all()
+    total, exact = capped_count(connection, select(project.c.id).where(mine))
+    return Slice(
+        items=[_info(row) for row in rows],
+        position=[rows[-1].key] if len(rows) == limit else None,
+        total=total,
+        exact=exact,
+    )
 
 
-def add_project(connection: Connection, new: NewProject) -> ProjectInfo:
-    """Store a project, and its dot when it has one."""
-    pattern = new.name[:190].replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-    taken = set(connection.scalars(select(project.c.name).where(project.c.name.like(pattern, escape="\\"))))
+def ensure_project(connection: Connection, new: NewProject) -> ProjectInfo:
+    """Store a project, and its dot when it has one; where that dot has a project already, that one."""
+    known = None if new.dot_id is None else _find(connection, dot.c.id == new.dot_id)
+    if known is not None:
+        return known
     key = connection.execute(
         insert(project)
         .values(
-            uuid=new.id, name=number_name(new.name, taken), created_at=new.created_at, created_by=new.created_by
+            uuid=new.id,
+            name=number_name(new.name, _NamesTaken(connection)),
+            created_at=new.created_at,
+            created_by=new.created_by,
         )
         .returning(project.c.id)
     ).scalar_one()
     if new.dot_id is not None:
         connection.execute(insert(dot).values(id=new.dot_id, project_id=key, created_at=new.created_at))
-    made = find_project(connection, new.id)
-    if made is None:
-        raise LookupError(f"project {new.id} vanished inside its own transaction")
-    return made
+    return ProjectInfo(
+        id=new.id,
+        name=connection.execute(select(project.c.name).where(project.c.id == key)).scalar_one(),
+        dot_id=new.dot_id,
+        created_at=new.created_at,
+        runs=0,
+        last_run_at=None,
+        head=None,
+    )
 
 
 def find_dot(connection: Connection, dot_id: str) -> DotRow | None:
@@ -91,7 +108,22 @@ def find_dot(connection: Connection, dot_id: str) -> DotRow | None:
     ).first()
     if row is None:
         return None
-    return DotRow(id=row.id, project_key=row.key, project_id=row.uuid, gc_epoch=row.gc_epoch)
+    return DotRow(id=row.id, project=ProjectRef(row.key, row.uuid), gc_epoch=row.gc_epoch)
+
+
+class _NamesTaken(Container[str]):
+    """The names of all projects, asked one by one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def __contains__(self, name: object) -> bool:
+        return self._connection.scalar(select(project.c.id).where(project.c.name == name)) is not None
+
+
+def _find(connection: Connection, condition: ColumnElement[bool]) -> ProjectInfo | None:
+    row = connection.execute(_projects().where(condition)).first()
+    return None if row is None else _info(row)
 
 
 def _projects() -> Select[Any]:

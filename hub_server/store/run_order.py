@@ -13,10 +13,10 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, exists, or_, select, type_coerce
 
+from hub_server.domain.cursor import Position, Slice
+from hub_server.domain.types import RunInfo
+from hub_server.store.runs import read_runs
 from hub_server.store.schema import project, run, run_key, run_value
-
-Position = list[Any]
-"""Phase, value and database key of the last run seen."""
 
 _HAPPENED: ColumnElement[int] = type_coerce(run.c.happened_at, BigInteger)
 """Microseconds rather than a datetime: that is what a cursor can hold."""
@@ -30,15 +30,25 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Found(Struct, frozen=True):
-    """Database keys of the runs of a page, and the position after them; None when the list ends here."""
+    """Database keys of the runs of a page, and the position after them; None when the list ends here.
+
+    A position is the phase, the value and the database key of the last run.
+    """
 
     keys: list[int]
     position: Position | None
 
 
-def find_runs(
+def read_page(
     connection: Connection, project_key: int, order: Order, after: Position | None, limit: int
-) -> Found:
+) -> Slice[RunInfo]:
+    """The `limit` runs that follow `after`: one index range or a few for their keys, one query for their documents."""
+    found = find_runs(connection, project_key, order, after, limit)
+    total = connection.execute(select(project.c.runs).where(project.c.id == project_key)).scalar_one()
+    return Slice(items=read_runs(connection, found.keys), position=found.position, total=total)
+
+
+def find_runs(connection: Connection, project_key: int, order: Order, after: Position | None, limit: int) -> Found:
     """The keys of the `limit` runs that follow `after`."""
     phases = _phases(connection, project_key, order)
     first, value, key = after or [0, None, None]
@@ -63,9 +73,7 @@ class _Phase(Struct, frozen=True):
     run_id: ColumnElement[int]
     descending: bool
 
-    def read(
-        self, connection: Connection, limit: int, after: tuple[Any, int] | None
-    ) -> Sequence[tuple[Any, int]]:
+    def read(self, connection: Connection, limit: int, after: tuple[Any, int] | None) -> Sequence[tuple[Any, int]]:
         """The next rows in order; runs with equal values keep one order, so that no page repeats or skips one."""
         query = self.query.limit(limit)
         if after is not None:

@@ -120,14 +120,9 @@ def _add_values(connection: Connection, project_key: int, run_id: int, record: R
     keys = _keys(connection, project_key, list(values))
     connection.execute(
         insert(run_value),
-        [
-            {"run_id": run_id, "key_id": keys[key], "num": value.num, "txt": value.txt}
-            for key, value in values.items()
-        ],
+        [{"run_id": run_id, "key_id": keys[key], "num": value.num, "txt": value.txt} for key, value in values.items()],
     )
-    connection.execute(
-        update(run_key).where(run_key.c.id.in_(list(keys.values()))).values(runs=run_key.c.runs + 1)
-    )
+    connection.execute(update(run_key).where(run_key.c.id.in_(list(keys.values()))).values(runs=run_key.c.runs + 1))
 
 
 def _indexed_values(record: RunRecord) -> dict[Key, IndexedValue]:
@@ -178,9 +173,7 @@ def _warn(connection: Connection, place: Ingest, run_id: str) -> None:
     warnings: list[str] = msgspec.json.decode(connection.execute(select(run.c.warnings).where(mine)).scalar_one())
     warning = f"commit {place.commit_id[:12]} holds another record with this run's id; the first one was kept"
     if warning not in warnings:
-        connection.execute(
-            update(run).where(mine).values(warnings=msgspec.json.encode([*warnings, warning]).decode())
-        )
+        connection.execute(update(run).where(mine).values(warnings=msgspec.json.encode([*warnings, warning]).decode()))
 
 
 def _count(connection: Connection, project_key: int, added: int, newest: datetime) -> None:

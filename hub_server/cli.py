@@ -1,0 +1,69 @@
+"""The hub's commands."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+
+import click
+
+from dotscience.errors import ConfigError
+
+DATA = click.option(
+    "--data",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="The hub's data folder. [default: this user's data folder; DS_HUB_DATA]",
+)
+
+EPILOG = """\b
+Examples:
+  ds hub                                       on this machine only
+  ds hub --host 0.0.0.0 --public-url https://hub.example.org
+  ds hub login-link                            sign a browser in
+"""
+
+
+@click.group(invoke_without_command=True, epilog=EPILOG)
+@DATA
+@click.option("--port", type=click.IntRange(0, 65535), help="0 for any free port. [default: 8800 or the next free one]")
+@click.option("--host", help="The address to listen on. [default: 127.0.0.1]")
+@click.option("--public-url", metavar="URL", help="Where people reach the hub, when that is another address.")
+@click.pass_context
+def hub(context: click.Context, data: Path | None, port: int | None, host: str | None, public_url: str | None) -> None:
+    """Run a hub: where runs and snapshots come together.
+
+    It runs until it gets SIGTERM or Ctrl-C.
+    """
+    from hub_server.settings import load_settings
+
+    settings = load_settings(os.environ, data=data, port=port, host=host, public_url=public_url)
+    if context.invoked_subcommand is not None:
+        context.obj = settings
+        return
+    from hub_server import app, logs
+
+    logs.configure_logging()
+    asyncio.run(app.run(settings, ready=lambda url: click.echo(f"The hub is at {url}")))
+
+
+@hub.command("login-link")
+@click.pass_obj
+def login_link(settings: object) -> None:
+    """Print a link that signs one browser in; it works once, for 10 minutes.
+
+    The hub must be running, on this machine and for this user.
+    """
+    from dotscience.client.hub import HubClient
+    from hub_server.data_folder import read_hub_file, read_token
+    from hub_server.settings import HubSettings
+
+    data = settings.data if isinstance(settings, HubSettings) else Path()
+    running, token = read_hub_file(data), read_token(data)
+    if running is None or token is None:
+        raise ConfigError(f"no hub of yours runs on {data}; start one with `ds hub`, or name its folder with --data")
+    with HubClient(running.url, token) as client:
+        click.echo(client.create_login_code().url)
+
+
+commands: list[click.Command] = [hub]

@@ -1,0 +1,1 @@
+"""Where the bytes of packs are kept; the database only knows their places."""

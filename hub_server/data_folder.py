@@ -1,0 +1,104 @@
+"""The hub's data folder: one hub at a time, and what it leaves there for this user's other programs.
+
+`hub.lock` is held (flock(2)) while a hub runs, so that a killed hub leaves no lock behind. `hub.json` says where it
+listens; `admin.token` is a token of the first account with every scope. All of it is readable by the owner only.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from dotscience.errors import ConfigError
+from dotscience.record import UtcTime
+from dotscience.workspace import write_durably
+
+DATABASE = "hub.db"
+HUB_FILE = "hub.json"
+TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
+LOCK_FILE = "hub.lock"
+
+
+class HubFile(Struct, frozen=True, kw_only=True):
+    """A running hub: where it answers, its process, since when."""
+
+    url: str
+    pid: int
+    started_at: UtcTime
+
+
+class DataFolder:
+    """An open data folder; this process holds its lock until `close`."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = _lock(path)
+
+    @property
+    def database(self) -> Path:
+        """The database's file."""
+        return self.path / DATABASE
+
+    def announce(self, url: str, now: datetime) -> None:
+        """Say where this hub listens."""
+        running = HubFile(url=url, pid=os.getpid(), started_at=now)
+        write_durably(self.path / HUB_FILE, msgspec.json.encode(running) + b"\n")
+
+    def has_token(self) -> bool:
+        """Whether a first start has left the administrator's token."""
+        return (self.path / TOKEN_FILE).is_file()
+
+    def write_token(self, token: str) -> None:
+        """Leave the administrator's token."""
+        write_durably(self.path / TOKEN_FILE, token.encode() + b"\n")
+
+    def close(self) -> None:
+        """Take the announcement back and let the lock go; idempotent."""
+        if self._lock >= 0:
+            (self.path / HUB_FILE).unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = -1
+
+
+def read_hub_file(folder: Path) -> HubFile | None:
+    """The hub that says it runs on a data folder; it may have been killed since."""
+    try:
+        return msgspec.json.decode((folder / HUB_FILE).read_bytes(), type=HubFile)
+    except (OSError, msgspec.DecodeError):
+        return None
+
+
+def read_token(folder: Path) -> str | None:
+    """The administrator's token, where this user may read it."""
+    try:
+        return (folder / TOKEN_FILE).read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+
+
+def _lock(folder: Path) -> int:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder.chmod(0o700)
+        descriptor = os.open(folder / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise ConfigError(
+            f"the data folder {folder} cannot be used ({error.strerror}); choose one with --data"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(descriptor)
+        raise ConfigError(_held_by(folder)) from None
+    return descriptor
+
+
+def _held_by(folder: Path) -> str:
+    running = read_hub_file(folder)
+    where = f"process {running.pid} at {running.url}" if running else "another process"
+    return f"a hub already runs on {folder}: {where}; use that one, or choose another folder with --data"

@@ -1,0 +1,167 @@
+"""Reading what was pushed: runs, commits, and the files of a commit."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Literal, TypeVar
+from urllib.parse import quote_from_bytes
+
+import msgspec
+from msgspec import Raw, Struct
+
+from committer.storage.reader import list_directory, read_file, resolve
+from committer.storage.tree import EntryKind, TreeEntry
+from dotscience.errors import NoSuchPath
+from dotscience.record import RunRecord
+from hub_server.content.packs import PackFolder
+from hub_server.domain.cursor import Position, Slice
+from hub_server.domain.problems import not_found
+from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem, TreeListing
+from hub_server.services.objects import ProjectObjects
+from hub_server.services.workers import Workers
+from hub_server.store import commits, run_order, runs
+from hub_server.store.database import Database
+from hub_server.store.projects import ProjectRef
+from hub_server.store.run_order import Order
+
+MAX_TREE_ITEMS = 10_000
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+KINDS: dict[EntryKind, Literal["file", "directory", "symlink"]] = {
+    EntryKind.FILE: "file",
+    EntryKind.CHUNKED_FILE: "file",
+    EntryKind.DIRECTORY: "directory",
+    EntryKind.SYMLINK: "symlink",
+}
+
+T = TypeVar("T")
+
+
+class File(Struct, frozen=True, kw_only=True):
+    """A file of a commit; `hash` names its content, `read` gives the bytes from one offset to before another."""
+
+    name: bytes
+    size: int
+    hash: bytes
+    read: Callable[[int, int], AsyncIterator[bytes]]
+
+
+class History:
+    """Everything that can be read of a project's runs and commits."""
+
+    def __init__(self, database: Database, packs: PackFolder, workers: Workers) -> None:
+        self._database = database
+        self._packs = packs
+        self._workers = workers
+
+    async def runs(self, project: ProjectRef, order: Order, after: Position | None, limit: int) -> Slice[RunInfo]:
+        """A page of the project's runs."""
+        return await self._database.read(lambda c: run_order.read_page(c, project.key, order, after, limit))
+
+    async def columns(self, project: ProjectRef) -> Columns:
+        """The names that the project's runs use."""
+        return await self._database.read(lambda c: runs.list_columns(c, project.key))
+
+    async def run(self, project: ProjectRef, run_id: str) -> RunDetail:
+        """One run with its environment.
+
+        Raises:
+            Problem: not-found.
+        """
+        found = await self._database.read(lambda c: runs.find_run(c, project.key, run_id))
+        if found is None:
+            raise not_found("run", run_id)
+        named = msgspec.json.decode(found.record, type=RunRecord).environment
+        environment = await self._environment(project, named)
+        return RunDetail(environment=environment, **msgspec.structs.asdict(found))
+
+    async def commits(self, project: ProjectRef, after: Position | None, limit: int) -> Slice[Raw]:
+        """A page of the project's commits, newest first."""
+        return await self._database.read(lambda c: commits.list_commits(c, project.key, after=after, limit=limit))
+
+    async def commit(self, project: ProjectRef, commit: bytes) -> Raw:
+        """One commit's `CommitInfo`, as stored.
+
+        Raises:
+            Problem: not-found.
+        """
+        info, _ = await self._commit(project, commit)
+        return info
+
+    async def tree(self, project: ProjectRef, commit: bytes, path: str) -> TreeListing:
+        """A folder of a commit; at most its first 10,000 entries.
+
+        Raises:
+            Problem: not-found.
+        """
+        _, root = await self._commit(project, commit)
+        source = self._objects(project)
+        entries = await self._look(path, lambda: list_directory(source, root, path))
+        shown = [_item(entry) for entry in entries[:MAX_TREE_ITEMS]]
+        visible = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        return TreeListing(path=visible, entries=shown, total=len(entries))
+
+    async def file(self, project: ProjectRef, commit: bytes, path: str) -> File:
+        """A file of a commit.
+
+        Raises:
+            Problem: not-found, also for folders and links.
+        """
+        _, root = await self._commit(project, commit)
+        source = self._objects(project)
+        entry = await self._look(path, lambda: resolve(source, root, path))
+        if not entry.is_file:
+            raise not_found("file", path)
+        return File(
+            name=entry.name,
+            size=entry.size,
+            hash=entry.content,
+            read=lambda start, stop: self._stream(read_file(source, entry, start, stop)),
+        )
+
+    async def _commit(self, project: ProjectRef, commit: bytes) -> tuple[Raw, bytes]:
+        found = await self._database.read(lambda c: commits.find_commit(c, project.key, commit))
+        if found is None:
+            raise not_found("commit", commit.hex())
+        return found
+
+    async def _environment(self, project: ProjectRef, named: str | None) -> Raw:
+        if named is None:
+            return NULL
+        source = self._objects(project)
+        return Raw(await self._workers.run(lambda: source.get(bytes.fromhex(named))))
+
+    async def _look(self, path: str, look: Callable[[], T]) -> T:
+        try:
+            return await self._workers.run(look)
+        except NoSuchPath as error:
+            raise not_found("path", path) from error
+
+    async def _stream(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+        while (piece := await self._workers.run(lambda: next(pieces, None))) is not None:
+            yield piece
+
+    def _objects(self, project: ProjectRef) -> ProjectObjects:
+        return ProjectObjects(self._database, self._packs, project.key)
+
+
+def _item(entry: TreeEntry) -> TreeItem:
+    name = entry.name.decode("utf-8", "replace")
+    is_hashed = entry.kind is not EntryKind.SYMLINK
+    return TreeItem(
+        name=name,
+        quoted_name=None if name.encode() == entry.name else quote_from_bytes(entry.name),
+        kind=KINDS[entry.kind],
+        size=entry.size,
+        mode=entry.mode,
+        modified_at=_time(entry.mtime_ns),
+        content_hash=entry.content.hex() if is_hashed else None,
+        target=None if is_hashed else entry.content.decode("utf-8", "replace"),
+    )
+
+
+def _time(ns: int) -> datetime:
+    try:
+        return EPOCH + timedelta(microseconds=ns // 1000)
+    except OverflowError:  # a file system may hold times that no calendar has
+        return EPOCH

@@ -1,0 +1,30 @@
+"""All services together, as operations get them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hub_server.services.events import EventBus
+from hub_server.services.history import History
+from hub_server.services.identity import Identity
+from hub_server.services.projects import Projects
+from hub_server.services.sync import Sync
+from hub_server.services.workers import Workers
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """One hub's services; made by the composition root.
+
+    `public_url` is where people reach the hub, `cursor_key` signs the cursors of its lists.
+    """
+
+    identity: Identity
+    projects: Projects
+    history: History
+    sync: Sync
+    events: EventBus
+    workers: Workers
+    public_url: str
+    cursor_key: bytes
+    version: str

@@ -1,0 +1,266 @@
+"""Taking in what committers push (docs/design/interfaces.md §4.1). Everything is idempotent.
+
+A pack becomes visible only when every byte of it was verified and is durable; a commit only when all that it refers to is
+here, together with its runs and the move of its branch, in one transaction. A crash at any moment leaves either all or
+nothing of a pack, and all or nothing of a commit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from committer.storage.objects import Kind, decode_commit, decode_run
+from committer.storage.pack import PackEntry
+from dotscience.errors import CorruptObject
+from dotscience.record import Commit
+from hub_server.content.packs import PackFolder, Upload
+from hub_server.domain.names import check_branch
+from hub_server.domain.problems import Problem, invalid
+from hub_server.domain.types import CommitAccepted, CommitInfo, DotInfo, PackAccepted
+from hub_server.services.events import PROJECTS, EventBus, project_topic
+from hub_server.services.identity import utc_now
+from hub_server.services.objects import Completeness, ProjectObjects
+from hub_server.services.workers import Workers
+from hub_server.store import commits, objects, pushes, runs
+from hub_server.store.database import Database
+from hub_server.store.projects import DotRow
+
+HASH_SIZE = 32
+MAX_HASHES = 16_384
+MAX_PACK_BYTES = 64 * 2**20
+MAX_MISSING = 1_000
+MAX_RUN_BYTES = 4 * 2**20
+MAX_RUN_BYTES_PER_COMMIT = 64 * 2**20
+MAX_PARENTS = 64
+
+
+class Move(Struct, frozen=True, kw_only=True):
+    """Point `branch` from `expected_parent` (None: it does not exist yet) to `commit`."""
+
+    commit: bytes
+    branch: str
+    expected_parent: bytes | None
+
+
+class _Checked(Struct, frozen=True, kw_only=True):
+    """A commit that is complete, decoded, and ready to be stored."""
+
+    commit: Commit
+    runs: list[runs.NewRun]
+    walked: dict[Kind, list[bytes]]
+
+
+class Sync:
+    """The hub's side of a push."""
+
+    def __init__(
+        self,
+        database: Database,
+        packs: PackFolder,
+        workers: Workers,
+        events: EventBus,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._database = database
+        self._packs = packs
+        self._workers = workers
+        self._events = events
+        self._clock = clock
+
+    async def state(self, dot: DotRow) -> DotInfo:
+        """The heads of a dot."""
+        heads = await self._database.read(lambda c: commits.branches(c, dot.id))
+        return DotInfo(dot_id=dot.id, project_id=dot.project.id, gc_epoch=str(dot.gc_epoch), branches=heads)
+
+    async def have(self, dot: DotRow, question: bytes) -> bytes:
+        """Which of the concatenated hashes the dot's project has: bit i, least significant first, for hash i.
+
+        Raises:
+            Problem: malformed-request, when the question is not a list of at most 16,384 hashes.
+        """
+        if len(question) % HASH_SIZE or len(question) > MAX_HASHES * HASH_SIZE:
+            raise Problem(
+                "malformed-request", f"{len(question)} bytes are not a list of at most {MAX_HASHES} 32-byte hashes"
+            )
+        hashes = [question[start : start + HASH_SIZE] for start in range(0, len(question), HASH_SIZE)]
+        found = await self._database.read(lambda c: objects.present(c, dot.project.key, hashes))
+        return _bitmap([name in found for name in hashes])
+
+    async def begin_pack(self) -> Upload:
+        """Start to receive a pack; end with `accept_pack` or `Upload.discard` on a worker."""
+        return await self._workers.run(self._packs.begin)
+
+    async def accept_pack(self, dot: DotRow, name: bytes, upload: Upload) -> tuple[PackAccepted, bool]:
+        """Verify an uploaded pack and make its objects the project's; whether it is new to the project.
+
+        Durable when this returns.
+
+        Raises:
+            Problem: corrupt-pack, naming the record that is wrong.
+        """
+        project = dot.project.key
+        known = await self._database.read(lambda c: objects.has_pack(c, project, name))
+        if known is not None:
+            return PackAccepted(pack=name.hex(), objects=known), False
+        entries = await self._workers.run(lambda: _verify(upload, name))
+        await self._workers.run(upload.keep)
+        now, size = self._clock(), upload.size
+        created = await self._database.write(lambda c: objects.add_pack(c, project, name, size, entries, now))
+        return PackAccepted(pack=name.hex(), objects=len(entries)), created
+
+    async def accept_commit(self, dot: DotRow, move: Move) -> tuple[CommitAccepted, bool]:
+        """Take a commit in and move its branch; whether anything changed. Parents first, then children.
+
+        Durable when this returns. The same move again changes nothing, even when the branch has moved on.
+
+        Raises:
+            Problem: missing-objects or missing-parents, with the first 1,000 in `missing`; head-moved, with `head`;
+                invalid, for a commit of another dot or one that does not follow `expected_parent`.
+        """
+        check_branch(move.branch)
+        known = await self._database.read(lambda c: commits.find_pushed(c, dot.id, move.commit))
+        if known is not None and known.branch == move.branch:
+            return _accepted(move, known.runs), False
+        checked = await self._workers.run(lambda: self._check(dot, move))
+        push = pushes.Push(
+            project_key=dot.project.key,
+            commit=_new_commit(move, checked.commit, self._clock()),
+            expected_parent=move.expected_parent,
+            runs=checked.runs,
+            complete=checked.walked,
+        )
+        added = await self._database.write(lambda c: pushes.apply_push(c, push))
+        self._announce(dot, move, added)
+        return _accepted(move, len(checked.commit.runs)), True
+
+    def _check(self, dot: DotRow, move: Move) -> _Checked:
+        source = ProjectObjects(self._database, self._packs, dot.project.key)
+        try:
+            commit = self._read_commit(source, dot, move)
+            walk = Completeness(source, max_missing=MAX_MISSING)
+            walk.check([(Kind.TREE, commit.root), *((Kind.RUN, record) for _, record in commit.runs)])
+            if walk.missing:
+                raise _missing(walk.missing)
+            return _Checked(commit=commit, runs=_read_runs(source, commit), walked=walk.walked)
+        except CorruptObject as error:
+            raise invalid("/commit", str(error)) from error
+
+    def _read_commit(self, source: ProjectObjects, dot: DotRow, move: Move) -> Commit:
+        if not source.locate([move.commit]):
+            raise _missing([move.commit])
+        commit = decode_commit(source.get(move.commit))
+        if commit.dot_id != dot.id:
+            raise invalid("/commit", f"the commit is one of dot {commit.dot_id!r}, not of {dot.id!r}")
+        if len(commit.parents) > MAX_PARENTS:
+            raise invalid("/commit", f"the commit has {len(commit.parents)} parents, more than {MAX_PARENTS}")
+        if move.expected_parent is not None and move.expected_parent not in commit.parents:
+            raise invalid("/expected_parent", "the commit does not follow it; a branch only moves forward")
+        known = self._database.read_blocking(lambda c: commits.known_commits(c, dot.id, commit.parents))
+        absent = [parent for parent in commit.parents if parent not in known]
+        if absent:
+            raise Problem(
+                "missing-parents",
+                f"{len(absent)} of the commit's parents were not pushed yet; push them first",
+                extra={"missing": [parent.hex() for parent in absent[:MAX_MISSING]]},
+            )
+        return commit
+
+    def _announce(self, dot: DotRow, move: Move, added: Sequence[str]) -> None:
+        topic = project_topic(dot.project.id)
+        for run_id in added:
+            self._events.publish(topic, "run.created", run_id)
+        self._events.publish(topic, "commit.created", move.commit.hex())
+        self._events.publish(PROJECTS, "commit.created", dot.project.id)
+
+
+def _bitmap(bits: Sequence[bool]) -> bytes:
+    bitmap = bytearray((len(bits) + 7) // 8)
+    for number, bit in enumerate(bits):
+        bitmap[number // 8] |= bit << number % 8
+    return bytes(bitmap)
+
+
+def _verify(upload: Upload, name: bytes) -> list[PackEntry]:
+    if upload.hash != name:
+        raise Problem(
+            "corrupt-pack",
+            f"the body's hash is {upload.hash.hex()}, not the {name.hex()} in the address; send it again",
+        )
+    try:
+        return upload.verify()
+    except CorruptObject as error:
+        raise Problem("corrupt-pack", str(error)) from error
+
+
+def _accepted(move: Move, run_count: int) -> CommitAccepted:
+    return CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=run_count)
+
+
+def _missing(hashes: Sequence[bytes]) -> Problem:
+    return Problem(
+        "missing-objects",
+        f"at least {len(hashes)} objects that the commit needs are not here; upload their packs and try again",
+        extra={"missing": [name.hex() for name in hashes]},
+    )
+
+
+def _read_runs(source: ProjectObjects, commit: Commit) -> list[runs.NewRun]:
+    found = source.locate([name for _, name in commit.runs])
+    if sum(location.entry.size for location in found.values()) > MAX_RUN_BYTES_PER_COMMIT:
+        raise CorruptObject(f"the commit's run records are more than {MAX_RUN_BYTES_PER_COMMIT} bytes together")
+    return [_read_run(commit, run_id, name, source.read(found[name])) for run_id, name in commit.runs]
+
+
+def _read_run(commit: Commit, run_id: str, name: bytes, data: bytes) -> runs.NewRun:
+    if len(data) > MAX_RUN_BYTES:
+        raise CorruptObject(f"the record of run {run_id!r} is {len(data)} bytes, more than {MAX_RUN_BYTES}")
+    record = decode_run(data)
+    if record.run_id != run_id or not _is_canonical_uuid(run_id):
+        raise CorruptObject(f"the commit lists run {run_id!r}, but its record says {record.run_id!r}")
+    try:
+        doc = data.decode()
+    except UnicodeDecodeError as error:
+        raise CorruptObject(f"the record of run {run_id!r} is not UTF-8") from error
+    return runs.NewRun(
+        record=record, hash=name, doc=doc, happened_at=record.started_at or record.ended_at or commit.created_at
+    )
+
+
+def _is_canonical_uuid(text: str) -> bool:
+    try:
+        return str(UUID(text)) == text
+    except ValueError:
+        return False
+
+
+def _new_commit(move: Move, commit: Commit, now: datetime) -> commits.NewCommit:
+    info = CommitInfo(
+        id=move.commit.hex(),
+        parents=[parent.hex() for parent in commit.parents],
+        branch=move.branch,
+        created_at=commit.created_at,
+        message=commit.message,
+        author=commit.author,
+        client=commit.client,
+        consistency=commit.consistency,
+        unstable=[path.decode("utf-8", "replace") for path in commit.unstable],
+        files=commit.stats.files,
+        size=commit.stats.size,
+        new_bytes=commit.stats.new_bytes,
+        runs=[run_id for run_id, _ in commit.runs],
+    )
+    return commits.NewCommit(
+        dot_id=commit.dot_id,
+        hash=move.commit,
+        branch=move.branch,
+        root=commit.root,
+        runs=len(commit.runs),
+        doc=msgspec.json.encode(info),
+        pushed_at=now,
+    )

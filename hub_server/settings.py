@@ -1,0 +1,75 @@
+"""The hub's settings: defaults < `DS_HUB_*` variables < command line.
+
+Read once, by the composition root; nothing else looks at the environment.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import msgspec
+import platformdirs
+from msgspec import Struct
+
+from dotscience.errors import ConfigError
+
+PREFIX = "DS_HUB_"
+DEFAULT_PORT = 8800
+DEFAULT_HOST = "127.0.0.1"
+
+
+class HubSettings(Struct, frozen=True, kw_only=True):
+    """Everything that can be set.
+
+    `port` None means 8800 or the next free one, 0 any. `public_url` is where people reach the hub when that is not the
+    address that it listens on, such as behind a proxy; an https address makes cookies secure.
+    """
+
+    data: Path
+    host: str = DEFAULT_HOST
+    port: int | None = None
+    public_url: str | None = None
+
+
+def load_settings(environment: Mapping[str, str], **flags: Any) -> HubSettings:
+    """The settings from the environment's `DS_HUB_*` variables and from flags; None is a flag not given.
+
+    Raises:
+        ConfigError: a variable is unknown, or a value is not acceptable; the message names it.
+    """
+    names = {PREFIX + name.upper(): name for name in HubSettings.__struct_fields__}
+    given = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+    for key in given:
+        if key not in names:
+            near = difflib.get_close_matches(key, names, 1)
+            raise ConfigError(f"{key} is no setting of the hub" + (f"; did you mean {near[0]}?" if near else ""))
+    values: dict[str, Any] = {"data": Path(platformdirs.user_data_dir("dotscience")) / "hub"}
+    values |= {names[key]: value for key, value in given.items()}
+    values |= {name: value for name, value in flags.items() if value is not None}
+    return _check(values)
+
+
+def _check(values: dict[str, Any]) -> HubSettings:
+    values["data"] = Path(values["data"]).expanduser().absolute()
+    try:
+        port = values.get("port")
+        values["port"] = None if port is None else int(port)
+        settings = HubSettings(**values)
+    except ValueError as error:
+        raise ConfigError(f"the port {values['port']!r} is no number; use 0 to 65535") from error
+    if settings.port is not None and not 0 <= settings.port <= 65535:
+        raise ConfigError(f"the port {settings.port} is not between 0 and 65535")
+    return msgspec.structs.replace(settings, public_url=_check_url(settings.public_url))
+
+
+def _check_url(url: str | None) -> str | None:
+    if url is None:
+        return None
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise ConfigError(f"the public URL {url!r} must be like https://hub.example.org, without a path")
+    return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,56 @@
+"""The one transaction of a push: commit, runs, the move of the branch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+from sqlalchemy import Connection
+
+from committer.storage.objects import Kind
+from hub_server.domain.problems import Problem
+from hub_server.store import commits, objects, runs
+
+
+class Push(Struct, frozen=True, kw_only=True):
+    """A commit that is complete, with its runs decoded.
+
+    `expected_parent` is where its branch must point, None where it must not exist. `complete` lists the objects that were
+    found complete on the way, by the kind as which they were read.
+    """
+
+    project_key: int
+    commit: commits.NewCommit
+    expected_parent: bytes | None
+    runs: list[runs.NewRun]
+    complete: Mapping[Kind, list[bytes]]
+
+
+def apply_push(connection: Connection, push: Push) -> list[str]:
+    """Store the push, unless it is stored; the ids of the runs that are new to the project.
+
+    Raises:
+        Problem: head-moved; nothing was stored.
+    """
+    new = push.commit
+    head = commits.branch_head(connection, new.dot_id, new.branch)
+    if head not in (push.expected_parent, new.hash):
+        raise _head_moved(new.branch, head)
+    added: list[str] = []
+    if commits.find_pushed(connection, new.dot_id, new.hash) is None:
+        key = commits.add_commit(connection, new)
+        place = runs.Ingest(project_key=push.project_key, commit_key=key, commit_id=new.hash.hex(), now=new.pushed_at)
+        added = runs.add_runs(connection, place, push.runs)
+    commits.move_head(connection, new.dot_id, new.branch, new.hash, new.pushed_at)
+    for kind, names in push.complete.items():
+        objects.mark_complete(connection, push.project_key, kind, names)
+    return added
+
+
+def _head_moved(branch: str, head: bytes | None) -> Problem:
+    at = "does not exist" if head is None else f"is at {head.hex()}"
+    return Problem(
+        "head-moved",
+        f"branch {branch!r} {at}, not where the push expects it; push to a branch of your own",
+        extra={"head": None if head is None else head.hex()},
+    )

@@ -1,0 +1,1 @@
+"""HTTP and WebSocket: routing, validation, permissions and answers, all from one list of operations."""

@@ -1,0 +1,84 @@
+"""The Tornado application: routes, limits, the check of host names, and the access log."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from typing import Any
+
+import structlog
+from tornado.httputil import HTTPServerRequest
+from tornado.web import Application, RequestHandler
+
+from hub_server.services.services import Services
+from hub_server.web.activity import Activity
+from hub_server.web.base import HubHandler, MisdirectedHandler, NotFoundHandler
+from hub_server.web.dispatch import ApiHandler
+from hub_server.web.openapi import openapi_operation
+from hub_server.web.operation import PARAMETER, Media, Operation
+from hub_server.web.operations import ALL
+from hub_server.web.security import host_name
+from hub_server.web.socket import GOING_AWAY, MAX_MESSAGE_BYTES, PING_S, SocketHandler
+from hub_server.web.static import Dashboard, DashboardHandler, ProblemPageHandler
+
+log = structlog.get_logger()
+
+MAX_HEADER_BYTES = 32 * 2**10
+
+
+class HubApplication(Application):
+    """Answers requests under the host names of this hub, and no others."""
+
+    def __init__(self, hub: Services, *, dashboard: Dashboard, hosts: frozenset[str]) -> None:
+        self._hub = hub
+        self._hosts = hosts
+        self.sockets: set[SocketHandler] = set()
+        self.activity = Activity()
+        operations = [*ALL, openapi_operation(ALL, hub.version)]
+        super().__init__(
+            [
+                *self._api_routes(operations),
+                (r"/api(?:/.*)?", NotFoundHandler, {"hub": hub}),
+                (r"/problems/(.*)", ProblemPageHandler, {"hub": hub, "dashboard": {}}),
+                (r"/(.*)", DashboardHandler, {"hub": hub, "dashboard": dashboard}),
+            ],
+            log_function=log_request,
+            websocket_ping_interval=PING_S,
+            websocket_max_message_size=MAX_MESSAGE_BYTES,
+        )
+
+    def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
+        """Tornado's hook: requests under a foreign name get no further (DNS rebinding)."""
+        if host_name(request.host) not in self._hosts:
+            return self.get_handler_delegate(request, MisdirectedHandler, {"hub": self._hub})
+        return super().find_handler(request, **kwargs)
+
+    def close_sockets(self) -> None:
+        """Tell the listeners that the hub is going away."""
+        for socket in list(self.sockets):
+            socket.close(GOING_AWAY, "the hub is stopping")
+
+    def _api_routes(self, operations: list[Operation]) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+        by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
+        for one in operations:
+            by_path[one.path][one.method] = one
+        return [self._route(path, methods) for path, methods in by_path.items()]
+
+    def _route(self, path: str, methods: dict[str, Operation]) -> tuple[str, type[RequestHandler], dict[str, Any]]:
+        pattern = PARAMETER.sub(r"(?P<\1>[^/]+)", path.replace(".", r"\."))
+        socket = next((one for one in methods.values() if one.media is Media.SOCKET), None)
+        if socket is not None:
+            return pattern, SocketHandler, {"hub": self._hub, "operation": socket, "sockets": self.sockets}
+        return pattern, ApiHandler, {"hub": self._hub, "operations": methods, "activity": self.activity}
+
+
+def log_request(handler: RequestHandler) -> None:
+    """One line per request; no query, as it may hold what is nobody's business."""
+    started = handler.started_at if isinstance(handler, HubHandler) else time.monotonic()
+    log.info(
+        "request.finished",
+        method=handler.request.method,
+        path=handler.request.path,
+        status=handler.get_status(),
+        duration_ms=round((time.monotonic() - started) * 1000, 1),
+    )

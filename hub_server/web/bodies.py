@@ -1,0 +1,113 @@
+"""Receiving request bodies: small ones in memory, packs in a file, neither beyond what the operation accepts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from hub_server.content.packs import Upload
+from hub_server.domain.problems import Problem
+from hub_server.services.services import Services
+from hub_server.services.workers import Workers
+from hub_server.web.decoding import decode_body
+from hub_server.web.operation import Media, Operation
+
+WRITE_SIZE = 2**20
+OCTETS = "application/octet-stream"
+
+
+class Receiver(Protocol):
+    """Takes a body in; used on the event loop, one call at a time."""
+
+    async def add(self, chunk: bytes) -> None:
+        """The next piece."""
+
+    async def finish(self) -> Any:
+        """The body as the operation gets it, after the last piece."""
+
+    def forget(self) -> None:
+        """Let go of what was received, if it is not kept elsewhere; idempotent."""
+
+
+def check_announced(operation: Operation, headers: Mapping[str, str]) -> None:
+    """Refuse a body by its headers, before any of it is received.
+
+    Raises:
+        Problem: unsupported-media-type or too-large.
+    """
+    if operation.media in (Media.NONE, Media.SOCKET):
+        return
+    wanted = "application/json" if operation.media is Media.JSON else OCTETS
+    given = headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if given != wanted:
+        raise Problem("unsupported-media-type", f"the body is {given[:80] or 'of no type'}; send it as {wanted}")
+    length = headers.get("Content-Length", "0")
+    if length.isdecimal() and int(length[:18]) > operation.max_body:
+        raise _too_large(operation)
+
+
+async def open_receiver(hub: Services, operation: Operation) -> Receiver | None:
+    """What receives the operation's body; None where it takes none, and whatever comes is dropped."""
+    if operation.media is Media.PACK:
+        return _PackReceiver(operation, hub.workers, await hub.sync.begin_pack())
+    if operation.media in (Media.JSON, Media.BYTES):
+        return _MemoryReceiver(operation)
+    return None
+
+
+class _MemoryReceiver:
+    def __init__(self, operation: Operation) -> None:
+        self._operation = operation
+        self._data = bytearray()
+
+    async def add(self, chunk: bytes) -> None:
+        if len(self._data) <= self._operation.max_body:
+            self._data += chunk
+
+    async def finish(self) -> Any:
+        if len(self._data) > self._operation.max_body:
+            raise _too_large(self._operation)
+        data = bytes(self._data)
+        return decode_body(self._operation.body, data) if self._operation.media is Media.JSON else data
+
+    def forget(self) -> None:
+        self._data.clear()
+
+
+class _PackReceiver:
+    """Writes to the upload's file on worker threads, in large pieces."""
+
+    def __init__(self, operation: Operation, workers: Workers, upload: Upload) -> None:
+        self._operation = operation
+        self._workers = workers
+        self._upload = upload
+        self._buffer = bytearray()
+        self._size = 0
+        self._forgotten = False
+
+    async def add(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        if self._size > self._operation.max_body or self._forgotten:
+            return
+        self._buffer += chunk
+        if len(self._buffer) >= WRITE_SIZE:
+            await self._write()
+
+    async def finish(self) -> Upload:
+        if self._size > self._operation.max_body:
+            raise _too_large(self._operation)
+        await self._write()
+        return self._upload
+
+    def forget(self) -> None:
+        if not self._forgotten:
+            self._forgotten = True
+            self._workers.start(self._upload.discard)
+
+    async def _write(self) -> None:
+        data, self._buffer = bytes(self._buffer), bytearray()
+        await self._workers.run(lambda: self._upload.write(data))
+
+
+def _too_large(operation: Operation) -> Problem:
+    return Problem("too-large", f"the body is larger than the {operation.max_body} bytes that this operation accepts")

@@ -1,0 +1,169 @@
+"""The one HTTP handler behind every operation.
+
+Everything that can be refused is refused before the body is read: the caller, the permission, the path, the query, the
+body's type and announced size. Bodies are received piece by piece, so that no more than an operation accepts is ever held.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
+
+import msgspec
+import structlog
+from tornado.http1connection import HTTP1Connection
+from tornado.iostream import StreamClosedError
+from tornado.web import stream_request_body
+
+from hub_server.domain.problems import Problem
+from hub_server.services.services import Services
+from hub_server.web import security
+from hub_server.web.activity import Activity
+from hub_server.web.base import HubHandler
+from hub_server.web.bodies import Receiver, check_announced, open_receiver
+from hub_server.web.decoding import decode_query
+from hub_server.web.operation import Call, Operation, Reply, Request
+
+log = structlog.get_logger()
+
+DRAIN_BYTES = 2**24
+"""How much of a refused body is still read, so that the client gets to see why instead of a broken pipe."""
+
+
+async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any]:
+    """A request's call of an operation, without a body: permission, visibility and query are checked.
+
+    Raises:
+        Problem: the request is refused.
+    """
+    request, headers = handler.request, handler.request.headers
+    if security.bearer_token(headers) is None:
+        security.check_source(operation.method, headers, handler.origin())
+    caller = await handler.authenticate(operation.scope)
+    path = dict(handler.path_kwargs)
+    project = dot = None
+    if caller is not None and "project" in path:
+        project = await handler.hub.projects.visible(caller, path["project"])
+    if caller is not None and "dot" in path:
+        dot = await handler.hub.projects.visible_dot(caller, path["dot"])
+    return Call(
+        request=Request(headers=headers, client=request.remote_ip or "", session=handler.session_secret()),
+        query=decode_query(operation.query, request.query, request.query_arguments),
+        body=None,
+        path=path,
+        known_caller=caller,
+        found_project=project,
+        found_dot=dot,
+    )
+
+
+@stream_request_body
+class ApiHandler(HubHandler):
+    """Runs the operations of one path."""
+
+    def initialize(self, hub: Services, operations: Mapping[str, Operation], activity: Activity) -> None:
+        """Tornado's hook; `operations` by method."""
+        self.hub = hub
+        self._operations = operations
+        self._receiver: Receiver | None = None
+        self._activity = activity
+        self._running = False
+
+    async def prepare(self) -> None:
+        """Tornado's hook: every check that needs no body."""
+        self.prepare_request()
+        self._activity.enter(self)
+        try:
+            self._operation = self._find_operation()
+            self._call = await check_call(self, self._operation)
+            check_announced(self._operation, self.request.headers)
+            self._receiver = await open_receiver(self.hub, self._operation)
+            self._accept(self._operation.max_body or DRAIN_BYTES)
+        except Exception as error:  # noqa: BLE001 - the request's boundary
+            self._accept(DRAIN_BYTES)
+            self.send_failure(error)
+
+    def _accept(self, size: int) -> None:
+        cast(HTTP1Connection, self.request.connection).set_max_body_size(size)
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Tornado's hook: a piece of the body."""
+        if self._receiver is not None and not self._finished:
+            await self._receiver.add(chunk)
+
+    async def get(self, **_path: str) -> None:
+        """Tornado's hook."""
+        self._running = True
+        await self._run()
+
+    head = post = put = delete = get
+
+    async def _run(self) -> None:
+        try:
+            body = None if self._receiver is None else await self._receiver.finish()
+            result = await self._operation.run(self.hub, dataclasses.replace(self._call, body=body))
+            await self._send(result if isinstance(result, Reply) else Reply(body=result))
+        except StreamClosedError:
+            log.info("request.abandoned")
+        except Exception as error:
+            if self._headers_written:
+                log.exception("answer.failed")
+                self.detach().close()  # an answer that was cut must not look whole
+            else:
+                self.send_failure(error)
+        finally:
+            self._leave()
+
+    async def _send(self, reply: Reply) -> None:
+        self.set_status(reply.status)
+        self.set_header("X-Request-Id", self.request_id)
+        for name, value in reply.headers.items():
+            self.set_header(name, value)
+        if reply.cookie is not None:
+            self.set_session(reply.cookie)
+        if isinstance(reply.body, AsyncIterator):
+            await self._stream(reply.body)
+        elif reply.body is None:
+            self.finish()
+        else:
+            self._finish_with(reply.body)
+
+    def _finish_with(self, body: Any) -> None:
+        self.set_header("Content-Type", self._operation.response_media)
+        self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
+
+    async def _stream(self, pieces: AsyncIterator[bytes]) -> None:
+        if self.request.method != "HEAD":
+            async for piece in pieces:
+                self.write(piece)
+                await self.flush()
+        self.finish()
+
+    def _find_operation(self) -> Operation:
+        method = self.request.method or ""
+        found = self._operations.get("GET" if method == "HEAD" else method)
+        if found is None:
+            raise _method_not_allowed(self._operations)
+        return found
+
+    def on_finish(self) -> None:
+        """Tornado's hook."""
+        self._leave()
+
+    def on_connection_close(self) -> None:
+        """Tornado's hook: the client went away."""
+        super().on_connection_close()
+        if not self._running:
+            self._leave()
+
+    def _leave(self) -> None:
+        """The request is over: an upload that was not kept is forgotten. Idempotent."""
+        self._activity.leave(self)
+        if self._receiver is not None:
+            self._receiver.forget()
+
+
+def _method_not_allowed(operations: Mapping[str, Operation]) -> Problem:
+    allowed = sorted({*operations, *(["HEAD"] if "GET" in operations else [])})
+    return Problem("method-not-allowed", f"this path takes {', '.join(allowed)}", headers={"Allow": ", ".join(allowed)})

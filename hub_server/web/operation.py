@@ -1,0 +1,205 @@
+"""An operation: one method on one path, declared once.
+
+The declaration yields the route, the checks before the function runs (permission, visibility, query, body), the shape of
+the answer, and the operation's part of the OpenAPI document. What the declaration does not say cannot happen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from types import ModuleType
+from typing import Any, Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from dotscience.errors import ConfigError
+from hub_server.domain.problems import PROBLEM_TYPES
+from hub_server.domain.scopes import ACCESS_LEVELS, SCOPES, Caller
+from hub_server.services.services import Services
+from hub_server.store.projects import DotRow, ProjectRef
+
+Q = TypeVar("Q")
+B = TypeVar("B")
+
+MAX_JSON_BYTES = 2**20
+PARAMETER = re.compile(r"\{(\w+)\}")
+PARAMETERS = frozenset({"project", "run", "commit", "dot", "pack", "token"})
+METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+
+
+class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
+    """No query parameters, or an empty JSON object."""
+
+
+class Media(Enum):
+    """How a request's body travels."""
+
+    NONE = None
+    JSON = "application/json"
+    BYTES = "application/octet-stream"
+    """Kept in memory: the call's `body` is `bytes`."""
+    PACK = "pack"
+    """Sent as octets and kept in a file: the call's `body` is an `Upload`."""
+    SOCKET = "socket"
+    """No body but a WebSocket: the call's `body` is a `Channel`; when it closes, the function is cancelled."""
+
+
+class Channel(Protocol):
+    """A WebSocket as an operation sees it."""
+
+    def messages(self) -> AsyncIterator[str]:
+        """What the client sends, without end."""
+
+    async def send(self, text: str) -> None:
+        """Send a message; nothing happens when the client has gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """The parts of the HTTP request that operations need."""
+
+    headers: Mapping[str, str]
+    client: str
+    session: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Call(Generic[Q, B]):
+    """A request that has passed every check."""
+
+    request: Request
+    query: Q
+    body: B
+    path: Mapping[str, str]
+    known_caller: Caller | None = None
+    found_project: ProjectRef | None = None
+    found_dot: DotRow | None = None
+
+    @property
+    def caller(self) -> Caller:
+        """Who calls; not for anonymous operations."""
+        return _declared(self.known_caller, "caller")
+
+    @property
+    def project(self) -> ProjectRef:
+        """The project in the path, which the caller sees."""
+        return _declared(self.found_project, "project")
+
+    @property
+    def dot(self) -> DotRow:
+        """The dot in the path, whose project the caller sees."""
+        return _declared(self.found_dot, "dot")
+
+
+T = TypeVar("T")
+
+
+def _declared(value: T | None, what: str) -> T:
+    if value is None:
+        raise RuntimeError(f"the operation's declaration gives it no {what}")
+    return value
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """An answer other than a plain 200: `body` is encoded as JSON unless it is bytes or a stream of them."""
+
+    body: Any = None
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    cookie: str | None = None
+    """A session's secret to keep in the browser; an empty one makes it forget the session."""
+
+
+Run = Callable[[Services, Call[Any, Any]], Awaitable[Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """One method on one path."""
+
+    method: str
+    path: str
+    scope: str
+    run: Run
+    query: type[Any] = Nothing
+    body: Any = None
+    media: Media = Media.NONE
+    max_body: int = 0
+    response: Any = None
+    answers: tuple[int, ...] = (200,)
+    problems: tuple[str, ...] = ()
+    response_media: str = "application/json"
+
+    @property
+    def name(self) -> str:
+        """The operation's id in the OpenAPI document."""
+        return str(getattr(self.run, "__name__", ""))
+
+    @property
+    def summary(self) -> str:
+        """The first line of the function's docstring."""
+        return (self.run.__doc__ or "").strip().partition("\n")[0]
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in the path, in order."""
+        return PARAMETER.findall(self.path)
+
+
+def operation(method: str, path: str, *, scope: str, **declared: Any) -> Callable[[Run], Operation]:
+    """Declare the function below as an operation; it becomes an `Operation`.
+
+    Args:
+        method: GET, POST, PUT or DELETE; HEAD comes with GET.
+        path: The path with its parameters in braces. `{project}` and `{dot}` are looked up, and are a 404 for callers
+            who do not see them.
+        scope: The scope that a caller needs, or `ANONYMOUS` or `SIGNED_IN`.
+        declared: `query` and `body` (Structs), `media` and `max_body` for bodies other than JSON, `response` (a type),
+            `answers` (statuses of success), `problems` (types beyond those that any operation may answer).
+    """
+    if declared.get("body") is not None:
+        declared.setdefault("media", Media.JSON)
+    if declared.get("media") is Media.JSON:
+        declared.setdefault("max_body", MAX_JSON_BYTES)
+
+    def declare(run: Run) -> Operation:
+        return Operation(method=method, path=path, scope=scope, run=run, **declared)
+
+    return declare
+
+
+def collect(modules: Iterable[ModuleType]) -> list[Operation]:
+    """The operations that modules declare, checked.
+
+    Raises:
+        ConfigError: a declaration is not complete; the hub does not start with it.
+    """
+    found = [one for module in modules for one in vars(module).values() if isinstance(one, Operation)]
+    check(found)
+    return found
+
+
+def check(operations: Iterable[Operation]) -> None:
+    """Make sure that every operation says who may call it, and is the only one on its path and method.
+
+    Raises:
+        ConfigError: one does not.
+    """
+    seen: set[tuple[str, str]] = set()
+    for one in operations:
+        where = f"{one.method} {one.path}"
+        if one.scope not in SCOPES and one.scope not in ACCESS_LEVELS:
+            raise ConfigError(f"{where} declares the scope {one.scope!r}, which does not exist")
+        if one.method not in METHODS or not set(one.parameters) <= PARAMETERS:
+            raise ConfigError(f"{where} has a method or path parameter that the router does not know")
+        if not one.summary:
+            raise ConfigError(f"{where} is not documented: its function needs a docstring")
+        if unknown := set(one.problems) - set(PROBLEM_TYPES):
+            raise ConfigError(f"{where} declares problems that do not exist: {', '.join(sorted(unknown))}")
+        if (one.method, one.path) in seen:
+            raise ConfigError(f"{where} is declared twice")
+        seen.add((one.method, one.path))

@@ -1,0 +1,60 @@
+"""Runs."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from hub_server.domain.problems import invalid
+from hub_server.domain.types import Columns, Page, RunDetail, RunInfo
+from hub_server.services.services import Services
+from hub_server.store.run_order import Order
+from hub_server.web.operation import Call, Nothing, operation
+from hub_server.web.paging import Cursors, PageQuery
+
+KINDS = frozenset({"param", "summary", "label"})
+
+
+class RunsQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`sort` is `started_at`, `param.NAME`, `summary.NAME` or `label.NAME`. Runs without the value come last."""
+
+    sort: Annotated[str, Meta(min_length=1, max_length=1024)] = "started_at"
+    order: Literal["asc", "desc"] = "desc"
+
+
+@operation(
+    "GET",
+    "/api/v1/projects/{project}/runs",
+    scope="runs:read",
+    query=RunsQuery,
+    response=Page[RunInfo],
+)
+async def list_runs(hub: Services, call: Call[RunsQuery, None]) -> Page[RunInfo]:
+    """The project's runs, newest first unless sorted otherwise."""
+    query = call.query
+    order = _order(query)
+    cursors = Cursors(hub, f"runs:{call.project.id}:{query.sort}:{query.order}")
+    return cursors.page(await hub.history.runs(call.project, order, cursors.read(query.cursor), query.limit))
+
+
+@operation("GET", "/api/v1/projects/{project}/columns", scope="runs:read", response=Columns)
+async def list_columns(hub: Services, call: Call[Nothing, None]) -> Columns:
+    """The names of parameters, summary metrics and labels that the project's runs use."""
+    return await hub.history.columns(call.project)
+
+
+@operation("GET", "/api/v1/projects/{project}/runs/{run}", scope="runs:read", response=RunDetail)
+async def get_run(hub: Services, call: Call[Nothing, None]) -> RunDetail:
+    """One run, with the environment that it ran in."""
+    return await hub.history.run(call.project, call.path["run"])
+
+
+def _order(query: RunsQuery) -> Order:
+    descending = query.order == "desc"
+    if query.sort == "started_at":
+        return Order(key=None, descending=descending)
+    kind, dot, name = query.sort.partition(".")
+    if kind not in KINDS or not dot or not name:
+        raise invalid("sort", "use started_at, param.NAME, summary.NAME or label.NAME", kind="invalid-parameter")
+    return Order(key=(kind, name), descending=descending)

@@ -1,0 +1,60 @@
+"""Checks that come before any operation: is the request meant for this hub, and did our own page or a program send it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+from hub_server.domain.problems import Problem
+
+LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_SITES = frozenset({"same-origin", "none"})
+"""`same-site` is not among them: another port of this host is another party, and cookies ignore ports (RFC 6265 §8.5)."""
+
+API_POLICY = "default-src 'none'; frame-ancestors 'none'"
+APP_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; font-src 'self'; "
+    "connect-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+COMMON_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+def host_name(host_header: str) -> str:
+    """The name in a Host header, without port and brackets, in lower case; empty where there is none."""
+    try:
+        return urlsplit(f"//{host_header}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def check_source(method: str, headers: Mapping[str, str], origin: str) -> None:
+    """Refuse a request that a page of another origin made a browser send (CSRF).
+
+    Browsers say where a request comes from in `Sec-Fetch-Site`, older ones in `Origin`; neither can be set by a page.
+    Programs send neither, and hold no cookie that somebody else could use.
+
+    Raises:
+        Problem: cross-site.
+    """
+    if method in SAFE_METHODS:
+        return
+    site = headers.get("Sec-Fetch-Site")
+    source = headers.get("Origin")
+    own = site in OWN_SITES if site is not None else source in (None, origin)
+    if not own:
+        raise Problem("cross-site", f"a page of {source or 'another site'} may not do this; use the hub's own pages")
+
+
+def bearer_token(headers: Mapping[str, str]) -> str | None:
+    """The token in the Authorization header, empty where the header has another scheme; None without the header."""
+    value = headers.get("Authorization")
+    if value is None:
+        return None
+    scheme, _, token = value.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
