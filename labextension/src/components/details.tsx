@@ -42,9 +42,9 @@ function Run({ run }: { readonly run: RunDetail }): React.ReactElement {
   const link = safeUrl(run.hub_url);
   return (
     <>
-      <h3 className="ds-Details-title">
+      <h2 className="ds-Details-title">
         <RunTitle record={record} runId={run.run_id} />
-      </h3>
+      </h2>
       <p className="ds-Badges">
         <StateBadge state={run.state} />
         <AuthorityBadge authority={record.authority} />
@@ -118,7 +118,7 @@ function EnvironmentFacts({ environment }: { readonly environment: Environment }
   ];
   return (
     <div className="ds-Group">
-      <h4>{trans.__('Environment')}</h4>
+      <h3>{trans.__('Environment')}</h3>
       <FactTable facts={facts} />
     </div>
   );
@@ -144,7 +144,7 @@ function Models({ models }: { readonly models: readonly ModelArtefact[] }): Reac
   const trans = useTrans();
   return models.length === 0 ? null : (
     <div className="ds-Group">
-      <h4>{trans.__('Models')}</h4>
+      <h3>{trans.__('Models')}</h3>
       <ul className="ds-Files">
         {models.map(model => (
           <li key={model.name}>
@@ -167,7 +167,7 @@ function Files({ title, files }: FilesProps): React.ReactElement | null {
   const hidden = files.length - MOST_FILES;
   return files.length === 0 ? null : (
     <div className="ds-Group">
-      <h4>{title}</h4>
+      <h3>{title}</h3>
       <ul className="ds-Files">
         {files.slice(0, MOST_FILES).map((file, index) => (
           <FileLine key={index} file={file} />

@@ -13,13 +13,13 @@ export function Section({ title, count, children }: SectionProps): React.ReactEl
   const id = React.useId();
   return (
     <section className="ds-Section" aria-labelledby={id}>
-      <h3 className="ds-Section-title">
+      <h2 className="ds-Section-title">
         <button id={id} type="button" aria-expanded={open} onClick={() => setOpen(!open)}>
           <Chevron />
           <span>{title}</span>
           {count === undefined ? null : <span className="ds-Count">{count}</span>}
         </button>
-      </h3>
+      </h2>
       {open ? <div className="ds-Section-body">{children}</div> : null}
     </section>
   );

@@ -30,7 +30,7 @@ export function ValueTable({ title, values }: ValueTableProps): React.ReactEleme
   const entries = Object.entries(values);
   return entries.length === 0 ? null : (
     <div className="ds-Group">
-      <h4>{title}</h4>
+      <h3>{title}</h3>
       <dl className="ds-Values">
         {entries.map(([name, value]) => (
           <div key={name}>
