@@ -26,6 +26,7 @@ from dotscience.record import (
     Value,
     encode_json,
 )
+from dotscience.values import clean_text
 
 WIRE_VERSION = "1"
 MODEL_LABEL = "artefact:"
@@ -237,11 +238,6 @@ def file_ref(path: str) -> FileRef:
     clean = posixpath.normpath(path)
     outside = clean == ".." or clean.startswith(("/", "../"))
     return FileRef(path=clean, outside=outside)
-
-
-def clean_text(text: str) -> str:
-    """`text` as valid Unicode: lone surrogates, which JSON can carry but UTF-8 cannot, are written as their escapes."""
-    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()
 
 
 def _decode_model(label: str, text: str) -> ModelArtefact | None:

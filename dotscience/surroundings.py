@@ -1,0 +1,142 @@
+"""What the library takes from the process that it runs in: environment variables, the kernel, the notebook.
+
+The only module of the library that reads `os.environ`. Nothing here imports IPython: where it is not loaded, there is
+no kernel. The record's types are imported when a run is published, so that `import dotscience` stays quick.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+from dotscience.paths import absolute, rooted
+
+if TYPE_CHECKING:
+    from dotscience.record import Place
+
+ROOT_VARIABLE = "DOTSCIENCE_PROJECT_DOT_ROOT"
+WORKLOAD_VARIABLE = "DOTSCIENCE_WORKLOAD_TYPE"
+NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
+
+_RECORDED_VARIABLES = (
+    "CONDA_DEFAULT_ENV",
+    "CUDA_VISIBLE_DEVICES",
+    "MKL_NUM_THREADS",
+    "NVIDIA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "PYTHONHASHSEED",
+    "SLURM_JOB_ID",
+    "TF_DETERMINISTIC_OPS",
+    "WORLD_SIZE",
+)
+_LAUNCH_FOLDER = os.getcwd()  # noqa: PTH109 - where the process was when the library was imported, as in the original
+
+
+def workspace_root() -> str:
+    """The root of the workspace: the variable, else the nearest tracked folder, else where the process was started."""
+    if root := os.environ.get(ROOT_VARIABLE):
+        return os.path.abspath(root)  # noqa: PTH100 - see paths.absolute
+    from pathlib import Path
+
+    from dotscience.workspace import find_root
+
+    found = find_root(Path(_LAUNCH_FOLDER))
+    return _LAUNCH_FOLDER if found is None else str(found)
+
+
+def is_tracked(root: str) -> bool:
+    """Whether sidecars may be left in `root`."""
+    from pathlib import Path
+
+    from dotscience.workspace import is_root
+
+    return is_root(Path(root))
+
+
+def root_is_given() -> bool:
+    """Whether whoever started the process said which folder the workspace is."""
+    return bool(os.environ.get(ROOT_VARIABLE))
+
+
+def workload_type() -> str | None:
+    """What kind of workload whoever started the process says it is: "jupyter", "command", or nothing."""
+    return os.environ.get(WORKLOAD_VARIABLE)
+
+
+def recorded_variables() -> dict[str, str]:
+    """The environment variables that are recorded: those that change results, and names of environments."""
+    found = {name: os.environ[name] for name in _RECORDED_VARIABLES if name in os.environ}
+    if environment := os.environ.get("VIRTUAL_ENV"):
+        found["VIRTUAL_ENV"] = os.path.basename(environment)  # noqa: PTH119 - a name is all that is wanted
+    return found
+
+
+def interactive_shell() -> Any:
+    """IPython's shell where code runs in one, else None."""
+    ipython = sys.modules.get("IPython")
+    get_ipython = getattr(ipython, "get_ipython", None)
+    return get_ipython() if get_ipython else None
+
+
+def kernel_shell() -> Any:
+    """IPython's shell where it belongs to a kernel, else None."""
+    shell = interactive_shell()
+    return shell if getattr(shell, "kernel", None) is not None else None
+
+
+def place(root: str) -> Place:
+    """Where this process is; the notebook and its cell where code runs in a kernel."""
+    import platform
+
+    from dotscience.record import Place
+
+    host, pid = platform.node() or None, os.getpid()
+    shell = kernel_shell()
+    if shell is None:
+        return Place(host=host, pid=pid)
+    return Place(
+        notebook=_notebook(shell, root),
+        cell_id=_cell_id(shell),
+        kernel_id=_kernel_id(shell),
+        host=host,
+        pid=pid,
+    )
+
+
+def _notebook(shell: Any, root: str) -> str | None:
+    """The notebook relative to `root`: as VS Code names it, else as the Jupyter server names the kernel's session.
+
+    The server says so when the kernel starts and not when the notebook is renamed, so a name without a file is nothing.
+    """
+    named = _user_variable(shell, "__vsc_ipynb_file__") or os.environ.get(NOTEBOOK_VARIABLE)
+    if not named or not named.endswith(".ipynb"):
+        return None
+    for path in (named, os.path.basename(named)):  # noqa: PTH119 - see paths
+        if os.path.isfile(path):  # noqa: PTH113
+            seen = rooted(absolute(path), root)
+            return None if seen.outside else seen.path
+    return None
+
+
+def _user_variable(shell: Any, name: str) -> str | None:
+    namespace = getattr(shell, "user_ns", None)
+    value = namespace.get(name) if isinstance(namespace, dict) else None
+    return value if isinstance(value, str) else None
+
+
+def _cell_id(shell: Any) -> str | None:
+    """The cell that is being executed, which JupyterLab and VS Code put into the request's metadata."""
+    get_parent = getattr(shell.kernel, "get_parent", None)
+    parent = get_parent() if get_parent else None
+    metadata = parent.get("metadata") if isinstance(parent, dict) else None
+    cell_id = metadata.get("cellId") if isinstance(metadata, dict) else None
+    return cell_id if isinstance(cell_id, str) else None
+
+
+def _kernel_id(shell: Any) -> str | None:
+    """The kernel's id: Jupyter names the connection file after it, `kernel-<id>.json`."""
+    application = getattr(shell, "config", {}).get("IPKernelApp", {})
+    name = os.path.basename(str(application.get("connection_file", "")))  # noqa: PTH119
+    return name.removeprefix("kernel-").removesuffix(".json") or None

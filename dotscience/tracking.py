@@ -1,0 +1,336 @@
+"""The library's functions: what belongs to the current run, and which run is the current one.
+
+Each thread has its own current run, and an asyncio task that starts one has its own as well; a task that starts none
+adds to the run of whoever created it. A notebook's cells share one run, top-level `await` or not.
+
+A run that ends in an exception is published with it: in a `with run()` block or a `track`ed function always; between
+`start()` and `publish()` when the exception ends the script, the thread or the notebook's cell.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Any, TextIO
+
+from dotscience import crashes, surroundings
+from dotscience.recording import Mode, Run
+from dotscience.warning import warn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from dotscience.publishing import PublishedRun
+
+STDOUT = sys.stdout
+"""The standard output when the library was imported: `%%capture` and `redirect_stdout` do not replace it."""
+
+
+class CurrentRun:
+    """Which run is the current one: of the task, where the caller runs in one of the user's, else of the thread."""
+
+    def __init__(self) -> None:
+        self._of_task: ContextVar[Run | None] = ContextVar("dotscience_run", default=None)
+        self._of_thread = threading.local()
+
+    def get(self) -> Run | None:
+        """The current run, if there is one."""
+        if crashes.in_users_task():
+            return self._of_task.get()
+        run: Run | None = getattr(self._of_thread, "run", None)
+        return run or self.unfinished()
+
+    def set(self, run: Run | None) -> None:
+        """Make `run` the current one, also for the tasks that are created from here on."""
+        self._of_task.set(run)
+        self._of_thread.latest = run
+        if not crashes.in_users_task():
+            self._of_thread.run = run
+
+    def unfinished(self) -> Run | None:
+        """The run that was begun last in this thread, if there is something of it to publish.
+
+        After `asyncio.run(main())` that is the run that `main` began and left to be published outside.
+        """
+        run: Run | None = getattr(self._of_thread, "latest", None)
+        return run if run is not None and run.unfinished else None
+
+
+class Dotscience:
+    """All functions of the library as methods; the module's functions are those of one instance of it."""
+
+    def __init__(self) -> None:
+        self.current = CurrentRun()
+        self._mode: Mode | None = None
+        self._workload_file: str | None = None
+
+    # -- modes
+
+    def interactive(self) -> None:
+        """Say that this is a notebook: its runs name no workload file, the notebook that holds them is known.
+
+        Raises:
+            RuntimeError: another mode has been chosen.
+        """
+        self._choose("interactive")
+        self._workload_file = None
+
+    def script(self, workload_file: Any = None) -> None:
+        """Say that this is a script: its runs name it (`sys.argv[0]`, or `workload_file`).
+
+        Raises:
+            RuntimeError: another mode has been chosen.
+        """
+        self._choose("script")
+        self._workload_file = str(sys.argv[0] if workload_file is None else workload_file)
+
+    def remote(self) -> None:
+        """Say that this is code outside of any workspace of a hub.
+
+        Raises:
+            RuntimeError: another mode has been chosen.
+        """
+        self._choose("remote")
+
+    def _choose(self, mode: Mode) -> None:
+        if self._mode not in (None, mode):
+            raise RuntimeError(
+                f"An attempt was made to select {mode} mode for the Dotscience Python Library "
+                f"when it was in {self._mode} mode"
+            )
+        self._mode = mode
+
+    def _choose_from_environment(self) -> None:
+        if self._mode is not None:
+            return
+        workload = surroundings.workload_type()
+        if workload == "jupyter":
+            self.interactive()
+        elif workload == "command":
+            self.script()
+
+    # -- the life of a run
+
+    def start(self, description: Any = None) -> None:
+        """Begin a new run; what the run before it had and did not publish is forgotten."""
+        self.begin(description)
+
+    def begin(self, description: Any = None) -> Run:
+        """`start`; returns the run."""
+        run = Run()
+        self._adopt(run)
+        run.start()
+        if description is not None:
+            run.set_description(description)
+        return run
+
+    def end(self) -> None:
+        """Note the time at which the run ended; only the first call counts. `publish` does it otherwise."""
+        self._run().end()
+
+    def publish(
+        self, description: Any = None, stream: TextIO | None = STDOUT, build: bool = False, deploy: bool = False
+    ) -> PublishedRun:
+        """Record the run, and return it.
+
+        The run keeps everything but its times and its error, so the next `publish` without a `start` between records
+        the same again and what was added. Each publish is a run of its own, with a new id.
+
+        Args:
+            description: replaces the run's description, if not None.
+            stream: where to write the marker, instead of showing the run in the notebook or on the standard output.
+            build: with a hub that the process is connected to, build the run's model.
+            deploy: build and deploy it.
+        """
+        run = self._run()
+        if build or deploy:
+            warn("build and deploy need a connection to a hub; the run is only recorded")
+        if description is not None:
+            run.set_description(description)
+        return self.publish_run(run, None if stream is STDOUT else stream)
+
+    def publish_run(self, run: Run, stream: TextIO | None = None) -> PublishedRun:
+        """Publish `run`, be it the current one or not."""
+        run.end()
+        self._choose_from_environment()
+        from dotscience import publishing
+
+        return publishing.publish(run, self._mode, self._workload_file, stream, STDOUT)
+
+    def run(self, description: Any = None) -> RunBlock:
+        """A run for a `with` block: started when it is entered, published when it is left, also by an exception.
+
+        Blocks can be nested; after a block the run before it is current again.
+        """
+        return RunBlock(self, description)
+
+    def track(self, description: Any = None, *, parameters: bool = False) -> Any:
+        """Decorate a function (or coroutine function) to make each call a run; with `parameters`, of its arguments.
+
+        Used as `@ds.track`, `@ds.track("description")` or `@ds.track(parameters=True)`; the default description is the
+        function's name.
+        """
+        from dotscience.decorator import tracked
+
+        if callable(description):
+            return tracked(self, description, None, parameters=parameters)
+
+        def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+            return tracked(self, function, description, parameters=parameters)
+
+        return decorate
+
+    def debug(self) -> None:
+        """Print the wire-v1 view of the current run as it is now."""
+        print(self._run().to_json())  # noqa: T201 - that is what it is for
+
+    def _run(self) -> Run:
+        """The current run, begun if there is none or it was published."""
+        run = self.current.get()
+        if run is None:
+            run = Run()
+            self._adopt(run)
+        run.lazy_start()
+        return run
+
+    def _adopt(self, run: Run) -> None:
+        crashes.watch(self)
+        self.current.set(run)
+
+    def unfinished(self) -> Run | None:
+        """The current run, or the last one begun in this thread, if there is something of it to publish."""
+        run = self.current.get()
+        return run if run is not None and run.unfinished else self.current.unfinished()
+
+    def publish_failed(self, run: Run, error: BaseException) -> PublishedRun:
+        """Publish `run` as ended by an exception."""
+        run.fail(error)
+        return self.publish_run(run)
+
+    # -- what happened
+
+    def set_error(self, error: Any) -> None:
+        """Say that the run failed, and why."""
+        self._run().set_error(error)
+
+    def error(self, error: Any) -> Any:
+        """`set_error`; returns its argument."""
+        return self._run().error(error)
+
+    def set_description(self, description: Any) -> None:
+        """Say what the run is."""
+        self._run().set_description(description)
+
+    def description(self, description: Any) -> Any:
+        """`set_description`; returns its argument."""
+        return self._run().description(description)
+
+    # -- files
+
+    def add_input(self, filename: Any) -> None:
+        """Name a file that the run reads; of a folder, the files that are in it now."""
+        self._run().add_input(filename)
+
+    def add_inputs(self, *filenames: Any) -> None:
+        """Name files that the run reads."""
+        self._run().add_inputs(*filenames)
+
+    def input(self, filename: Any) -> Any:
+        """`add_input`; returns its argument, as in `open(ds.input("data.csv"))`."""
+        return self._run().input(filename)
+
+    def add_output(self, filename: Any) -> None:
+        """Name a file that the run writes; of a folder, the files that are in it when the run is published."""
+        self._run().add_output(filename)
+
+    def add_outputs(self, *filenames: Any) -> None:
+        """Name files that the run writes."""
+        self._run().add_outputs(*filenames)
+
+    def output(self, filename: Any) -> Any:
+        """`add_output`; returns its argument, as in `open(ds.output("model.bin"), "wb")`."""
+        return self._run().output(filename)
+
+    # -- names and values
+
+    def add_label(self, label: Any, value: Any) -> None:
+        """Label the run."""
+        self._run().add_label(label, value)
+
+    def add_labels(self, /, *pairs: Any, **labels: Any) -> None:
+        """Label the run: `add_labels("a", 1, "b", 2, c=3)`."""
+        self._run().add_labels(*pairs, **labels)
+
+    def label(self, label: Any, value: Any) -> Any:
+        """`add_label`; returns the value."""
+        return self._run().label(label, value)
+
+    def add_parameter(self, label: Any, value: Any) -> None:
+        """Record a parameter."""
+        self._run().add_parameter(label, value)
+
+    def add_parameters(self, /, *pairs: Any, **parameters: Any) -> None:
+        """Record parameters: `add_parameters("a", 1, "b", 2, c=3)`."""
+        self._run().add_parameters(*pairs, **parameters)
+
+    def parameter(self, label: Any, value: Any) -> Any:
+        """`add_parameter`; returns the value, as in `epochs = ds.parameter("epochs", 5)`."""
+        return self._run().parameter(label, value)
+
+    param = parameter
+
+    def add_metric(self, label: Any, value: Any) -> None:
+        """Record the final value of a metric."""
+        self._run().add_metric(label, value)
+
+    def add_metrics(self, /, *pairs: Any, **metrics: Any) -> None:
+        """Record metrics: `add_metrics("a", 1, "b", 2, c=3)`."""
+        self._run().add_metrics(*pairs, **metrics)
+
+    def metric(self, label: Any, value: Any) -> Any:
+        """`add_metric`; returns the value."""
+        return self._run().metric(label, value)
+
+    add_summary = add_metric
+    add_summaries = add_metrics
+    summary = metric
+
+    def model(self, kind: Any, name: Any, *args: Any, **kwargs: Any) -> Any:
+        """Record a model: `ds.model(sklearn, "iris", "iris.joblib")`; returns its path. See `Run.model`."""
+        return self._run().model(kind, name, *args, **kwargs)
+
+    def add_model(self, kind: Any, name: Any, *args: Any, **kwargs: Any) -> None:
+        """`model`, without its return value."""
+        self._run().add_model(kind, name, *args, **kwargs)
+
+
+class RunBlock:
+    """The context manager that `Dotscience.run` returns; `with` gives the run. It can be entered once at a time."""
+
+    def __init__(self, tracker: Dotscience, description: Any) -> None:
+        self._tracker = tracker
+        self._description = description
+        self._before: Run | None = None
+        self._run: Run | None = None
+        self.published: PublishedRun | None = None
+
+    def __enter__(self) -> Run:
+        self._before = self._tracker.current.get()
+        self._run = self._tracker.begin(self._description)
+        return self._run
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        run, self._run = self._run, None
+        if run is None:
+            raise RuntimeError("a run block was left that had not been entered")
+        try:
+            if error is not None and not crashes.is_success(error):
+                self.published = self._tracker.publish_failed(run, error)
+            elif run.unfinished:
+                self.published = self._tracker.publish_run(run)
+        finally:
+            self._tracker.current.set(self._before)
