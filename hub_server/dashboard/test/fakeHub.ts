@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import type { Columns, CommitInfo, Project, RunDetails, TreeEntry, Value } from "../src/api/types";
+import type { Columns, CommitInfo, Project, RunDetails, Tree, TreeEntry, Value } from "../src/api/types";
 import { ServerSocket } from "./sockets";
 
 const CODE = "the-code";
@@ -33,7 +33,7 @@ export class FakeHub {
   readonly subscriptions: string[][] = [];
   private readonly usedCodes = new Set<string>();
   private readonly sockets = new Set<ServerSocket>();
-  private seq = 0;
+  private readonly numbers = new Map<string, number>();
   private server: Server | undefined;
 
   /** Starts on a free port of the loopback interface; `fallback` answers what is not below /api. */
@@ -46,7 +46,7 @@ export class FakeHub {
       const socket = new ServerSocket(
         stream,
         request,
-        (text) => this.subscriptions.push((JSON.parse(text) as { subscribe: string[] }).subscribe),
+        (text) => this.subscribe(socket, (JSON.parse(text) as { subscribe: string[] }).subscribe),
         () => this.sockets.delete(socket),
       );
       this.sockets.add(socket);
@@ -65,15 +65,29 @@ export class FakeHub {
   addRun(run: RunDetails): void {
     this.runs.unshift(run);
     this.emit(`project:${run.project_id}`, "run.created", run.id);
+    this.emit("projects", "commit.created", run.project_id);
   }
 
   emit(topic: string, type: string, id: string): void {
-    this.seq += 1;
-    for (const socket of this.sockets) socket.send({ topic, seq: this.seq, type, id });
+    const seq = (this.numbers.get(topic) ?? 0) + 1;
+    this.numbers.set(topic, seq);
+    for (const socket of this.sockets) socket.send({ topic, seq, type, id });
   }
 
   dropConnections(): void {
     for (const socket of this.sockets) socket.destroy();
+  }
+
+  /** Loses an event: it is counted, and nobody hears of it. */
+  lose(topic: string): void {
+    this.numbers.set(topic, (this.numbers.get(topic) ?? 0) + 1);
+  }
+
+  private subscribe(socket: ServerSocket, topics: string[]): void {
+    this.subscriptions.push(topics);
+    for (const topic of topics) {
+      socket.send({ topic, seq: this.numbers.get(topic) ?? 0, type: "subscribed", id: "" });
+    }
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -133,7 +147,7 @@ export class FakeHub {
     if (!snapshot) return notFound(response, "No such commit");
     const path = url.searchParams.get("path") ?? "";
     if (view === undefined) return sendJson(response, 200, snapshot.info);
-    if (view === "tree") return sendJson(response, 200, { path, entries: entriesOf(snapshot, path) });
+    if (view === "tree") return sendJson(response, 200, treeOf(snapshot, path));
     const content = snapshot.files[path];
     if (content === undefined) return notFound(response, "No such file");
     sendContent(request, response, path, Buffer.from(content));
@@ -154,8 +168,8 @@ export class FakeHub {
 
 function sorted(runs: RunDetails[], url: URL): RunDetails[] {
   const [kind, ...rest] = (url.searchParams.get("sort") ?? "").split(".");
-  if (kind !== "summary" && kind !== "param") return runs;
-  const field = kind === "summary" ? "summary" : "parameters";
+  if (kind !== "summary" && kind !== "param" && kind !== "label") return runs;
+  const field = ({ summary: "summary", param: "parameters", label: "labels" } as const)[kind];
   const value = (run: RunDetails) => Number(run.record[field][rest.join(".")] ?? Infinity);
   const ascending = [...runs].sort((a, b) => value(a) - value(b));
   return url.searchParams.get("order") === "asc" ? ascending : ascending.reverse();
@@ -172,7 +186,7 @@ function listOf<T>(items: T[]): object {
   return { items, next: null, total: items.length, total_is_exact: true };
 }
 
-function entriesOf(snapshot: Snapshot, directory: string): TreeEntry[] {
+function treeOf(snapshot: Snapshot, directory: string): Tree {
   const prefix = directory === "" ? "" : `${directory}/`;
   const entries = new Map<string, TreeEntry>();
   for (const [path, content] of Object.entries(snapshot.files)) {
@@ -182,7 +196,7 @@ function entriesOf(snapshot: Snapshot, directory: string): TreeEntry[] {
     const modified_at = snapshot.info.created_at;
     entries.set(name, { name, kind, size: content.length, mode: 0o644, modified_at, content_hash: "0".repeat(64) });
   }
-  return [...entries.values()];
+  return { path: directory, entries: [...entries.values()], total: entries.size };
 }
 
 const TYPES: Record<string, string> = { png: "image/png", svg: "image/svg+xml", html: "text/html" };

@@ -155,10 +155,12 @@ test.each([
   expect(await screen.findByText(words)).toBeTruthy();
 });
 
-test("pictures are pictures, and pages live in a frame without rights", async () => {
+test("pictures are pictures, and pages live in a frame without an origin", async () => {
   show(aRun(), "?file=report.html");
   const frame = await screen.findByTitle("report.html");
   expect(frame.getAttribute("sandbox")).toBe("");
+  fireEvent.click(screen.getByRole("button", { name: "Run them" }));
+  expect(screen.getByTitle("report.html").getAttribute("sandbox")).toBe("allow-scripts");
   fireEvent.click(await screen.findByRole("link", { name: "plot.svg" }));
   expect((await screen.findByRole("img", { name: "plot.svg" })).tagName).toBe("IMG");
   await waitFor(() => expect(screen.queryByTitle("report.html")).toBeNull());

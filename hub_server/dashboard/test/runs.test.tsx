@@ -44,7 +44,7 @@ test("a run shows its status, its authority, its numbers and where it comes from
   const row = (await screen.findByRole("link", { name: "baseline" })).closest("tr");
   if (!row) throw new Error("the run is not in a row");
   const inRow = within(row);
-  for (const text of ["Error", "derived", "notebooks/train.ipynb", "1 min 0 s", "adam", "42"]) {
+  for (const text of ["Error", "derived", "notebooks/train.ipynb", "1m 0s", "adam", "42"]) {
     expect(inRow.getByText(text)).toBeTruthy();
   }
   const loss = await inRow.findByText("0.123457");
@@ -161,6 +161,17 @@ test("what happened while the connection was lost is there after it is back", as
   app.hub.runs.unshift(aRun({ description: "missed" }));
   expect(await screen.findByRole("link", { name: "missed" })).toBeTruthy();
   expect(screen.getByText("Live")).toBeTruthy();
+});
+
+test("an event that was lost is noticed by its number, and everything is read again", async () => {
+  app.hub.runs = [aRun({ description: "old" })];
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("link", { name: "old" });
+  await waitFor(() => expect(app.hub.subscriptions.at(-1)).toContain(`project:${PROJECT}`));
+  app.hub.runs.unshift(aRun({ description: "never announced" }));
+  app.hub.lose(`project:${PROJECT}`);
+  app.hub.emit(`project:${PROJECT}`, "commit.created", "c");
+  expect(await screen.findByRole("link", { name: "never announced" })).toBeTruthy();
 });
 
 test("a refusal shows its request id", async () => {

@@ -14,7 +14,7 @@ import type { Columns, CommitInfo, List, Project, Run, RunDetails, Session, Tree
 const PAGE = 100;
 
 export interface Sorting {
-  /** `started_at`, `summary.NAME` or `param.NAME`; undefined is the hub's own order, newest first. */
+  /** `started_at`, `summary.NAME`, `param.NAME` or `label.NAME`; undefined is the hub's own order, newest first. */
   sort?: string | undefined;
   order?: "asc" | "desc" | undefined;
 }

@@ -147,9 +147,15 @@ export interface TreeEntry {
   mode: number | null;
   modified_at: string | null;
   content_hash: string | null;
+  /** Set where the name is not UTF-8: its bytes, percent-encoded. */
+  quoted_name?: string | null;
+  /** Where a symbolic link points. */
+  target?: string | null;
 }
 
+/** A folder; `total` counts all its entries, of which a huge folder shows the first. */
 export interface Tree {
   path: string;
   entries: TreeEntry[];
+  total: number;
 }

@@ -1,9 +1,9 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 
-import { keys, sessionQuery } from "../api/queries";
+import { sessionQuery } from "../api/queries";
 import { signOut } from "../api/session";
-import { useLiveEvents, useLiveState } from "../features/live/hooks";
+import { useLiveProjects, useLiveState } from "../features/live/hooks";
 import { useShortcuts } from "../lib/shortcuts";
 import { useTheme, type Theme } from "../lib/theme";
 import { Icon, type IconName } from "./Icon";
@@ -12,9 +12,8 @@ import { ShortcutHelp } from "./ShortcutHelp";
 
 /** The frame of every signed-in page. It keeps the one WebSocket of the tab open. */
 export function AppShell() {
-  const client = useQueryClient();
   const navigate = useNavigate();
-  useLiveEvents(["projects"], () => void client.invalidateQueries({ queryKey: keys.projectList }));
+  useLiveProjects();
   useShortcuts([{ key: "p", description: "Go to projects", run: () => void navigate({ to: "/" }) }]);
   return (
     <div className="shell">

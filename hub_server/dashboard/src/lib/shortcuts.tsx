@@ -7,7 +7,8 @@ import { createContext, useContext, useEffect, useMemo, useRef, useState, type R
 export interface Shortcut {
   key: string;
   description: string;
-  run: () => void;
+  /** Null for what the browser itself does with the key; such a shortcut is only listed. */
+  run: (() => void) | null;
 }
 
 type Listed = Pick<Shortcut, "key" | "description">;
@@ -49,7 +50,7 @@ export function useShortcuts(shortcuts: Shortcut[]): void {
   useEffect(() => {
     const listener = (event: KeyboardEvent) => {
       const shortcut = isForPage(event) ? latest.current.find(({ key }) => key === event.key) : undefined;
-      if (!shortcut) return;
+      if (!shortcut?.run) return;
       event.preventDefault();
       shortcut.run();
     };

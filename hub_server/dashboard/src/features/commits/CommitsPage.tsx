@@ -73,7 +73,7 @@ function CommitTable({ project, commits }: { project: string; commits: CommitInf
 
 function CommitRow({ project, commit }: { project: string; commit: CommitInfo }) {
   return (
-    <tr>
+    <tr className="linked-row">
       <th scope="row" className="clip">
         <Link to="/p/$project/commits/$commit" params={{ project, commit: commit.id }} search={{}} className="row-link">
           {commit.message || shorten(commit.id)}

@@ -21,13 +21,14 @@ export function FileBrowser({ project, commit }: Props) {
   const search: FilesSearch = useSearch({ strict: false });
   const directory = search.dir ?? (search.file === undefined ? "" : parentOf(search.file));
   const query = useQuery(treeQuery(project, commit, directory));
-  const count = query.data && <span className="muted">{query.data.entries.length}</span>;
+  const tree = query.data;
+  const count = tree && <span className="muted">{tree.total > tree.entries.length ? `first ${tree.entries.length} of ${tree.total}` : tree.total}</span>;
   return (
     <Panel title="Files" aside={count}>
       <Breadcrumbs directory={directory} />
       {query.isPending && <Skeleton what="files" rows={4} />}
       {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
-      {query.data && <Listing directory={directory} entries={query.data.entries} open={search.file} />}
+      {tree && <Listing directory={directory} entries={tree.entries} open={search.file} />}
       {search.file !== undefined && <FilePreview key={search.file} project={project} commit={commit} path={search.file} />}
     </Panel>
   );
@@ -83,13 +84,16 @@ function EntryRow({ entry, path, open }: { entry: TreeEntry; path: string; open:
     <>
       <Icon name={isDirectory ? "folder" : entry.kind === "symlink" ? "link" : "file"} />
       {entry.name}
+      {entry.target && <span className="muted">→ {entry.target}</span>}
     </>
   );
   return (
     <tr data-open={path === open || undefined}>
       <th scope="row" className="path">
-        {entry.kind === "symlink" ? (
-          <span className="entry">{name}</span>
+        {entry.kind === "symlink" || entry.quoted_name ? (
+          <span className="entry" title={entry.quoted_name ?? undefined}>
+            {name}
+          </span>
         ) : (
           <Link to="." search={isDirectory ? { dir: path } : { file: path }} resetScroll={false} className="entry">
             {name}

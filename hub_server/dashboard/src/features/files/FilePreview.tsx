@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useMemo, type ReactNode } from "react";
+import { lazy, Suspense, useMemo, useState, type ReactNode } from "react";
 
 import { apiUrl } from "../../api/http";
 import { contentQuery } from "../../api/queries";
@@ -22,7 +22,7 @@ interface Props {
 
 /**
  * A file of the snapshot. Files are other people's content: text is shown as text, images through `<img>`, which runs
- * no scripts, and HTML only in a frame without any rights.
+ * no scripts, and HTML only in a frame without an origin (docs/dashboard.md).
  */
 export function FilePreview(props: Props) {
   const { project, commit, path } = props;
@@ -46,12 +46,36 @@ function PreviewBody(props: Props & { url: string }) {
     case "image":
       return <img className="preview-image" src={props.url} alt={nameIn(props.path)} />;
     case "page":
-      return <iframe className="preview-frame" sandbox="" src={props.url} title={nameIn(props.path)} />;
+      return <Page url={props.url} title={nameIn(props.path)} />;
     case "notebook":
       return <TextOf {...props} limit={NOTEBOOK_LIMIT_BYTES} show={(text) => <Notebook text={text} />} />;
     case "text":
       return <TextOf {...props} limit={TEXT_LIMIT_BYTES} show={(text) => <Source text={text} />} />;
   }
+}
+
+/** Without an origin even with its scripts running; a report that needs them gets them when the reader says so. */
+function Page({ url, title }: { url: string; title: string }) {
+  const [runsScripts, setRunsScripts] = useState(false);
+  return (
+    <>
+      {!runsScripts && (
+        <p className="preview-note">
+          Scripts of this page are off.
+          <button type="button" className="button quiet" onClick={() => setRunsScripts(true)}>
+            Run them
+          </button>
+        </p>
+      )}
+      <iframe
+        key={String(runsScripts)}
+        className="preview-frame"
+        sandbox={runsScripts ? "allow-scripts" : ""}
+        src={url}
+        title={title}
+      />
+    </>
+  );
 }
 
 function TextOf({ project, commit, path, limit, show }: Props & { limit: number; show: (text: Text) => ReactNode }) {

@@ -55,7 +55,7 @@ function readBundle(data: unknown): Output[] {
 }
 
 function textOutput(text: string): Output[] {
-  const content = text.replace(/\[\[DOTSCIENCE-RUN:([^\]]*)\]\][^]*?\[\[\/DOTSCIENCE-RUN:\1\]\]/g, "Run $1").trim();
+  const content = text.replace(/\[\[DOTSCIENCE-RUN:([^\]]*)\]\][^]*?\[\[\/DOTSCIENCE-RUN:\1\]\]/g, "Run $1").replace(/^\n+|\s+$/g, "");
   return content === "" ? [] : [{ kind: "text", text: content }];
 }
 

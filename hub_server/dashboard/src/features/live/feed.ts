@@ -26,6 +26,8 @@ export class LiveFeed {
   private retry: ReturnType<typeof setTimeout> | undefined;
   private failures = 0;
   private hasBeenLive = false;
+  /** The number of the last event of each topic, as far as it was heard. */
+  private readonly heard = new Map<string, number>();
 
   /** Starts listening to topics; the socket lives as long as somebody listens. Returns the end of it. */
   subscribe(topics: readonly string[], listener: Listener): () => void {
@@ -61,6 +63,7 @@ export class LiveFeed {
     const socket = this.socket;
     this.socket = undefined;
     this.hasBeenLive = false;
+    this.heard.clear();
     socket?.close();
   }
 
@@ -90,7 +93,14 @@ export class LiveFeed {
 
   private received(data: unknown): void {
     const event = typeof data === "string" ? readEvent(data) : null;
-    if (event) this.emit(event);
+    if (event === null) return;
+    if (event === "resync") return this.emit(event);
+    const expected = (this.heard.get(event.topic) ?? event.seq) + (event.type === "subscribed" ? 0 : 1);
+    const isKnown = this.heard.has(event.topic);
+    this.heard.set(event.topic, event.seq);
+    // A gap is an event that was lost; a hub that was started again counts from the beginning.
+    if (isKnown && event.seq !== expected) this.emit("resync");
+    else if (event.type !== "subscribed") this.emit(event);
   }
 
   private emit(event: LiveEvent | "resync"): void {

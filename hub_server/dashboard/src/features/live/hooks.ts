@@ -52,12 +52,10 @@ export function useLiveEvents(topics: readonly string[], onEvents: (events: Live
   }, [feed, subject]);
 }
 
-/** Keeps the project list true: the number of runs and the last run of each project. */
-export function useLiveProjects(projects: readonly string[]): void {
+/** Keeps the project list true: the hub says in `projects` when a project is made and when a commit reaches one. */
+export function useLiveProjects(): void {
   const client = useQueryClient();
-  useLiveEvents(["projects", ...projects.map(topicOf)], () => {
-    void client.invalidateQueries({ queryKey: keys.projectList });
-  });
+  useLiveEvents(["projects"], () => void client.invalidateQueries({ queryKey: keys.projectList }));
 }
 
 /**

@@ -1,5 +1,5 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link, Outlet, useParams } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useParams } from "@tanstack/react-router";
 
 import { projectQuery } from "../../api/queries";
 import { isNotFound } from "../../api/problem";
@@ -11,6 +11,7 @@ export function ProjectLayout() {
   const { project } = useParams({ from: "/shell/p/$project" });
   const query = useQuery(projectQuery(project));
   useLiveProject(project);
+  const isInCommits = useLocation({ select: ({ pathname }) => pathname.startsWith(`/p/${project}/commits`) });
   if (query.isError && isNotFound(query.error)) {
     return (
       <div className="page">
@@ -31,10 +32,10 @@ export function ProjectLayout() {
           {query.data?.name ?? "…"}
         </Link>
         <span className="tabs">
-          <Link to="/p/$project" params={{ project }} className="tab" activeOptions={{ exact: true, includeSearch: false }}>
+          <Link to="/p/$project" params={{ project }} className="tab" data-active={!isInCommits}>
             Runs
           </Link>
-          <Link to="/p/$project/commits" params={{ project }} className="tab">
+          <Link to="/p/$project/commits" params={{ project }} className="tab" data-active={isInCommits}>
             Commits
           </Link>
         </span>

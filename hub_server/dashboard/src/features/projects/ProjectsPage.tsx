@@ -8,13 +8,11 @@ import { FIRST_RUN, Snippet } from "../../components/Snippet";
 import { Time } from "../../components/Time";
 import { formatCount } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { useLiveProjects } from "../live/hooks";
 
 export function ProjectsPage() {
   useTitle("Projects");
   const query = useInfiniteQuery(projectsQuery());
   const projects = query.data?.pages.flatMap((page) => page.items) ?? [];
-  useLiveProjects(projects.map((project) => project.id));
   return (
     <div className="page">
       <header className="page-header">

@@ -19,7 +19,7 @@ export function FilesPanel({ title, files, project, commit }: Props) {
   return (
     <Panel title={title} aside={<span className="muted">{formatCount(files.length, "file")}</span>}>
       <div className="table-scroll">
-        <table className="table compact">
+        <table className="table compact file-refs">
           <thead className="visually-hidden">
             <tr>
               <th scope="col">Path</th>
@@ -34,11 +34,11 @@ export function FilesPanel({ title, files, project, commit }: Props) {
                 <th scope="row" className="path">
                   <FileLink file={file} project={project} commit={commit} />
                 </th>
-                <td>
+                <td className="remarks">
                   <FileBadges file={file} />
                 </td>
-                <td className="numeric">{formatBytes(file.size)}</td>
-                <td className="numeric">{file.content_hash && <Hash id={file.content_hash} what="content hash" />}</td>
+                <td className="numeric size">{formatBytes(file.size)}</td>
+                <td className="numeric content-hash">{file.content_hash && <Hash id={file.content_hash} what="content hash" />}</td>
               </tr>
             ))}
           </tbody>

@@ -72,7 +72,7 @@ export function RunsPage() {
         project={project}
         runs={runs}
         total={total?.total_is_exact ? total.total : null}
-        columns={chosenColumns(columns, shownIds)}
+        columns={chosenColumns(columns, shownIds, baseline !== null)}
         sorting={sorting}
         onSort={(sort) => change((now) => nextSorting(now, sort))}
         baseline={baseline}

@@ -213,5 +213,6 @@ function useRowKeys(scroller: RefObject<HTMLDivElement | null>, count: number, r
   useShortcuts([
     { key: "j", description: "Next run", run: () => move(1) },
     { key: "k", description: "Previous run", run: () => move(-1) },
+    { key: "Enter", description: "Open the run", run: null },
   ]);
 }

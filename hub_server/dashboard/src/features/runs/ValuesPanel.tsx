@@ -50,11 +50,11 @@ function ValueRow({ name, value }: { name: string; value: Value }) {
   return (
     <tr>
       <th scope="row">{name}</th>
-      <td className={isNumeric(value) ? "number" : undefined} title={exactValue(value)}>
-        {formatValue(value)}
-      </td>
       <td className="row-action">
         <CopyButton text={exactValue(value)} what={`value of ${name}`} />
+      </td>
+      <td className={isNumeric(value) ? "number" : undefined} title={exactValue(value)}>
+        {formatValue(value)}
       </td>
     </tr>
   );

@@ -10,12 +10,13 @@ export function useBaseline(project: string, run: string | undefined): Run | nul
   return query.data ?? null;
 }
 
-/** How far a value is from the baseline's, with its sign; null where either is no finite number. */
+/** How far a value is from the baseline's, with its sign, in three digits; null where either is no finite number. */
 export function deltaText(value: Value | undefined, base: Value | undefined): string | null {
   const delta = toNumber(value) - toNumber(base);
   if (!Number.isFinite(delta)) return null;
   if (delta === 0) return "=";
-  return delta > 0 ? `+${formatNumber(delta)}` : `−${formatNumber(-delta)}`;
+  const amount = formatNumber(Number(Math.abs(delta).toPrecision(3)));
+  return delta > 0 ? `+${amount}` : `−${amount}`;
 }
 
 function toNumber(value: Value | undefined): number {

@@ -27,13 +27,14 @@ export interface Column {
 }
 
 const SHOWN_BY_DEFAULT = 6;
+const DELTA_PX = 68;
 
 const RUN_COLUMNS: readonly Column[] = [
   {
     id: "started",
     group: "Run",
     title: "Started",
-    width_px: 104,
+    width_px: 108,
     isNumeric: false,
     sort: "started_at",
     cell: (run) => <Time at={run.record.started_at ?? run.ingested_at} />,
@@ -107,20 +108,17 @@ function valueColumn(group: Group, kind: keyof typeof FIELD, name: string, sampl
     title: name,
     width_px: Math.min(200, Math.max(96, 36 + name.length * 8)),
     isNumeric: sample.map(read).every((value) => value === undefined || isNumeric(value)),
-    ...(kind === "label" ? {} : { sort: id }),
-    cell: (run, baseline) => (
-      <ValueCell value={read(run)} base={baseline && baseline.id !== run.id ? read(baseline) : undefined} />
-    ),
+    sort: id,
+    cell: (run, baseline) => <ValueCell value={read(run)} base={baseline && kind === "summary" ? read(baseline) : undefined} />,
   };
 }
 
 function ValueCell({ value, base }: { value: Value | undefined; base: Value | undefined }) {
   if (value === undefined) return <span className="muted">–</span>;
-  const delta = deltaText(value, base);
   return (
     <span title={exactValue(value)}>
       {formatValue(value)}
-      {delta && <small className="delta">{delta}</small>}
+      {base !== undefined && <small className="delta">{deltaText(value, base)}</small>}
     </span>
   );
 }
@@ -136,10 +134,15 @@ export function defaultColumnIds(names: Columns | undefined): string[] {
   ];
 }
 
-/** The columns to show, in the table's own order; ids that the project does not know (an old link) are left out. */
-export function chosenColumns(all: readonly Column[], ids: readonly string[]): Column[] {
-  const chosen = new Set(ids);
-  return all.filter((column) => chosen.has(column.id));
+/**
+ * The columns to show, in the table's own order; ids that the project does not know (an old link) are left out.
+ *
+ * Metrics get room for their difference from a baseline.
+ */
+export function chosenColumns(all: readonly Column[], ids: readonly string[], hasBaseline: boolean): Column[] {
+  const chosen = all.filter((column) => ids.includes(column.id));
+  if (!hasBaseline) return chosen;
+  return chosen.map((column) => (column.group === "Metrics" ? { ...column, width_px: column.width_px + DELTA_PX } : column));
 }
 
 /** Neighbours of the same group, for the header above the header. */

@@ -13,7 +13,7 @@ export interface RunsSearch {
  */
 export function readRunsSearch(search: Record<string, unknown>): RunsSearch {
   const { sort, order, cols, baseline } = search;
-  const isSortable = typeof sort === "string" && /^(started_at$|summary\.|param\.)/.test(sort);
+  const isSortable = typeof sort === "string" && /^(started_at$|(summary|param|label)\..)/.test(sort);
   return {
     sort: isSortable ? sort : undefined,
     order: isSortable ? (order === "asc" ? "asc" : "desc") : undefined,
