@@ -97,11 +97,6 @@ class StoreReader:
         """The hashes of all packs, oldest first."""
         return [pack for pack, _ in index.packs(self._connection)]
 
-    def pack_of(self, name: bytes) -> bytes | None:
-        """The pack that holds an object."""
-        found = index.find(self._connection, name)
-        return found[0] if found else None
-
     def open_pack(self, pack: bytes) -> IO[bytes]:
         """A pack's file, unbuffered, for the caller to close.
 
