@@ -6,6 +6,7 @@ What they do is imported when they are called, so that `ds --help` stays quick.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import sys
 from pathlib import Path
@@ -186,8 +187,11 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print the commit as one JSON object.")
 def commit(*, message: str, as_json: bool) -> None:
     """Save the workspace as it is now, with everything that was published, and push it."""
+    from committer.logs import configure_logging
     from committer.process import save
     from dotscience.workspace import open_workspace
+
+    configure_logging(logging.WARNING)
 
     workspace = open_workspace()
     taken = save(workspace, _settings(workspace.root), message)

@@ -8,8 +8,8 @@ import sys
 import structlog
 
 
-def configure_logging() -> None:
-    """Log to stderr, through structlog and from the standard library alike."""
+def configure_logging(level: int = logging.INFO) -> None:
+    """Log what is at least as grave as `level` to stderr, from structlog and the standard library alike."""
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -22,7 +22,7 @@ def configure_logging() -> None:
         shared.pop()
     structlog.configure(
         processors=[*shared, renderer],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     handler = logging.StreamHandler(sys.stderr)
@@ -32,4 +32,4 @@ def configure_logging() -> None:
             foreign_pre_chain=shared,
         )
     )
-    logging.basicConfig(handlers=[handler], level=logging.WARNING, force=True)
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)

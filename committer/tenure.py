@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import tempfile
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -64,10 +65,7 @@ def announce(root: Path, socket_path: Path) -> Iterator[None]:
 def socket_path(root: Path) -> Path:
     """Where the committer of `root` listens: a short path in a folder that only this user may enter."""
     name = f"{blake3.blake3(os.fsencode(root)).hexdigest()[:16]}.sock"
-    candidates = [
-        Path(platformdirs.user_runtime_dir("dotscience")),
-        Path(tempfile.gettempdir()) / f"dotscience-{os.getuid()}",
-    ]
+    candidates = [_runtime_folder(), Path(tempfile.gettempdir()) / f"dotscience-{os.getuid()}"]
     for folder in candidates:
         path = folder / name
         if len(os.fsencode(path)) < MAX_SOCKET_PATH and _is_private(folder):
@@ -76,6 +74,13 @@ def socket_path(root: Path) -> Path:
         f"no folder for the committer's socket: {' and '.join(map(str, candidates))} cannot be used; "
         "set XDG_RUNTIME_DIR to a short path that only you can write to"
     )
+
+
+def _runtime_folder() -> Path:
+    with warnings.catch_warnings():
+        # platformdirs warns where XDG_RUNTIME_DIR is not set, as in most containers; its substitute serves us as well.
+        warnings.simplefilter("ignore", UserWarning)
+        return Path(platformdirs.user_runtime_dir("dotscience"))
 
 
 def _is_private(folder: Path) -> bool:
