@@ -1,11 +1,20 @@
+import { createRequire } from 'node:module';
+import { dirname } from 'node:path';
+
 import { defineConfig } from 'vitest/config';
 
-/** Components run on the React of JupyterLab (18); without `dedupe` the testing library would bring the dashboard's. */
+const { resolve } = createRequire(import.meta.url);
+const folderOf = (name: string): string => dirname(resolve(`${name}/package.json`));
+
+/** The testing library must find JupyterLab's React (18), not the dashboard's, which lies higher in the tree. */
 export default defineConfig({
-  resolve: { dedupe: ['react', 'react-dom'] },
+  resolve: {
+    alias: { react: folderOf('react'), 'react-dom': folderOf('react-dom') },
+    mainFields: ['module', 'main'] // the library's CommonJS build would not see the aliases
+  },
   test: {
     environment: 'jsdom',
     include: ['test/**/*.test.{ts,tsx}'],
-    server: { deps: { inline: [/@testing-library/, /@jupyterlab/, /@lumino/] } }
+    server: { deps: { inline: [/@testing-library/] } }
   }
 });

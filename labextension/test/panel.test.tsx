@@ -1,0 +1,222 @@
+import { Signal } from '@lumino/signaling';
+import { cleanup, fireEvent, render, screen, within } from '@testing-library/react';
+import * as React from 'react';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+
+import { ApiProblem } from '../src/api';
+import { PanelView } from '../src/components/panel-view';
+import type { IDotscience, State } from '../src/tokens';
+import { committerStatus, detail, entry, serverStatus } from './fixtures';
+
+afterEach(cleanup);
+
+const STATE: State = {
+  notebook: null,
+  server: serverStatus(),
+  problem: null,
+  notebookRuns: { runs: [], total: 0 },
+  allRuns: { runs: [], total: 0 },
+  selection: null,
+  preview: null,
+  busy: null,
+  outcome: null
+};
+
+/** A model that holds still; only what a test is about is not the default. */
+class StillModel implements IDotscience {
+  constructor(news: Partial<State>) {
+    this.state = { ...STATE, ...news };
+  }
+
+  state: State;
+  readonly changed = new Signal<this, void>(this);
+  readonly refresh = vi.fn(() => Promise.resolve());
+  readonly setNotebook = vi.fn();
+  readonly select = vi.fn((_runId: string | null) => Promise.resolve());
+  readonly showMore = vi.fn((_list: 'notebookRuns' | 'allRuns') => Promise.resolve());
+  readonly commit = vi.fn((_description: string) => Promise.resolve());
+  readonly push = vi.fn(() => Promise.resolve());
+  readonly track = vi.fn(() => Promise.resolve());
+}
+
+function show(news: Partial<State> = {}): StillModel {
+  const model = new StillModel(news);
+  render(<PanelView model={model} />);
+  return model;
+}
+
+function listOf(...runs: ReturnType<typeof entry>[]): State['allRuns'] {
+  return { runs, total: runs.length };
+}
+
+describe('status', () => {
+  it('says what the committer says, and links to the hub', () => {
+    show();
+    expect(screen.getByText('Everything is pushed')).toBeTruthy();
+    const link = screen.getByRole<HTMLAnchorElement>('link', { name: 'Open churn on the hub' });
+    expect(link.href).toBe('http://127.0.0.1:8800/p/p1');
+    expect(screen.queryByRole('button', { name: 'Try again' })).toBeNull();
+  });
+
+  it('never links to what is not http', () => {
+    const hub = { url: 'javascript:alert(1)', project_id: 'p', project_name: 'evil', unreachable_since: null };
+    show({ server: serverStatus({ committer: committerStatus({ hub }) }) });
+    expect(screen.queryByRole('link')).toBeNull();
+    expect(screen.getByText('evil')).toBeTruthy();
+  });
+
+  it('offers to try again when the hub is unreachable', () => {
+    const committer = committerStatus({ state: 'unreachable', message: 'The hub does not answer', unpushed: 3 });
+    const model = show({ server: serverStatus({ committer }) });
+    expect(screen.getByText('3 commits to push')).toBeTruthy();
+    expect(screen.getByText(/saved here and is pushed as soon as/)).toBeTruthy();
+    fireEvent.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(model.push).toHaveBeenCalledOnce();
+  });
+
+  it('says what to do about an error', () => {
+    const error = { type: 'notebook-unreadable', detail: 'a.ipynb is not JSON', hint: 'Save it again', notebook: 'a.ipynb' };
+    show({ server: serverStatus({ committer: committerStatus({ error }) }) });
+    expect(within(screen.getByRole('alert')).getByText('Save it again')).toBeTruthy();
+  });
+
+  it('tells a starting committer from one that is gone', () => {
+    show({ server: serverStatus({ committer: null }) });
+    expect(screen.getByText('The committer is starting')).toBeTruthy();
+    cleanup();
+    show({ server: serverStatus({ committer: null, error: 'The committer stopped with status 1' }) });
+    expect(screen.getByText('The committer stopped with status 1')).toBeTruthy();
+    expect(screen.getByRole('button', { name: 'Try again' })).toBeTruthy();
+  });
+
+  it('says when the server does not answer', () => {
+    show({ server: null, problem: new ApiProblem('server-unreachable', 'connection refused', '') });
+    expect(screen.getByText(/does not answer for Dotscience: connection refused/)).toBeTruthy();
+  });
+});
+
+describe('save and push', () => {
+  it('sends the description', () => {
+    const model = show();
+    fireEvent.change(screen.getByLabelText('Describe your commit'), { target: { value: '  tried it ' } });
+    fireEvent.click(screen.getByRole('button', { name: 'Save and push data' }));
+    expect(model.commit).toHaveBeenCalledWith('tried it');
+  });
+
+  it('is not offered while something is under way', () => {
+    show({ busy: 'commit' });
+    expect(screen.getByRole<HTMLButtonElement>('button', { name: 'Saving …' }).disabled).toBe(true);
+  });
+
+  it('says how it ended', () => {
+    show({ outcome: { commit: 'abcdef0123456789', files: 3, new_bytes: 1500, runs: [] } });
+    expect(screen.getByText('Committed abcdef01: 3 files, 1.5 kB new')).toBeTruthy();
+    cleanup();
+    show({ outcome: new ApiProblem('disk-full', 'no space is left', 'free 1 GiB') });
+    expect(screen.getByText('free 1 GiB')).toBeTruthy();
+  });
+});
+
+describe('runs', () => {
+  it('are listed with numbers, badges and marks', () => {
+    show({
+      allRuns: listOf(
+        entry({ description: 'Deeper trees', summary: { accuracy: 0.97312345 } }),
+        entry({ error: '', summary: {} }, { state: 'committed' }),
+        entry({ authority: 'correction' }, { notebook: null })
+      )
+    });
+    expect(screen.getByText('0.97312')).toBeTruthy();
+    expect(screen.getByText('failed')).toBeTruthy();
+    expect(screen.getByText('Unexplained changes')).toBeTruthy();
+    expect(screen.getByText('correction')).toBeTruthy();
+  });
+
+  it('open their details', () => {
+    const run = entry({ description: 'Deeper trees' });
+    const model = show({ allRuns: listOf(run) });
+    fireEvent.click(screen.getByRole('button', { name: /Deeper trees/ }));
+    expect(model.select).toHaveBeenCalledWith(run.run_id);
+  });
+
+  it('of the notebook in front come first', () => {
+    const run = entry({ description: 'Deeper trees' });
+    show({ notebook: 'a.ipynb', notebookRuns: listOf(run), allRuns: listOf(run) });
+    const regions = screen.getAllByRole('region').map(region => region.getAttribute('aria-labelledby'));
+    expect(regions.filter(Boolean)).toHaveLength(3);
+    expect(screen.getByRole('button', { name: /Runs of this notebook/ })).toBeTruthy();
+  });
+
+  it('can be asked for in pages', () => {
+    const model = show({ allRuns: { runs: [entry()], total: 120 } });
+    fireEvent.click(screen.getByRole('button', { name: 'Show more (119 left)' }));
+    expect(model.showMore).toHaveBeenCalledWith('allRuns');
+  });
+
+  it('have an example where there are none', () => {
+    show();
+    expect(screen.getByText(/ds.publish\(\)$/)).toBeTruthy();
+  });
+});
+
+describe('details', () => {
+  it('show everything, and at most ten files', () => {
+    const files = Array.from({ length: 13 }, (_, index) => ({ path: `data/${index}.csv`, size: 1000 }));
+    const run = detail({
+      parameters: { rate: 0.1 },
+      summary: { loss: 0.5 },
+      labels: { stage: 'tuning' },
+      inputs: files,
+      outputs: [{ path: '/tmp/x', outside: true }, { path: 'gone', missing: true }],
+      models: [{ name: 'churn', type: 'sklearn-model', version: '1.7' }],
+      notebook_stale: true,
+      warnings: ['input gone does not exist']
+    });
+    show({ selection: { runId: run.run_id, detail: run, problem: null } });
+    expect(screen.getAllByText(/^data\//)).toHaveLength(10);
+    expect(screen.getByText('… and 3 more files')).toBeTruthy();
+    for (const text of ['outside the folder', 'missing', 'sklearn-model 1.7', 'input gone does not exist', 'tuning']) {
+      expect(screen.getByText(text)).toBeTruthy();
+    }
+    expect(screen.getByText(/had not been saved/)).toBeTruthy();
+  });
+
+  it('of a correction say what to do', () => {
+    const run = detail({ authority: 'correction' });
+    show({ selection: { runId: run.run_id, detail: run, problem: null } });
+    expect(screen.getByText('Files changed that no run explains: tag them with ds.input or ds.output.')).toBeTruthy();
+  });
+
+  it('go back to the lists', () => {
+    const model = show({ selection: { runId: 'x', detail: null, problem: new ApiProblem('not-found', 'no run x', '') } });
+    expect(screen.getByText('no run x')).toBeTruthy();
+    fireEvent.click(screen.getByRole('button', { name: '← All runs' }));
+    expect(model.select).toHaveBeenCalledWith(null);
+  });
+});
+
+describe('a folder that is not tracked', () => {
+  const server = serverStatus({ tracked: false, root: null, committer: null });
+  const preview = { root: '/home/u/proj', files: 1200, size: 5_000_000, more: false, refused: null };
+
+  it('can be tracked', () => {
+    const model = show({ server, preview });
+    expect(screen.getByText('1200 files, 5.0 MB')).toBeTruthy();
+    const button = screen.getAllByRole('button', { name: 'Track this folder' }).at(-1);
+    fireEvent.click(button ?? document.body);
+    expect(model.track).toHaveBeenCalledOnce();
+    expect(screen.queryByLabelText('Describe your commit')).toBeNull();
+  });
+
+  it('says why it cannot be', () => {
+    show({ server, preview: { ...preview, refused: 'This is your home folder' } });
+    expect(screen.getByText('This is your home folder')).toBeTruthy();
+    const button = screen.getAllByRole<HTMLButtonElement>('button', { name: 'Track this folder' }).at(-1);
+    expect(button?.disabled).toBe(true);
+  });
+
+  it('says when counting stopped', () => {
+    show({ server, preview: { ...preview, more: true } });
+    expect(screen.getByText('More than 1200 files, 5.0 MB')).toBeTruthy();
+  });
+});
