@@ -14,6 +14,7 @@ export default defineConfig({
   },
   test: {
     environment: 'jsdom',
+    setupFiles: ['test/jsdom.ts'],
     include: ['test/**/*.test.{ts,tsx}'],
     server: { deps: { inline: [/@testing-library/] } }
   }
