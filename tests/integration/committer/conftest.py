@@ -341,6 +341,15 @@ class Folder:
         self.until(lambda status: status["pending_runs"] == 0 and set(run_ids) <= set(self.committed()))
         return self.committed()
 
+    def until_pushed(self, runs: int = 0) -> dict[str, Any]:
+        """The status, as soon as there are so many runs and all are on the hub."""
+        return self.until(
+            lambda status: (
+                (status["state"], status["unpushed"], status["pending_runs"]) == ("pushed", 0, 0)
+                and status["runs"] >= runs
+            )
+        )
+
     def runs(self) -> list[dict[str, Any]]:
         """All runs, oldest first, through all pages."""
         found: list[dict[str, Any]] = []

@@ -1,0 +1,195 @@
+"""From a local commit to the hub: exactly once, whatever is killed, down, restored or moved meanwhile."""
+
+from __future__ import annotations
+
+from committer.storage.objects import decode_commit
+from dotscience.client import credentials
+
+
+def test_everything_arrives_and_nothing_is_sent_twice(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.start()
+    run = folder.publish(make_record())
+    status = folder.until_pushed(runs=1)
+    assert hub.hub.runs == [run.run_id]
+    assert hub.hub.branches == {"main": status["head"]}
+    assert status["hub"]["reachable"] is True
+    assert status["message"] == "Everything is pushed"
+    sent = hub.hub.put_packs
+    entry = folder.committed()[run.run_id]
+    assert entry["state"] == "pushed"
+    assert entry["hub_url"] == f"{hub.url}/p/p1/runs/{run.run_id}"
+    folder.stop()
+    folder.start()
+    folder.until(lambda status: status["state"] == "pushed" and status["hub"]["reachable"])
+    assert hub.hub.put_packs == sent
+
+
+def test_a_hub_that_is_down_is_said_to_be_and_gets_everything_later(make_folder, hub, make_record):
+    hub.down()
+    folder = make_folder(hub=hub)
+    folder.start()
+    runs = [folder.publish(make_record()) for _ in range(3)]
+    folder.until_committed(*(run.run_id for run in runs))
+    status = folder.until(lambda status: status["state"] == "unreachable" and status["unpushed"])
+    assert status["hub"]["unreachable_since"] is not None
+    assert "kept here" in status["message"]
+    hub.up()
+    folder.client.push()
+    folder.until_pushed()
+    assert sorted(hub.hub.runs) == sorted(run.run_id for run in runs)
+
+
+def test_kill_between_local_commit_and_push(make_folder, hub, make_record):
+    hub.hub.refuse_commits = True
+    folder = make_folder(hub=hub)
+    folder.start()
+    run = folder.publish(make_record())
+    folder.until_committed(run.run_id)
+    folder.kill()
+    assert hub.hub.runs == []
+    hub.hub.refuse_commits = False
+    folder.start()
+    folder.until_pushed()
+    assert hub.hub.runs == [run.run_id]
+    assert set(folder.committed()) == {run.run_id}
+
+
+def test_kill_between_notice_and_commit(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.start(publish_grace_s="600")
+    run = folder.publish(make_record("a.ipynb"))
+    folder.until(lambda status: status["pending_runs"] == 1)
+    folder.kill()
+    folder.start()
+    found = folder.until_committed(run.run_id)
+    assert found[run.run_id]["record"]["notebook_stale"] is True
+
+
+def test_a_lost_answer_does_not_push_a_commit_twice(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    hub.hub.refuse_commits = True
+    folder.start()
+    run = folder.publish(make_record())
+    folder.until_committed(run.run_id)
+    head = folder.client.status()["head"]
+    folder.until(lambda _: bytes.fromhex(head) in hub.hub.objects)
+    folder.kill()
+    # The hub took everything, but the committer died before it heard so.
+    hub.hub.refuse_commits = False
+    for commit in _history(hub, head):
+        hub.hub.accept(commit)
+    hub.hub.branches["main"] = head
+    folder.start()
+    folder.until_pushed()
+    assert hub.hub.runs == [run.run_id]
+    assert hub.hub.branches == {"main": head}
+
+
+def _history(hub, head):
+    commits = []
+    while head:
+        commits.append(head)
+        parents = decode_commit(hub.hub.objects[bytes.fromhex(head)][1]).parents
+        head = parents[0].hex() if parents else None
+    return commits[::-1]
+
+
+def test_what_a_restored_hub_lost_is_pushed_again(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.start()
+    first = folder.publish(make_record())
+    folder.until_pushed(runs=1)
+    backup = hub.hub.forget()
+    second = folder.publish(make_record())
+    folder.until_pushed(runs=2)
+    hub.hub.restore(backup)
+    folder.client.push()
+    folder.until(lambda _: hub.hub.runs == [first.run_id, second.run_id])
+
+
+def test_packs_that_the_hub_collected_are_sent_again(make_folder, hub, make_record):
+    hub.hub.refuse_commits = True
+    folder = make_folder(hub=hub)
+    process = folder.start()
+    run = folder.publish(make_record())
+    folder.until_committed(run.run_id)
+    process.wait_for_log("pack.pushed")
+    hub.hub.objects.clear()
+    hub.hub.epoch = "2"
+    hub.hub.refuse_commits = False
+    folder.client.push()
+    folder.until_pushed()
+    assert hub.hub.runs == [run.run_id]
+
+
+def test_objects_that_the_hub_misses_although_it_took_them_are_sent_again(make_folder, hub, make_record):
+    hub.hub.refuse_commits = True
+    folder = make_folder(hub=hub)
+    process = folder.start()
+    run = folder.publish(make_record())
+    folder.until_committed(run.run_id)
+    process.wait_for_log("pack.pushed")
+    folder.until(lambda status: status["state"] == "unreachable")
+    hub.hub.objects.clear()
+    hub.hub.refuse_commits = False
+    folder.client.push()
+    folder.until_pushed()
+    assert hub.hub.runs == [run.run_id]
+
+
+def test_a_moved_head_becomes_a_fork_and_no_work_is_lost(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.start()
+    first = folder.publish(make_record())
+    folder.until_pushed(runs=1)
+    hub.hub.branches["main"] = "ab" * 32
+    second = folder.publish(make_record())
+    status = folder.until_pushed(runs=2)
+    third = folder.publish(make_record())
+    status = folder.until_pushed(runs=3)
+    (fork,) = set(hub.hub.branches) - {"main"}
+    assert fork.startswith("main~fork-")
+    assert fork.endswith("-1")
+    assert hub.hub.branches == {"main": "ab" * 32, fork: status["head"]}
+    assert hub.hub.runs == [first.run_id, second.run_id, third.run_id]
+
+
+def test_a_wrong_token_is_an_error_that_says_what_to_do_and_work_goes_on(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    credentials.save(hub.url, "p1", "ds_wrong_token")
+    folder.start()
+    run = folder.publish(make_record())
+    folder.until_committed(run.run_id)
+    status = folder.until(lambda status: status["state"] == "error")
+    assert status["error"]["type"] == "hub-unauthenticated"
+    assert "token" in status["error"]["hint"]
+    assert "ds_wrong_token" not in str(status)
+    credentials.save(hub.url, "p1", hub.hub.token)
+    folder.client.push()
+    folder.until(lambda status: status["state"] == "pushed" and status["error"] is None)
+    assert hub.hub.runs == [run.run_id]
+
+
+def test_another_hub_gets_the_whole_history(make_folder, make_hub, make_record):
+    first_hub, second_hub = make_hub(), make_hub()
+    folder = make_folder(hub=first_hub)
+    folder.start()
+    runs = [folder.publish(make_record()).run_id]
+    folder.until_pushed(runs=1)
+    folder.bind(second_hub, project_id="p2")
+    runs.append(folder.publish(make_record()).run_id)
+    folder.until(lambda _: second_hub.hub.runs == runs)
+
+
+def test_a_save_and_push_has_a_description_and_takes_what_is_pending(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.start(publish_grace_s="600")
+    folder.until(lambda status: status["head"])
+    run = folder.publish(make_record("a.ipynb"))
+    folder.until(lambda status: status["pending_runs"] == 1)
+    taken = folder.client.commit("cleaned the labels")
+    assert taken["runs"] == [run.run_id]
+    assert taken["consistency"] == "stable"
+    folder.until(lambda status: status["state"] == "pushed" and status["head"] == taken["commit"])
+    assert decode_commit(hub.hub.objects[bytes.fromhex(taken["commit"])][1]).message == "cleaned the labels"
