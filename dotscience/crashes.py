@@ -101,6 +101,11 @@ def in_users_task() -> bool:
     return task is not None and task is not _watch.cell_task
 
 
+def in_task() -> bool:
+    """Whether the caller runs in an asyncio task at all; code in a notebook's cell always does."""
+    return _current_task() is not None
+
+
 def is_success(error: BaseException) -> bool:
     """Whether an exception says that all is well: `sys.exit()`, or a generator that is closed."""
     if isinstance(error, SystemExit):

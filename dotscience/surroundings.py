@@ -139,4 +139,4 @@ def _kernel_id(shell: Any) -> str | None:
     """The kernel's id: Jupyter names the connection file after it, `kernel-<id>.json`."""
     application = getattr(shell, "config", {}).get("IPKernelApp", {})
     name = os.path.basename(str(application.get("connection_file", "")))  # noqa: PTH119
-    return name.removeprefix("kernel-").removesuffix(".json") or None
+    return name.removeprefix("kernel-").removesuffix(".json") if name.startswith("kernel-") else None

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections import deque
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 STDOUT = sys.stdout
 """The standard output when the library was imported: `%%capture` and `redirect_stdout` do not replace it."""
 
+MAX_LEFT_RUNS = 64
+
 
 class CurrentRun:
     """Which run is the current one: of the task, where the caller runs in one of the user's, else of the thread."""
@@ -36,26 +39,31 @@ class CurrentRun:
         self._of_thread = threading.local()
 
     def get(self) -> Run | None:
-        """The current run, if there is one."""
+        """The current run, if there is one.
+
+        After `asyncio.run(main())` that is the run that `main` began and left to be published outside.
+        """
         if crashes.in_users_task():
             return self._of_task.get()
         run: Run | None = getattr(self._of_thread, "run", None)
-        return run or self.unfinished()
+        if (run is None or not run.unfinished) and not crashes.in_task():
+            return next((left for left in reversed(self._begun()) if left.unfinished), run)
+        return run
 
     def set(self, run: Run | None) -> None:
         """Make `run` the current one, also for the tasks that are created from here on."""
         self._of_task.set(run)
-        self._of_thread.latest = run
         if not crashes.in_users_task():
             self._of_thread.run = run
+        elif run is not None:
+            self._begun().append(run)
 
-    def unfinished(self) -> Run | None:
-        """The run that was begun last in this thread, if there is something of it to publish.
-
-        After `asyncio.run(main())` that is the run that `main` began and left to be published outside.
-        """
-        run: Run | None = getattr(self._of_thread, "latest", None)
-        return run if run is not None and run.unfinished else None
+    def _begun(self) -> deque[Run]:
+        """The runs that tasks of this thread have begun, the last ones only: most are published soon."""
+        if not hasattr(self._of_thread, "begun"):
+            self._of_thread.begun = deque(maxlen=MAX_LEFT_RUNS)
+        begun: deque[Run] = self._of_thread.begun
+        return begun
 
 
 class Dotscience:
@@ -200,9 +208,9 @@ class Dotscience:
         self.current.set(run)
 
     def unfinished(self) -> Run | None:
-        """The current run, or the last one begun in this thread, if there is something of it to publish."""
+        """The current run, if it was begun or added to since it was last published."""
         run = self.current.get()
-        return run if run is not None and run.unfinished else self.current.unfinished()
+        return run if run is not None and run.unfinished else None
 
     def publish_failed(self, run: Run, error: BaseException) -> PublishedRun:
         """Publish `run` as ended by an exception."""

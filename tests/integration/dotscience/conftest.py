@@ -1,0 +1,58 @@
+"""Real interpreters and kernels in a tracked folder."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from dotscience.notebook import read_sidecar
+from dotscience.workspace import ROOT_VARIABLE, new_workspace, write_project
+
+REPOSITORY = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def root(tmp_path):
+    folder = tmp_path / "project"
+    folder.mkdir()
+    write_project(new_workspace(folder))
+    return folder
+
+
+@pytest.fixture
+def environment():
+    """The environment for a process of a user: it finds this library, and nothing about a workspace."""
+    drop = {ROOT_VARIABLE, "DOTSCIENCE_WORKLOAD_TYPE", "JPY_SESSION_NAME"}
+    return {name: value for name, value in os.environ.items() if name not in drop} | {"PYTHONPATH": str(REPOSITORY)}
+
+
+@pytest.fixture
+def run_script(root, environment):
+    """Run Python code as a script in the tracked folder."""
+
+    def run(code: str, **changes: str) -> subprocess.CompletedProcess[str]:
+        (root / "script.py").write_text(textwrap.dedent(code))
+        command = [sys.executable, "script.py"]
+        return subprocess.run(
+            command, cwd=root, env=environment | changes, capture_output=True, text=True, timeout=60, check=False
+        )
+
+    return run
+
+
+@pytest.fixture
+def sidecars(root):
+    """The records that were left in the workspace, oldest first."""
+
+    def read():
+        files = sorted((root / ".dotscience/runs").glob("*.json"), key=lambda path: path.stat().st_mtime_ns)
+        return [
+            read_sidecar(path.read_bytes(), path.name).record
+            for path in files
+            if not path.name.endswith(".environment.json")
+        ]
+
+    return read
