@@ -45,8 +45,8 @@ function describeAbsence(error: string | null, trans: TranslationBundle): Descri
 }
 
 function describeCommitter(committer: CommitterStatus, trans: TranslationBundle): Description {
-  const { error, unpushed } = committer;
-  const waiting = unpushed > 0 ? trans.__('%1 to push', unpushed) : '';
+  const { error, hub, unpushed } = committer;
+  const waiting = hub !== null && unpushed > 0 ? trans.__('%1 to push', unpushed) : '';
   const as = (tone: Tone, brief: string, hint = ''): Description => ({
     tone,
     sentence: committer.message,

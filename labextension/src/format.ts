@@ -54,6 +54,9 @@ export function formatDuration(record: RunRecord): string {
   if (!(seconds >= 0)) {
     return '';
   }
+  if (seconds < 1) {
+    return `${Math.round(seconds * 1000)} ms`;
+  }
   if (seconds < 60) {
     return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
   }

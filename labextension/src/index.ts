@@ -110,12 +110,17 @@ const statusbar: JupyterFrontEndPlugin<void> = {
   id: `${PACKAGE}:statusbar`,
   description: 'A few words in the status bar.',
   autoStart: true,
-  requires: [IDotscience, IStatusBar],
-  optional: [ITranslator],
-  activate: (app: JupyterFrontEnd, dotscience: IDotscience, bar: IStatusBar, translator: ITranslator | null) => {
+  requires: [IDotscience],
+  optional: [IStatusBar, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    dotscience: IDotscience,
+    bar: IStatusBar | null,
+    translator: ITranslator | null
+  ) => {
     const open = (): void => void app.commands.execute(COMMANDS.open);
     const item = new StatusItem(dotscience, translator ?? nullTranslator, open);
-    bar.registerStatusItem(`${PACKAGE}:statusbar`, { item, align: 'right', rank: 500 });
+    bar?.registerStatusItem(`${PACKAGE}:statusbar`, { item, align: 'right', rank: 500 });
   }
 };
 

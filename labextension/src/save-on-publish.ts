@@ -11,7 +11,8 @@ import type { ISignal } from '@lumino/signaling';
 
 import { RUN_MIME } from './record';
 
-const INTERVAL_MS = 1000;
+/** Runs that are published together become one save, which a loop that publishes without end cannot put off. */
+const INTERVAL_MS = 500;
 const MARKER = '[[DOTSCIENCE-RUN:';
 
 /** The part of a code cell's model that is used here. */
@@ -28,7 +29,7 @@ interface Output {
 /** Watch one notebook until it is disposed; `enabled` is asked each time. */
 export function saveOnPublish(panel: NotebookPanel, enabled: () => boolean): void {
   const { context } = panel;
-  const throttler = new Throttler(() => save(context), INTERVAL_MS);
+  const throttler = new Throttler(() => save(context), { limit: INTERVAL_MS, edge: 'trailing' });
   panel.disposed.connect(() => throttler.dispose());
   void context.ready.then(() => {
     if (!panel.isDisposed) {

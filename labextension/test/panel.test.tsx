@@ -74,6 +74,12 @@ describe('status', () => {
     expect(model.push).toHaveBeenCalledOnce();
   });
 
+  it('counts nothing to push where there is no hub', () => {
+    show({ server: serverStatus({ committer: committerStatus({ hub: null, unpushed: 3 }) }) });
+    expect(screen.queryByText(/to push/)).toBeNull();
+    expect(screen.getByText(/stay on this machine/)).toBeTruthy();
+  });
+
   it('says what to do about an error', () => {
     const error = { type: 'notebook-unreadable', detail: 'a.ipynb is not JSON', hint: 'Save it again', notebook: 'a.ipynb' };
     show({ server: serverStatus({ committer: committerStatus({ error }) }) });

@@ -42,7 +42,7 @@ function Counts({ committer }: { readonly committer: CommitterStatus }): React.R
     <>
       <p className="ds-Counts">
         <span>{trans._n('%1 run', '%1 runs', committer.runs)}</span>
-        {unpushed > 0 ? <span>{trans._n('%1 commit to push', '%1 commits to push', unpushed)}</span> : null}
+        {hub !== null && unpushed > 0 ? <span>{trans._n('%1 commit to push', '%1 commits to push', unpushed)}</span> : null}
         {pending > 0 ? <span>{trans._n('%1 run waits for a save', '%1 runs wait for a save', pending)}</span> : null}
         {earlier > 0 ? <span>{trans._n('%1 earlier run', '%1 earlier runs', earlier)}</span> : null}
       </p>
