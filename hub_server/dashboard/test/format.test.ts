@@ -41,7 +41,7 @@ test("sizes use binary units", () => {
 
 test("durations use the unit that fits", () => {
   expect([null, 0, 12, 1500, 59_400, 61_000, 3_725_000].map(formatDuration)).toEqual([
-    "–", "0 ms", "12 ms", "1.5 s", "59 s", "1m 1s", "1h 2m",
+    "–", "0ms", "12ms", "1.5s", "59s", "1m 1s", "1h 2m",
   ]);
 });
 

@@ -20,12 +20,12 @@ export function Panel({ title, aside, children }: Props) {
   );
 }
 
-/** Names and values, one pair a line. Entries whose value is null are left out. */
+/** Names and values, one pair a line. Entries without a value are left out. */
 export function Facts({ entries }: { entries: readonly (readonly [string, ReactNode])[] }) {
   return (
     <dl className="facts">
       {entries
-        .filter(([, value]) => value !== null && value !== undefined && value !== "")
+        .filter(([, value]) => value !== null && value !== undefined && value !== false && value !== "")
         .map(([name, value]) => (
           <div key={name}>
             <dt>{name}</dt>

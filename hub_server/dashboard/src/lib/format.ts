@@ -55,9 +55,9 @@ export function durationOf(record: RunRecord): number | null {
 
 export function formatDuration(duration_ms: number | null): string {
   if (duration_ms === null) return "–";
-  if (duration_ms < 1000) return `${Math.round(duration_ms)} ms`;
+  if (duration_ms < 1000) return `${Math.round(duration_ms)}ms`;
   const seconds = duration_ms / 1000;
-  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
+  if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)}s`;
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes}m ${Math.floor(seconds % 60)}s`;
   return `${Math.floor(minutes / 60)}h ${minutes % 60}m`;

@@ -50,6 +50,7 @@ export function RunsPage() {
   if (runs.length === 0) return <Framed children={<NoRuns />} />;
   return (
     <div className="runs-page">
+      <h1 className="visually-hidden">Runs</h1>
       <div className="toolbar">
         <span className="count" role="status">
           {total && formatCount(total.total, "run", total.total_is_exact)}
@@ -87,7 +88,12 @@ export function RunsPage() {
 }
 
 function Framed({ children }: { children: ReactNode }) {
-  return <div className="page">{children}</div>;
+  return (
+    <div className="page">
+      <h1 className="visually-hidden">Runs</h1>
+      {children}
+    </div>
+  );
 }
 
 function BaselineNote({ baseline, clear }: { baseline: Run; clear: () => void }) {

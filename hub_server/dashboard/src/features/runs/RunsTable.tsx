@@ -97,11 +97,15 @@ function RunsHead({ columns, sorting, onSort }: Props) {
     <thead>
       <tr className="group-row">
         <td className="pinned" />
-        {groupSpans(columns).map(({ group, span }) => (
-          <th key={group} scope="colgroup" colSpan={span}>
-            {group === "Run" ? "" : group}
-          </th>
-        ))}
+        {groupSpans(columns).map(({ group, span }) =>
+          group === "Run" ? (
+            <td key={group} colSpan={span} />
+          ) : (
+            <th key={group} scope="colgroup" colSpan={span}>
+              {group}
+            </th>
+          ),
+        )}
       </tr>
       <tr>
         <th scope="col" className="pinned">
