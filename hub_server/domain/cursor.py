@@ -10,6 +10,7 @@ import base64
 import binascii
 import hashlib
 import hmac
+from collections.abc import Callable, Sequence
 from typing import Any, Generic, TypeVar
 
 import msgspec
@@ -18,6 +19,7 @@ from msgspec import Struct
 from hub_server.domain.problems import Problem
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 Position = list[Any]
 """The sort values of an item, as msgpack can hold them."""
@@ -36,6 +38,19 @@ class Slice(Struct, Generic[T], frozen=True, kw_only=True):
     position: Position | None
     total: int
     exact: bool = True
+
+
+def slice_of(
+    found: Sequence[R], limit: int, item: Callable[[R], T], position: Callable[[R], Position], count: tuple[int, bool]
+) -> Slice[T]:
+    """The slice of the first `limit` rows, made of `limit + 1` rows asked for: the extra one tells that there is more."""
+    shown = found[:limit]
+    return Slice(
+        items=[item(row) for row in shown],
+        position=position(shown[-1]) if len(found) > limit else None,
+        total=count[0],
+        exact=count[1],
+    )
 
 
 def encode_cursor(key: bytes, context: str, position: Position) -> str:

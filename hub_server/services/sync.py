@@ -108,8 +108,7 @@ class Sync:
         known = await self._database.read(lambda c: objects.has_pack(c, project, name))
         if known is not None:
             return PackAccepted(pack=name.hex(), objects=known), False
-        entries = await self._workers.run(lambda: _verify(upload, name))
-        await self._workers.run(upload.keep)
+        entries = await self._workers.run(lambda: _verify_and_keep(upload, name))
         now, size = self._clock(), upload.size
         created = await self._database.write(lambda c: objects.add_pack(c, project, name, size, entries, now))
         return PackAccepted(pack=name.hex(), objects=len(entries)), created
@@ -184,6 +183,15 @@ def _bitmap(bits: Sequence[bool]) -> bytes:
     for number, bit in enumerate(bits):
         bitmap[number // 8] |= bit << number % 8
     return bytes(bitmap)
+
+
+def _verify_and_keep(upload: Upload, name: bytes) -> list[PackEntry]:
+    try:
+        entries = _verify(upload, name)
+        upload.keep()
+    finally:
+        upload.discard()
+    return entries
 
 
 def _verify(upload: Upload, name: bytes) -> list[PackEntry]:

@@ -8,7 +8,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from hub_server.domain.cursor import Position, Slice
+from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.types import AccountInfo, TokenInfo
 from hub_server.store.counting import capped_count
 from hub_server.store.schema import account, login_code, project, session, setting, token
@@ -105,16 +105,15 @@ def list_tokens(connection: Connection, account_id: str, *, after: Position | No
         .outerjoin(project, project.c.id == token.c.project_id)
         .where(mine)
         .order_by(token.c.created_at.desc(), token.c.id.desc())
-        .limit(limit)
+        .limit(limit + 1)
     )
     if after is not None:
         created_at, token_id = after
         older = token.c.created_at < created_at
         query = query.where(older | ((token.c.created_at == created_at) & (token.c.id < token_id)))
-    items = [_token_info(row) for row in connection.execute(query)]
-    total, exact = capped_count(connection, select(token.c.id).where(mine))
-    position = [items[-1].created_at, items[-1].id] if len(items) == limit else None
-    return Slice(items=items, position=position, total=total, exact=exact)
+    rows = connection.execute(query).all()
+    count = capped_count(connection, select(token.c.id).where(mine))
+    return slice_of(rows, limit, _token_info, lambda row: [row.created_at, row.id], count)
 
 
 def _token_info(row: Row[Any]) -> TokenInfo:

@@ -9,7 +9,7 @@ from msgspec import Raw, Struct
 from sqlalchemy import Connection, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from hub_server.domain.cursor import Position, Slice
+from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.store.counting import capped_count
 from hub_server.store.schema import branch, commit, dot
 
@@ -98,14 +98,10 @@ def find_commit(connection: Connection, project_key: int, commit_hash: bytes) ->
 def list_commits(connection: Connection, project_key: int, *, after: Position | None, limit: int) -> Slice[Raw]:
     """The project's commits as stored, in the order in which they arrived, newest first."""
     mine = select(commit.c.id).join(dot, dot.c.id == commit.c.dot_id).where(dot.c.project_id == project_key)
-    query = mine.add_columns(commit.c.doc).order_by(commit.c.id.desc()).limit(limit)
+    query = mine.add_columns(commit.c.doc).order_by(commit.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(commit.c.id < after[0])
     rows = connection.execute(query).all()
-    total, exact = capped_count(connection, mine)
-    return Slice(
-        items=[Raw(row.doc.encode()) for row in rows],
-        position=[rows[-1].id] if len(rows) == limit else None,
-        total=total,
-        exact=exact,
+    return slice_of(
+        rows, limit, lambda row: Raw(row.doc.encode()), lambda row: [row.id], capped_count(connection, mine)
     )

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, true
 
-from hub_server.domain.cursor import Position, Slice
+from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.names import number_name
 from hub_server.domain.types import ProjectInfo
 from hub_server.store.counting import capped_count
@@ -58,17 +58,12 @@ def list_projects(
 ) -> Slice[ProjectInfo]:
     """Projects, newest first; `only` restricts to one id."""
     mine = true() if only is None else project.c.uuid == only
-    query = _projects().where(mine).order_by(project.c.id.desc()).limit(limit)
+    query = _projects().where(mine).order_by(project.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(project.c.id < after[0])
     rows = connection.execute(query).all()
-    total, exact = capped_count(connection, select(project.c.id).where(mine))
-    return Slice(
-        items=[_info(row) for row in rows],
-        position=[rows[-1].key] if len(rows) == limit else None,
-        total=total,
-        exact=exact,
-    )
+    count = capped_count(connection, select(project.c.id).where(mine))
+    return slice_of(rows, limit, _info, lambda row: [row.key], count)
 
 
 def ensure_project(connection: Connection, new: NewProject) -> ProjectInfo:

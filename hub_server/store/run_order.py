@@ -52,17 +52,15 @@ def find_runs(connection: Connection, project_key: int, order: Order, after: Pos
     """The keys of the `limit` runs that follow `after`."""
     phases = _phases(connection, project_key, order)
     first, value, key = after or [0, None, None]
-    keys: list[int] = []
+    found: list[Position] = []
     for number in range(first, len(phases)):
-        phase = phases[number]
-        rows = phase.read(connection, limit - len(keys), None if key is None else (value, key))
-        keys.extend(row[1] for row in rows)
-        if rows:
-            value, key = rows[-1]
-        if len(keys) == limit:
-            return Found(keys, [number, value, key])
+        if len(found) > limit:
+            break
+        rows = phases[number].read(connection, limit + 1 - len(found), None if key is None else (value, key))
+        found.extend([number, *row] for row in rows)
         value = key = None
-    return Found(keys, None)
+    shown = found[:limit]
+    return Found([row[2] for row in shown], shown[-1] if len(found) > limit else None)
 
 
 class _Phase(Struct, frozen=True):

@@ -177,9 +177,12 @@ def _warn(connection: Connection, place: Ingest, run_id: str) -> None:
 
 
 def _count(connection: Connection, project_key: int, added: int, newest: datetime) -> None:
-    latest = func.max(func.coalesce(project.c.last_run_at, newest), newest, type_=project.c.last_run_at.type)
+    mine = project.c.id == project_key
+    last = connection.scalar(select(project.c.last_run_at).where(mine))
     connection.execute(
-        update(project).where(project.c.id == project_key).values(runs=project.c.runs + added, last_run_at=latest)
+        update(project)
+        .where(mine)
+        .values(runs=project.c.runs + added, last_run_at=newest if last is None else max(last, newest))
     )
 
 

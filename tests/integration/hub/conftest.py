@@ -1,0 +1,249 @@
+"""A real hub on loopback, and what it takes to push to it."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+import pytest
+import requests
+from msgspec import Struct
+
+from committer.storage.objects import Kind, digest, encode_commit
+from committer.storage.pack import PackWriter, pack_path
+from committer.storage.tree import EntryKind, TreeEntry, encode_tree
+from dotscience.record import Commit, Environment, RunRecord, encode_json
+from hub_server import app
+from hub_server.settings import HubSettings
+
+START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+class Clock:
+    """The hub's time; tests move it."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class RunningHub:
+    """A hub in a thread of this process, and requests to it."""
+
+    def __init__(self, url: str, data: Path, clock: Clock) -> None:
+        self.url = url
+        self.data = data
+        self.clock = clock
+        self.admin = (data / "admin.token").read_text().strip()
+
+    def request(
+        self, method: str, path: str, *, token: str | None = None, headers: dict[str, str] | None = None, **options: Any
+    ) -> requests.Response:
+        sent = {**({"Authorization": f"Bearer {token}"} if token else {}), **(headers or {})}
+        return requests.request(method, self.url + path, headers=sent, timeout=30, **options)
+
+    def call(self, method: str, path: str, *, token: str | None = None, **options: Any) -> Any:
+        """The JSON of a request that must succeed, as the administrator unless said otherwise."""
+        answer = self.request(method, path, token=token or self.admin, **options)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def new_project(self, name: str = "project") -> Project:
+        dot_id = str(uuid4())
+        made = self.call("POST", "/api/v1/projects", json={"name": name, "dot_id": dot_id})
+        wanted = {"name": "committer", "scopes": ["commits:write", "runs:read"], "project_id": made["id"]}
+        token = self.call("POST", "/api/v1/tokens", json=wanted)["token"]
+        return Project(self, made["id"], dot_id, token)
+
+
+class Pushed(Struct):
+    """A commit and what it takes to post it."""
+
+    commit: str
+    run_ids: list[str]
+    answer: Any
+
+
+class Project:
+    """A project with a dot and a committer's token, and pushes into it."""
+
+    def __init__(self, hub: RunningHub, project_id: str, dot_id: str, token: str) -> None:
+        self.hub = hub
+        self.id = project_id
+        self.dot_id = dot_id
+        self.token = token
+        self.head: str | None = None
+
+    @property
+    def base(self) -> str:
+        return f"/api/v1/projects/{self.id}"
+
+    @property
+    def dot(self) -> str:
+        return f"/api/v1/dots/{self.dot_id}"
+
+    def get(self, path: str) -> Any:
+        return self.hub.call("GET", self.base + path, token=self.token)
+
+    def put_pack(self, data: bytes, name: str | None = None) -> requests.Response:
+        return self.hub.request(
+            "PUT",
+            f"{self.dot}/packs/{name or digest(data).hex()}",
+            token=self.token,
+            data=data,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+
+    def post_commit(self, commit: str, *, parent: str | None = None, branch: str = "main") -> requests.Response:
+        body = {"commit": commit, "branch": branch, "expected_parent": parent}
+        return self.hub.request("POST", f"{self.dot}/commits", token=self.token, json=body)
+
+    def push(self, *records: RunRecord, files: dict[str, bytes] | None = None, **changes: Any) -> Pushed:
+        """Push a commit with these runs and files on top of the head."""
+        pack = ObjectsToPush()
+        commit = pack.add_commit(self, records, files or {}, **changes)
+        answer = self.put_pack(pack.bytes())
+        assert answer.status_code == 201, answer.text
+        answer = self.post_commit(commit, parent=self.head)
+        assert answer.status_code == 201, answer.text
+        self.head = commit
+        return Pushed(commit, [one.run_id for one in records], answer.json())
+
+
+class ObjectsToPush:
+    """Objects on their way into a pack."""
+
+    def __init__(self) -> None:
+        self.objects: dict[bytes, tuple[Kind, bytes]] = {}
+
+    def add(self, kind: Kind, data: bytes) -> bytes:
+        name = digest(data)
+        self.objects[name] = (kind, data)
+        return name
+
+    def add_tree(self, files: dict[str, bytes]) -> bytes:
+        entries = [
+            TreeEntry(name.encode(), EntryKind.FILE, 0o644, len(data), 10**18, self.add(Kind.BLOB, data))
+            for name, data in files.items()
+        ]
+        return self.add(Kind.TREE, encode_tree(entries))
+
+    def add_commit(
+        self, project: Project, records: tuple[RunRecord, ...], files: dict[str, bytes], **changes: Any
+    ) -> str:
+        runs = [(one.run_id, self.add(Kind.RUN, encode_json(one))) for one in records]
+        commit = Commit(
+            dot_id=project.dot_id,
+            parents=[bytes.fromhex(project.head)] if project.head else [],
+            root=self.add_tree(files),
+            runs=runs,
+            created_at=START,
+            message="a commit",
+            author="someone",
+            client="tests",
+            consistency="stable",
+        )
+        return self.add(Kind.COMMIT, encode_commit(msgspec.structs.replace(commit, **changes))).hex()
+
+    def bytes(self) -> bytes:
+        import tempfile
+
+        with tempfile.TemporaryDirectory() as folder:
+            writer = PackWriter(Path(folder))
+            for name, (kind, data) in self.objects.items():
+                writer.add(kind, name, data)
+            return pack_path(Path(folder), writer.seal().hash).read_bytes()
+
+
+@contextmanager
+def serve(data: Path, **settings: Any) -> Iterator[RunningHub]:
+    """Run a hub on its own event loop, in a thread, as long as the block."""
+    clock = Clock()
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+
+    def on_loop(work: Any) -> Any:
+        return asyncio.run_coroutine_threadsafe(work, loop).result(30)
+
+    try:
+        hub = on_loop(app.start(HubSettings(data=data, port=0, **settings), clock=clock))
+        try:
+            yield RunningHub(hub.url, data, clock)
+        finally:
+            on_loop(hub.stop())
+            on_loop(loop.shutdown_default_executor())
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """One hub for a file's tests; each takes a project of its own."""
+    with serve(tmp_path_factory.mktemp("hub")) as running:
+        yield running
+
+
+@pytest.fixture
+def own_hub(tmp_path: Path) -> Iterator[RunningHub]:
+    """A hub for one test alone, which may move its clock."""
+    with serve(tmp_path / "hub") as running:
+        yield running
+
+
+@pytest.fixture
+def serve_hub() -> Callable[..., Any]:
+    """Start hubs with other settings."""
+    return serve
+
+
+@pytest.fixture
+def connect() -> Callable[[str, Path], RunningHub]:
+    """Requests to a hub that runs in another process."""
+    return lambda url, data: RunningHub(url, data, Clock())
+
+
+@pytest.fixture
+def project(hub: RunningHub) -> Project:
+    return hub.new_project()
+
+
+@pytest.fixture
+def new_pack() -> Callable[[], ObjectsToPush]:
+    return ObjectsToPush
+
+
+@pytest.fixture
+def new_run() -> Callable[..., RunRecord]:
+    """Make run records; they differ in their id at least."""
+
+    def make(**fields: Any) -> RunRecord:
+        return RunRecord(**{"run_id": str(uuid4()), "started_at": START, "ended_at": START, **fields})
+
+    return make
+
+
+@pytest.fixture
+def environment() -> Environment:
+    return Environment(
+        captured_at=START,
+        python="3.11.7",
+        implementation="CPython",
+        platform="Linux",
+        hostname="box",
+        executable="/usr/bin/python",
+    )

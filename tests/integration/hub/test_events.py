@@ -1,0 +1,115 @@
+"""The WebSocket of live events."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+
+import pytest
+import websocket
+
+
+@contextmanager
+def listening(hub, *, token=None, origin=None, cookie=None):
+    options = {"suppress_origin": True} if origin is None else {"origin": origin}
+    if token:
+        options["header"] = [f"Authorization: Bearer {token}"]
+    if cookie:
+        options["cookie"] = cookie
+    connection = websocket.create_connection(
+        hub.url.replace("http", "ws") + "/api/v1/events", timeout=20, **options
+    )
+    try:
+        yield connection
+    finally:
+        connection.close()
+
+
+def subscribe(connection, *topics):
+    connection.send(json.dumps({"subscribe": list(topics)}))
+
+
+def receive(connection):
+    return json.loads(connection.recv())
+
+
+def test_a_push_is_heard(hub, project, new_run):
+    topic = f"project:{project.id}"
+    with listening(hub, token=hub.admin) as connection:
+        subscribe(connection, "projects", topic)
+        confirmed = [receive(connection) for _ in range(2)]
+        assert {one["topic"] for one in confirmed} == {"projects", topic}
+        assert {one["type"] for one in confirmed} == {"subscribed"}
+        pushed = project.push(new_run())
+        heard = [receive(connection) for _ in range(3)]
+        assert heard[0] == {"topic": topic, "seq": 1, "type": "run.created", "id": pushed.run_ids[0]}
+        assert heard[1] == {"topic": topic, "seq": 2, "type": "commit.created", "id": pushed.commit}
+        assert (heard[2]["topic"], heard[2]["type"], heard[2]["id"]) == ("projects", "commit.created", project.id)
+        made = hub.new_project()
+        assert receive(connection)["id"] == made.id
+
+
+def test_nothing_is_heard_of_other_projects(hub, project, new_run):
+    stranger = hub.new_project()
+    with listening(hub, token=stranger.token) as connection:
+        subscribe(connection, "projects", f"project:{project.id}", "project:nope", f"project:{stranger.id}")
+        assert receive(connection)["topic"] == f"project:{stranger.id}"
+        project.push(new_run())
+        pushed = stranger.push(new_run())
+        assert receive(connection)["id"] == pushed.run_ids[0]
+
+
+def test_a_new_subscription_replaces_the_old_one(hub, project, new_run):
+    with listening(hub, token=hub.admin) as connection:
+        subscribe(connection, "projects")
+        receive(connection)
+        subscribe(connection, f"project:{project.id}")
+        receive(connection)
+        hub.new_project()
+        pushed = project.push(new_run())
+        assert receive(connection)["id"] == pushed.run_ids[0]
+
+
+def test_a_browser_session_can_listen_from_our_own_page_only(hub):
+    code = hub.call("POST", "/api/v1/login-codes", json={})["code"]
+    session = hub.request("POST", "/api/v1/sessions", json={"code": code}).cookies["ds_session"]
+    cookie = f"ds_session={session}"
+    with listening(hub, cookie=cookie, origin=hub.url) as connection:
+        subscribe(connection, "projects")
+        assert receive(connection)["type"] == "subscribed"
+    for origin in ("http://evil.example", "null", hub.url.replace("127.0.0.1", "localhost")):
+        with pytest.raises(websocket.WebSocketBadStatusException) as refused, listening(
+            hub, cookie=cookie, origin=origin
+        ):
+            pass
+        assert refused.value.status_code == 403
+
+
+def test_nobody_cannot_listen(hub):
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused, listening(hub):
+        pass
+    assert refused.value.status_code == 401
+
+
+@pytest.mark.parametrize(
+    "message", ["", "x", "[]", '{"subscribe": 5}', '{"subscribe": ["' + "a" * 300 + '"]}', "[" * 60_000]
+)
+def test_a_message_that_is_no_subscription_ends_the_connection(hub, message):
+    with listening(hub, token=hub.admin) as connection:
+        connection.send(message)
+        opcode, data = connection.recv_data()
+        assert opcode == websocket.ABNF.OPCODE_CLOSE
+        assert int.from_bytes(data[:2], "big") == 1003
+
+
+def test_a_stopping_hub_says_goodbye(serve_hub, tmp_path):
+    with serve_hub(tmp_path / "hub") as hub:
+        connection = websocket.create_connection(
+            hub.url.replace("http", "ws") + "/api/v1/events",
+            timeout=20,
+            header=[f"Authorization: Bearer {hub.admin}"],
+            suppress_origin=True,
+        )
+    opcode, data = connection.recv_data()
+    connection.close()
+    assert (opcode, int.from_bytes(data[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1001)

@@ -1,0 +1,177 @@
+"""The hub as a process: its lock, its files, its end, and kill -9 in the middle of a push."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import requests
+
+
+class HubProcess:
+    """`python -m hub_server` on a data folder."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hub_server", "--data", str(data), "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+        self.url = self.line.rpartition(" ")[2].strip()
+
+    @property
+    def admin(self) -> str:
+        return (self.data / "admin.token").read_text().strip()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        self.process.communicate(timeout=30)
+        return self.process.returncode
+
+
+@pytest.fixture
+def start(tmp_path):
+    started = []
+
+    def run(*arguments):
+        started.append(HubProcess(tmp_path / "hub", *arguments))
+        return started[-1]
+
+    yield run
+    for one in started:
+        if one.process.poll() is None:
+            one.end(signal.SIGKILL)
+
+
+def mode(path):
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_hub_says_where_it_is_to_its_own_user_only(start):
+    hub = start()
+    written = json.loads((hub.data / "hub.json").read_text())
+    assert (written["url"], written["pid"]) == (hub.url, hub.process.pid)
+    assert (mode(hub.data), mode(hub.data / "hub.json"), mode(hub.data / "admin.token")) == (0o700, 0o600, 0o600)
+    assert hub.admin not in hub.line
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_cleanly(start, number):
+    hub = start()
+    assert requests.get(hub.url + "/healthz", timeout=10).ok
+    assert hub.end(number) == 0
+    assert not (hub.data / "hub.json").exists()
+    assert (hub.data / "admin.token").exists()
+
+
+def test_one_hub_per_data_folder(start):
+    hub = start()
+    second = subprocess.run(
+        [sys.executable, "-m", "hub_server", "--data", str(hub.data), "--port", "0"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert second.returncode == 1
+    assert str(hub.process.pid) in second.stderr
+    assert hub.url in second.stderr
+    assert "Traceback" not in second.stderr
+    assert requests.get(hub.url + "/healthz", timeout=10).ok
+
+
+def test_a_killed_hub_leaves_no_lock(start):
+    start().end(signal.SIGKILL)
+    again = start()
+    assert requests.get(again.url + "/healthz", timeout=10).ok
+
+
+def test_a_login_link_can_be_printed(start):
+    hub = start()
+    printed = subprocess.run(
+        [sys.executable, "-m", "hub_server", "--data", str(hub.data), "login-link"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert printed.stdout.startswith(f"{hub.url}/login#code=")
+
+
+@pytest.fixture
+def session(connect, start, new_run, new_pack):
+    """A hub process with a project, and a pack with a commit of it."""
+    hub = start()
+    project = connect(hub.url, hub.data).new_project()
+    pack = new_pack()
+    files = {f"f{number}": os.urandom(200_000) for number in range(20)}
+    record = new_run()
+    commit = pack.add_commit(project, (record,), files)
+    return hub, project, pack.bytes(), commit, record, files
+
+
+def send_part(hub, project, data, share):
+    """The head and a part of an upload; the connection stays open until the hub dies."""
+    from committer.storage.objects import digest
+
+    raw = socket.create_connection(("127.0.0.1", int(hub.url.rpartition(":")[2])), timeout=30)
+    head = (
+        f"PUT {project.dot}/packs/{digest(data).hex()} HTTP/1.1\r\nHost: localhost\r\n"
+        f"Authorization: Bearer {project.token}\r\nContent-Type: application/octet-stream\r\n"
+        f"Content-Length: {len(data)}\r\nExpect: 100-continue\r\n\r\n"
+    )
+    raw.sendall(head.encode())
+    assert raw.recv(100).startswith(b"HTTP/1.1 100")
+    raw.sendall(data[: int(len(data) * share)])
+    return raw
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 1.0])
+def test_kill_in_the_middle_of_a_push(start, session, share):
+    hub, project, data, commit, record, files = session
+    raw = send_part(hub, project, data, share)
+    hub.end(signal.SIGKILL)
+    raw.close()
+    assert_pushed_once_after_restart(start, project, data, commit, record, files)
+
+
+def test_kill_between_pack_and_commit(start, session):
+    hub, project, data, commit, record, files = session
+    assert project.put_pack(data).status_code == 201
+    hub.end(signal.SIGKILL)
+    assert_pushed_once_after_restart(start, project, data, commit, record, files)
+
+
+def test_kill_right_after_the_answer(start, session):
+    hub, project, data, commit, record, files = session
+    project.put_pack(data)
+    assert project.post_commit(commit).status_code == 201
+    hub.end(signal.SIGKILL)
+    project.hub.url = start().url
+    assert project.get("/runs")["total"] == 1, "what was answered is durable"
+    assert project.post_commit(commit).status_code == 200
+
+
+def assert_pushed_once_after_restart(start, project, data, commit, record, files):
+    again = start()
+    project.hub.url = again.url
+    assert project.get("/runs")["total"] == 0
+    assert not list((again.data / "staging").iterdir()), "nothing half is left"
+    for _ in range(2):
+        assert project.put_pack(data).status_code in (200, 201)
+        assert project.post_commit(commit).status_code in (200, 201)
+    assert [run["id"] for run in project.get("/runs")["items"]] == [record.run_id]
+    for name, content in files.items():
+        path = f"{project.base}/commits/{commit}/content?path={name}"
+        assert project.hub.request("GET", path, token=project.token).content == content
