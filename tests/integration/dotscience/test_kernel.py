@@ -3,6 +3,7 @@
 import nbclient
 import nbformat
 import pytest
+from jupyter_client import KernelManager
 
 from dotscience.notebook import find_runs
 
@@ -86,3 +87,24 @@ def test_capture_in_an_untracked_folder_falls_back_to_the_standard_output(root, 
     client.execute(env=environment)
     [run] = find_runs(nbformat.writes(notebook).encode(), path="a.ipynb")
     assert (run.record.description, run.location.stream) == ("captured", "stdout")
+
+
+def test_a_front_ends_cell_and_the_kernels_id_are_noted(root, environment, sidecars):
+    """JupyterLab and VS Code send the cell's id with the request to execute it."""
+    manager = KernelManager(kernel_name="python3", connection_file=str(root.parent / "kernel-0123-abcd.json"))
+    manager.start_kernel(env=environment, cwd=str(root))
+    client = manager.blocking_client()
+    try:
+        client.start_channels()
+        client.wait_for_ready(timeout=60)
+        content = {"code": "import dotscience as ds; ds.publish()", "silent": False, "store_history": True}
+        request = client.session.msg("execute_request", content, metadata={"cellId": "cell-7"})
+        client.shell_channel.send(request)
+        assert client.get_shell_msg(timeout=60)["content"]["status"] == "ok"
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
+        manager.cleanup_resources()
+    [record] = sidecars()
+    assert (record.place.cell_id, record.place.kernel_id) == ("cell-7", "0123-abcd")
+    assert record.place.notebook is None

@@ -3,9 +3,13 @@
 import threading
 
 import pytest
+from hypothesis import settings
 
 from dotscience import Dotscience, surroundings
 from dotscience.workspace import ROOT_VARIABLE, new_workspace, write_project
+
+settings.register_profile("dotscience", deadline=None)
+settings.load_profile("dotscience")
 
 
 @pytest.fixture
