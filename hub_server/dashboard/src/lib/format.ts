@@ -19,7 +19,7 @@ export function formatValue(value: Value | undefined): string {
 }
 
 export function formatNumber(value: number): string {
-  if (Number.isInteger(value) && Math.abs(value) < 1e15) return String(value);
+  if (Number.isSafeInteger(value)) return String(value);
   const magnitude = Math.abs(value);
   const isExtreme = magnitude !== 0 && (magnitude < 1e-4 || magnitude >= 1e9);
   if (!isExtreme) return String(Number(value.toPrecision(6)));

@@ -101,7 +101,7 @@ function EntryRow({ entry, path, open }: { entry: TreeEntry; path: string; open:
         )}
       </th>
       <td className="numeric">{isDirectory ? "" : formatBytes(entry.size)}</td>
-      <td className="numeric muted">{entry.modified_at && <Time at={entry.modified_at} />}</td>
+      <td className="numeric muted">{!isDirectory && entry.modified_at && <Time at={entry.modified_at} />}</td>
     </tr>
   );
 }

@@ -35,7 +35,7 @@ export function FilesPanel({ title, files, project, commit }: Props) {
                   <FileLink file={file} project={project} commit={commit} />
                 </th>
                 <td className="remarks">
-                  <FileBadges file={file} />
+                  <FileBadges file={file} changed={title === "Inputs" ? "changed after read" : "changed later"} />
                 </td>
                 <td className="numeric size">{formatBytes(file.size)}</td>
                 <td className="numeric content-hash">{file.content_hash && <Hash id={file.content_hash} what="content hash" />}</td>
@@ -62,7 +62,7 @@ function FileLink({ file, project, commit }: { file: FileRef; project: string; c
   );
 }
 
-function FileBadges({ file }: { file: FileRef }) {
+function FileBadges({ file, changed }: { file: FileRef; changed: string }) {
   return (
     <span className="badges">
       {file.missing && <Badge tone="bad" hint="The run named this file, but it was not there">missing</Badge>}
@@ -70,7 +70,7 @@ function FileBadges({ file }: { file: FileRef }) {
         <Badge tone="warn" hint="Outside the workspace, so the snapshot does not hold it">outside</Badge>
       )}
       {file.changed_after_read && (
-        <Badge tone="warn" hint="The file in the snapshot is newer than the run">changed after read</Badge>
+        <Badge tone="warn" hint="The file in the snapshot is newer than the run">{changed}</Badge>
       )}
       {file.observed && <Badge hint="Seen to change during the run, not named by it">observed</Badge>}
       {file.dot && <Badge hint={file.dot}>dataset</Badge>}
