@@ -60,7 +60,7 @@ def publish(
     Args:
         run: must have ended.
         mode: as chosen by the user or told by the environment.
-        workload_file: the script, in script mode.
+        workload_file: the absolute path of the script, in script mode.
         stream: where the user wants the marker; None for the notebook or `stdout`.
         stdout: the standard output.
     """

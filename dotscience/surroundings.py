@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from dotscience.record import Place
 
 ROOT_VARIABLE = "DOTSCIENCE_PROJECT_DOT_ROOT"
+"""The same as `workspace.ROOT_VARIABLE`, whose module is imported when a run is published."""
+
 WORKLOAD_VARIABLE = "DOTSCIENCE_WORKLOAD_TYPE"
 NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
 

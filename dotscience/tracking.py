@@ -15,7 +15,7 @@ from collections import deque
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
-from dotscience import crashes, surroundings
+from dotscience import crashes, paths, surroundings
 from dotscience.recording import Mode, Run
 from dotscience.warning import warn
 
@@ -92,7 +92,7 @@ class Dotscience:
             RuntimeError: another mode has been chosen.
         """
         self._choose("script")
-        self._workload_file = str(sys.argv[0] if workload_file is None else workload_file)
+        self._workload_file = paths.absolute(sys.argv[0] if workload_file is None else workload_file)
 
     def remote(self) -> None:
         """Say that this is code outside of any workspace of a hub.

@@ -5,6 +5,7 @@ import sys
 import tomllib
 from importlib.metadata import EntryPoint
 from pathlib import Path
+from types import ModuleType
 
 import click
 import pytest
@@ -26,7 +27,13 @@ def broken() -> None:
     raise ConfigError("settings.toml is wrong; repair it")
 
 
-commands = [broken]
+@pytest.fixture
+def third_party(monkeypatch):
+    """A component of somebody else, with one command."""
+    module = ModuleType("third_party_cli")
+    module.commands = [broken]
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    install(monkeypatch, third="third_party_cli:commands")
 
 
 def install(monkeypatch, **values):
@@ -47,9 +54,7 @@ def test_help_lists_commands_and_examples():
     assert "ds up" in result.output
 
 
-def test_an_error_of_ours_is_one_line(monkeypatch):
-    install(monkeypatch, third=f"{__name__}:commands")
-    monkeypatch.setitem(sys.modules, __name__, sys.modules.get(__name__) or sys.modules[broken.callback.__module__])
+def test_an_error_of_ours_is_one_line(third_party):
     result = ds("broken")
     assert (result.exit_code, result.output) == (1, "Error: settings.toml is wrong; repair it\n")
 

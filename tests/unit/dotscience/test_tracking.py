@@ -140,6 +140,13 @@ def test_script_mode_names_the_script(ds, monkeypatch, root):
     assert publish(other)["workload-file"] == "explicit/script name.py"
 
 
+def test_the_script_is_resolved_when_the_mode_is_chosen(ds, root, monkeypatch):
+    (root / "sub").mkdir()
+    ds.script("train.py")
+    monkeypatch.chdir(root / "sub")
+    assert publish(ds)["workload-file"] == "train.py"
+
+
 def test_without_a_mode_the_wire_names_no_script_but_the_record_does(ds, monkeypatch, root):
     (root / "train.py").write_text("")
     monkeypatch.setattr("sys.argv", ["train.py"])
