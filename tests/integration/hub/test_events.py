@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager
+import socket
+from contextlib import ExitStack, contextmanager
+from urllib.parse import urlsplit
 
 import pytest
 import websocket
@@ -16,13 +18,10 @@ def listening(hub, *, token=None, origin=None, cookie=None):
         options["header"] = [f"Authorization: Bearer {token}"]
     if cookie:
         options["cookie"] = cookie
-    connection = websocket.create_connection(
-        hub.url.replace("http", "ws") + "/api/v1/events", timeout=20, **options
-    )
-    try:
-        yield connection
-    finally:
-        connection.close()
+    address = urlsplit(hub.url)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as raw:
+        url = f"ws://{address.netloc}/api/v1/events"
+        yield websocket.create_connection(url, socket=raw, **options)
 
 
 def subscribe(connection, *topics):
@@ -103,13 +102,10 @@ def test_a_message_that_is_no_subscription_ends_the_connection(hub, message):
 
 
 def test_a_stopping_hub_says_goodbye(serve_hub, tmp_path):
-    with serve_hub(tmp_path / "hub") as hub:
-        connection = websocket.create_connection(
-            hub.url.replace("http", "ws") + "/api/v1/events",
-            timeout=20,
-            header=[f"Authorization: Bearer {hub.admin}"],
-            suppress_origin=True,
-        )
-    opcode, data = connection.recv_data()
-    connection.close()
-    assert (opcode, int.from_bytes(data[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1001)
+    with ExitStack() as connections:
+        with serve_hub(tmp_path / "hub") as hub:
+            connection = connections.enter_context(listening(hub, token=hub.admin))
+            subscribe(connection, "projects")
+            assert receive(connection)["type"] == "subscribed"
+        opcode, data = connection.recv_data()
+        assert (opcode, int.from_bytes(data[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1001)
