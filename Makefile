@@ -21,6 +21,7 @@ lint: $(VENV)/.installed-dev
 	lint-imports --config .importlinter
 
 unit: $(VENV)/.installed-dev
+	tests/system-packages strace
 	pytest -q tests/unit tests/contract
 
 integration: $(VENV)/.installed-dev

@@ -141,13 +141,11 @@ def test_ds_run_keeps_a_failing_cell_and_its_run(hub, tracked):
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
 def test_ds_run_picks_runs_from_a_commands_output(hub, tracked, stream):
     script = tracked.root / "train.py"
+    run_id = "4d1f8f0e-7d2d-4f57-a0d6-5a0d5c0c8f01"
+    empty = {"version": "1", "input": [], "output": [], "labels": {}, "summary": {}}
+    marker = f"[[DOTSCIENCE-RUN:{run_id}]]{json.dumps({**empty, 'parameters': {'p': '1'}})}[[/DOTSCIENCE-RUN:{run_id}]]"
     script.write_text(
-        "import sys\n"
-        f"print('before', file=sys.{stream})\n"
-        'marker = \'[[DOTSCIENCE-RUN:4d1f8f0e-7d2d-4f57-a0d6-5a0d5c0c8f01]]{"version": "1", "input": [], "output": [], '
-        '"labels": {}, "parameters": {"p": "1"}, "summary": {}}[[/DOTSCIENCE-RUN:4d1f8f0e-7d2d-4f57-a0d6-5a0d5c0c8f01]]\'\n'
-        f"print(marker, file=sys.{stream})\n"
-        "sys.exit(3)\n"
+        f"import sys\nprint('before', file=sys.{stream})\nprint({marker!r}, file=sys.{stream})\nsys.exit(3)\n"
     )
     finished = ds("run", "--", sys.executable, "train.py", cwd=tracked.root, check=False)
     assert finished.returncode == 3

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-import threading
+import time
 from pathlib import Path
 
 import msgspec
@@ -94,18 +95,15 @@ class Tracked:
 
     def wait_for(self, condition) -> dict:
         """Follow the event feed until the status meets the condition, and return that status."""
-        expired = threading.Event()
-        timer = threading.Timer(TIMEOUT_S, expired.set)
-        timer.start()
-        try:
-            for event in self.client.events(timeout_s=TIMEOUT_S):
-                status = event["status"] if event["type"] == "status" else self.client.status()
-                if condition(status):
-                    return status
-                assert not expired.is_set(), f"waited {TIMEOUT_S} s; the last status was {status}"
-        finally:
-            timer.cancel()
-        raise AssertionError("the event feed ended")
+        deadline = time.monotonic() + TIMEOUT_S
+        while time.monotonic() < deadline:
+            # The feed ends with an error after a second of silence, which is when the clock is looked at again.
+            with contextlib.suppress(CommitterUnavailable):
+                for event in self.client.events(timeout_s=1.0):
+                    status = event["status"] if event["type"] == "status" else self.client.status()
+                    if condition(status):
+                        return status
+        raise AssertionError(f"waited {TIMEOUT_S} s; the last status was {self.status()}")
 
     def wait_for_runs(self, count: int, *, pushed: bool = True) -> dict:
         return self.wait_for(
