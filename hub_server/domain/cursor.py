@@ -43,7 +43,10 @@ class Slice(Struct, Generic[T], frozen=True, kw_only=True):
 def slice_of(
     found: Sequence[R], limit: int, item: Callable[[R], T], position: Callable[[R], Position], count: tuple[int, bool]
 ) -> Slice[T]:
-    """The slice of the first `limit` rows, made of `limit + 1` rows asked for: the extra one tells that there is more."""
+    """The slice of the first `limit` rows, made of `limit + 1` rows asked for.
+
+    The extra one tells that there is more.
+    """
     shown = found[:limit]
     return Slice(
         items=[item(row) for row in shown],

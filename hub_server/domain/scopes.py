@@ -1,8 +1,8 @@
 """What callers may do.
 
-Every operation of the API declares one scope, or one of the two access levels below. A token holds a set of scopes; what
-counts at a request is that set intersected with what its account's role allows today, so that a demoted account's old
-tokens are demoted with it.
+Every operation of the API declares one scope, or one of the two access levels below. A token holds a set of scopes;
+what counts at a request is that set intersected with what its account's role allows today, so that a demoted
+account's old tokens are demoted with it.
 """
 
 from __future__ import annotations

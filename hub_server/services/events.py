@@ -1,7 +1,8 @@
 """Live events: who changed what, for those who listen now.
 
-An event only says what to read again; it carries no data, so that there is one way for data to reach a client. Each topic
-numbers its events. A listener that misses a number (or sees numbers start again, after a restart) reads everything again.
+An event only says what to read again; it carries no data, so that there is one way for data to reach a client. Each
+topic numbers its events. A listener that misses a number (or sees numbers start again, after a restart) reads
+everything again.
 """
 
 from __future__ import annotations

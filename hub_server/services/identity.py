@@ -1,7 +1,8 @@
 """Who is calling: tokens, sessions and login codes.
 
 All secrets are 256 random bits, so that their plain SHA-256 is as good to store as any slow hash (there is nothing to
-guess). A token is looked up by its public id and compared in constant time; a session or login code is looked up by hash.
+guess). A token is looked up by its public id and compared in constant time; a session or login code is looked up by
+hash.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Taking in what committers push (docs/design/interfaces.md §4.1). Everything is idempotent.
 
-A pack becomes visible only when every byte of it was verified and is durable; a commit only when all that it refers to is
-here, together with its runs and the move of its branch, in one transaction. A crash at any moment leaves either all or
-nothing of a pack, and all or nothing of a commit.
+A pack becomes visible only when every byte of it was verified and is durable; a commit only when all that it refers
+to is here, together with its runs and the move of its branch, in one transaction. A crash at any moment leaves either
+all or nothing of a pack, and all or nothing of a commit.
 """
 
 from __future__ import annotations

@@ -7,7 +7,10 @@ from typing import Any
 from sqlalchemy import Connection, Select, func, select
 
 MAX_COUNT = 10_001
-"""Counts stop here: that there are more than 10,000 is all that people want to know, and an exact count reads every row."""
+"""Counts stop here.
+
+That there are more than 10,000 is all that people want to know, and an exact count reads every row.
+"""
 
 
 def capped_count(connection: Connection, query: Select[Any]) -> tuple[int, bool]:

@@ -1,8 +1,8 @@
 """The database as the event loop sees it: statements run on threads, results come back as awaitables.
 
-One writer thread takes work from a queue and commits what has gathered there in one transaction ("group commit"), so that
-the one fsync of `synchronous=FULL` is shared by all who wait for it. A few reader threads, each with its own connection
-and its own snapshot of the data (WAL), never wait for the writer.
+One writer thread takes work from a queue and commits what has gathered there in one transaction ("group commit"), so
+that the one fsync of `synchronous=FULL` is shared by all who wait for it. A few reader threads, each with its own
+connection and its own snapshot of the data (WAL), never wait for the writer.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ class _Write(Struct):
 class Database:
     """A SQLite database file, opened by one hub process.
 
-    `read` and `write` are called on the event loop, `read_blocking` on worker threads only. Work gets a connection inside
-    a transaction, must not keep it, and returns plain data.
+    `read` and `write` are called on the event loop, `read_blocking` on worker threads only. Work gets a connection
+    inside a transaction, must not keep it, and returns plain data.
     """
 
     def __init__(self, path: Path, *, readers: int | None = None) -> None:
@@ -67,8 +67,8 @@ class Database:
     async def write(self, work: Work[T]) -> T:
         """Run `work` on the writer thread; when this returns, its changes are durable.
 
-        Writes run one after the other in the order of the calls. An exception undoes this work alone, not that of others
-        in the same group. A caller that is cancelled does not stop work that has been queued.
+        Writes run one after the other in the order of the calls. An exception undoes this work alone, not that of
+        others in the same group. A caller that is cancelled does not stop work that has been queued.
         """
         if self._closed:
             raise RuntimeError("the database is closed")

@@ -39,7 +39,10 @@ def has_pack(connection: Connection, project_key: int, pack_hash: bytes) -> int 
 def add_pack(
     connection: Connection, project_key: int, pack_hash: bytes, size: int, entries: Sequence[PackEntry], now: datetime
 ) -> bool:
-    """Make a stored pack's objects the project's; whether the pack is new to it. Objects that it had stay where they are."""
+    """Make a stored pack's objects the project's; those that it had stay where they are.
+
+    Returns whether the pack is new to the project.
+    """
     connection.execute(insert(pack).values(hash=pack_hash, size=size, created_at=now).on_conflict_do_nothing())
     pack_key = connection.execute(select(pack.c.id).where(pack.c.hash == pack_hash)).scalar_one()
     added = connection.execute(

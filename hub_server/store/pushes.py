@@ -15,8 +15,8 @@ from hub_server.store import commits, objects, runs
 class Push(Struct, frozen=True, kw_only=True):
     """A commit that is complete, with its runs decoded.
 
-    `expected_parent` is where its branch must point, None where it must not exist. `complete` lists the objects that were
-    found complete on the way, by the kind as which they were read.
+    `expected_parent` is where its branch must point, None where it must not exist. `complete` lists the objects that
+    were found complete on the way, by the kind as which they were read.
     """
 
     project_key: int

@@ -1,8 +1,8 @@
 """One page of runs in some order: keyset positions in the indexes, never an OFFSET and never a join of values.
 
-A page is built in phases, each one range of one index. By start time there is a single phase. By a value there are three:
-runs whose value is a number, runs whose value is a text only (NaN and the infinities among them), and runs without the
-value, newest first. Whatever the direction, numbers come first and runs without the value last.
+A page is built in phases, each one range of one index. By start time there is a single phase. By a value there are
+three: runs whose value is a number, runs whose value is a text only (NaN and the infinities among them), and runs
+without the value, newest first. Whatever the direction, numbers come first and runs without the value last.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Runs are stored once as the immutable JSON that the committer made (`run.doc`), 
 (`run_key`, `run_value`) and files (`run_file`) that can be rebuilt from it. Lists read ids from the index and then the
 documents; the value tables are never joined into a list (see docs/hub.md, "Data").
 
-Everything that is compared or joined often has an integer key. Hashes are 32 bytes, times microseconds since 1970 (UTC).
+Everything that is compared or joined often has an integer key. Hashes are 32 bytes, times microseconds since 1970
+(UTC).
 """
 
 from __future__ import annotations
@@ -177,7 +178,10 @@ run = Table(
     UniqueConstraint("project_id", "seq"),
     Index(None, "project_id", "happened_at", "id"),
 )
-"""`happened_at` is when the run started, else ended, else was committed: never empty, so that every run has its place."""
+"""`happened_at` is when the run started, else ended, else was committed.
+
+Never empty, so that every run has its place.
+"""
 
 run_key = Table(
     "run_key",
@@ -251,6 +255,7 @@ object_ = Table(
 )
 """Where a project's objects lie: a record of a pack (`committer.storage.pack.PackEntry`).
 
-`complete` is the kind as which an object was read when everything below it was found to be here, 0 before. Equal bytes are
-one object whatever they are read as, so that "complete as a tree" says nothing about the same bytes as anything else.
+`complete` is the kind as which an object was read when everything below it was found to be here, 0 before. Equal
+bytes are one object whatever they are read as, so that "complete as a tree" says nothing about the same bytes as
+anything else.
 """

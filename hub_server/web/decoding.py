@@ -14,7 +14,10 @@ T = TypeVar("T")
 
 MAX_QUERY_CHARS = 8_192
 RAW_PARAMETERS = frozenset({"path"})
-"""Parameters that may hold bytes which are not UTF-8, as names in file systems may; they arrive with PEP 383 surrogates."""
+"""Parameters that may hold bytes which are not UTF-8, as names in file systems may.
+
+They arrive with PEP 383 surrogates.
+"""
 
 _PLACE = re.compile(r" - at `(key in )?\$(?P<path>[^`]*)`$")
 _UNKNOWN = re.compile(r"unknown field `(?P<name>[^`]*)`")

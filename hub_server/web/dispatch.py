@@ -1,7 +1,8 @@
 """The one HTTP handler behind every operation.
 
-Everything that can be refused is refused before the body is read: the caller, the permission, the path, the query, the
-body's type and announced size. Bodies are received piece by piece, so that no more than an operation accepts is ever held.
+Everything that can be refused is refused before the body is read: the caller, the permission, the path, the query,
+the body's type and announced size. Bodies are received piece by piece, so that no more than an operation accepts is
+ever held.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """An operation: one method on one path, declared once.
 
-The declaration yields the route, the checks before the function runs (permission, visibility, query, body), the shape of
-the answer, and the operation's part of the OpenAPI document. What the declaration does not say cannot happen.
+The declaration yields the route, the checks before the function runs (permission, visibility, query, body), the shape
+of the answer, and the operation's part of the OpenAPI document. What the declaration does not say cannot happen.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Checks that come before any operation: is the request meant for this hub, and did our own page or a program send it."""
+"""Checks that come before any operation: is a request meant for this hub, and who made it be sent?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ from hub_server.domain.problems import Problem
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITES = frozenset({"same-origin", "none"})
-"""`same-site` is not among them: another port of this host is another party, and cookies ignore ports (RFC 6265 §8.5)."""
+"""`same-site` is not among them.
+
+Another port of this host is another party, and cookies ignore ports (RFC 6265 §8.5).
+"""
 
 API_POLICY = "default-src 'none'; frame-ancestors 'none'"
 APP_POLICY = (

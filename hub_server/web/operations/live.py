@@ -46,7 +46,10 @@ async def _send(listener: Listener, channel: Channel) -> None:
 
 
 async def _hears(hub: Services, caller: Caller, topic: str) -> bool:
-    """Whether the caller may listen; topics that it may not hear are never confirmed, as are those that do not exist."""
+    """Whether the caller may listen.
+
+    Topics that it may not hear are never confirmed, as are those that do not exist.
+    """
     if topic == PROJECTS:
         return caller.may("projects:read")
     if not topic.startswith(PROJECT_PREFIX) or not caller.may("runs:read"):

@@ -19,7 +19,10 @@ HexHash = Annotated[str, Meta(pattern=HEX_HASH)]
 
 
 class MoveBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """The commit that the branch is to point at, and the one that it must point at now (null: there is no such branch)."""
+    """The commit that the branch is to point at, and the one that it must point at now.
+
+    A null `expected_parent` says that the branch must not exist yet.
+    """
 
     commit: HexHash
     branch: str

@@ -63,7 +63,22 @@ def test_a_folder_is_listed(project, commit):
 
 
 @pytest.mark.parametrize(
-    "path", ["nope", "..", "../..", "/etc/passwd", "folder/../empty", "./empty", "folder//deep.txt", "empty/x", "link", "folder", "", "%00", "%ed%a0%80"]
+    "path",
+    [
+        "nope",
+        "..",
+        "../..",
+        "/etc/passwd",
+        "folder/../empty",
+        "./empty",
+        "folder//deep.txt",
+        "empty/x",
+        "link",
+        "folder",
+        "",
+        "%00",
+        "%ed%a0%80",
+    ],
 )
 def test_what_is_no_file_of_the_snapshot_is_not_found(content, path):
     assert content(path).status_code == 404
@@ -78,7 +93,14 @@ def test_files_come_back_whole(content):
 
 @pytest.mark.parametrize(
     ("asked", "start", "stop"),
-    [("0-0", 0, 1), ("990-1009", 990, 1010), ("3400-", 3400, 3500), ("-10", 3490, 3500), ("-9999", 0, 3500), ("0-9999", 0, 3500)],
+    [
+        ("0-0", 0, 1),
+        ("990-1009", 990, 1010),
+        ("3400-", 3400, 3500),
+        ("-10", 3490, 3500),
+        ("-9999", 0, 3500),
+        ("0-9999", 0, 3500),
+    ],
 )
 def test_one_range(content, asked, start, stop):
     answer = content("big.bin", Range=f"bytes={asked}")
@@ -95,7 +117,9 @@ def test_a_range_outside_of_the_file(content, asked):
     assert content("empty", Range="bytes=0-").status_code == 416
 
 
-@pytest.mark.parametrize("asked", ["bytes=0-1,5-6", "bytes=5-2", "bytes=-", "chunks=0-1", "bytes=a-b", "bytes=" + "9" * 40 + "-"])
+@pytest.mark.parametrize(
+    "asked", ["bytes=0-1,5-6", "bytes=5-2", "bytes=-", "chunks=0-1", "bytes=a-b", "bytes=" + "9" * 40 + "-"]
+)
 def test_other_ranges_are_ignored(content, asked):
     answer = content("big.bin", Range=asked)
     assert (answer.status_code, len(answer.content)) == (200, 3500)

@@ -77,8 +77,9 @@ def test_a_browser_session_can_listen_from_our_own_page_only(hub):
         subscribe(connection, "projects")
         assert receive(connection)["type"] == "subscribed"
     for origin in ("http://evil.example", "null", hub.url.replace("127.0.0.1", "localhost")):
-        with pytest.raises(websocket.WebSocketBadStatusException) as refused, listening(
-            hub, cookie=cookie, origin=origin
+        with (
+            pytest.raises(websocket.WebSocketBadStatusException) as refused,
+            listening(hub, cookie=cookie, origin=origin),
         ):
             pass
         assert refused.value.status_code == 403

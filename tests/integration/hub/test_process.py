@@ -154,7 +154,7 @@ def test_kill_between_pack_and_commit(start, session):
 
 
 def test_kill_right_after_the_answer(start, session):
-    hub, project, data, commit, record, files = session
+    hub, project, data, commit, *_ = session
     project.put_pack(data)
     assert project.post_commit(commit).status_code == 201
     hub.end(signal.SIGKILL)

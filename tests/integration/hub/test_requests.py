@@ -39,7 +39,11 @@ def test_a_cursor_belongs_to_one_list(project, new_run):
     project.push(new_run(), new_run())
     cursor = project.get("/runs?limit=1")["next"]
     assert project.get(f"/runs?limit=1&cursor={cursor}")["next"] is None
-    for other in (f"/runs?order=asc&cursor={cursor}", f"/runs?sort=param.x&cursor={cursor}", f"/commits?cursor={cursor}"):
+    for other in (
+        f"/runs?order=asc&cursor={cursor}",
+        f"/runs?sort=param.x&cursor={cursor}",
+        f"/commits?cursor={cursor}",
+    ):
         answer = project.hub.request("GET", project.base + other, token=project.token)
         document(answer, 400, "malformed-request")
 

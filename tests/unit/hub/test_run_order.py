@@ -1,0 +1,143 @@
+"""Pages of runs in every order against the obvious way to sort."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dotscience.record import RunRecord, encode_json
+from hub_server.domain.types import AccountInfo
+from hub_server.store import accounts, commits, run_order, runs
+from hub_server.store.projects import NewProject, ensure_project, project_key
+from hub_server.store.run_order import Order
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+ABSENT = object()
+VALUES = st.one_of(
+    st.just(ABSENT),
+    st.sampled_from([1, 2.5, -3, "2.5", "nan", "inf", "adam", "sgd", True, None, [1]]),
+)
+
+
+@pytest.fixture
+def fresh(database):
+    """Put runs into a project of their own; its key."""
+    made = []
+
+    def put(rows):
+        async def work():
+            return await database.write(lambda c: _fill(c, rows, len(made)))
+
+        made.append(None)
+        return asyncio.run(work())
+
+    return put
+
+
+def _fill(connection, rows, number):
+    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
+    dot = str(UUID(int=number))
+    project = ensure_project(
+        connection,
+        NewProject(id=f"p{number}", name="p", dot_id=dot, created_by=account.id, created_at=START),
+    )
+    key = project_key(connection, project.id)
+    commit = commits.NewCommit(
+        dot_id=dot, hash=bytes(32), branch="main", root=bytes(32), runs=len(rows), doc=b"{}", pushed_at=START
+    )
+    place = runs.Ingest(project_key=key, commit_key=commits.add_commit(connection, commit), commit_id="00", now=START)
+    runs.add_runs(connection, place, [_run(place, value, minutes) for place, (value, minutes) in enumerate(rows)])
+    return key
+
+
+def _run(place, value, minutes):
+    record = RunRecord(run_id=str(UUID(int=place)), summary={} if value is ABSENT else {"x": value})
+    return runs.NewRun(
+        record=record, hash=bytes(32), doc=encode_json(record).decode(), happened_at=START + timedelta(minutes=minutes)
+    )
+
+
+def walk(database, key, order, limit):
+    """All ids in order, page by page."""
+
+    def read(connection):
+        seen, position = [], None
+        while True:
+            page = run_order.read_page(connection, key, order, position, limit)
+            assert len(page.items) <= limit
+            seen += [UUID(one.id).int for one in page.items]
+            position = page.position
+            if position is None:
+                return seen
+
+    return database.read_blocking(read)
+
+
+def expected(rows, *, descending):
+    """Numbers, then texts, then the rest newest first.
+
+    Equal ones in the order of arrival, turned around with the order.
+    """
+    numbers, texts, rest = [], [], []
+    for place, (value, minutes) in enumerate(rows):
+        match value:
+            case bool():
+                numbers.append((float(value), place))
+            case int() | float():
+                numbers.append((float(value), place))
+            case "2.5":
+                numbers.append((2.5, place))
+            case str():
+                texts.append((value, place))
+            case _:
+                rest.append((minutes, place))
+    parts = [sorted(numbers, reverse=descending), sorted(texts, reverse=descending), sorted(rest, reverse=True)]
+    return [place for part in parts for _, place in part]
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    rows=st.lists(st.tuples(VALUES, st.integers(0, 3)), max_size=12),
+    limit=st.integers(1, 5),
+    descending=st.booleans(),
+)
+def test_pages_by_a_value_neither_skip_nor_repeat(database, fresh, rows, limit, descending):
+    key = fresh(rows)
+    by_value = walk(database, key, Order(key=("summary", "x"), descending=descending), limit)
+    if any(value is not ABSENT and not isinstance(value, list | None) for value, _ in rows):
+        assert by_value == expected(rows, descending=descending)
+    by_time = walk(database, key, Order(key=None, descending=descending), limit)
+    assert by_time == [
+        place for _, place in sorted(((minutes, place) for place, (_, minutes) in enumerate(rows)), reverse=descending)
+    ]
+
+
+def test_sorting_by_a_value_reads_an_index_and_sorts_nothing(database, fresh):
+    key = fresh([(number, 0) for number in range(10)])
+    statements = []
+
+    def explain(connection):
+        from sqlalchemy import event
+
+        def note(conn, cursor, statement, parameters, context, many):
+            statements.append((statement, parameters))
+
+        event.listen(connection, "before_cursor_execute", note)
+        order = Order(key=("summary", "x"), descending=True)
+        first = run_order.find_runs(connection, key, order, None, 3)
+        run_order.find_runs(connection, key, order, first.position, 3)
+        event.remove(connection, "before_cursor_execute", note)
+        return [
+            row[3]
+            for statement, parameters in statements
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+    plan = database.read_blocking(explain)
+    assert any("ix_run_value_num" in step for step in plan)
+    assert not any("TEMP B-TREE" in step or step.startswith("SCAN run") for step in plan), plan
