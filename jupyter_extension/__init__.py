@@ -27,12 +27,9 @@ def _jupyter_server_extension_points() -> list[dict[str, Any]]:
 
 
 def __getattr__(name: str) -> str:
-    """`__version__`, looked up only when somebody asks: reading metadata costs more than the rest of this import."""
+    """`__version__`, for the lists of extensions; read late, since it brings the tracking library along."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib.metadata import PackageNotFoundError, version
+    from dotscience.version import __version__
 
-    try:
-        return version("dotscience")
-    except PackageNotFoundError:
-        return "0+unknown"
+    return __version__

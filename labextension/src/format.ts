@@ -55,7 +55,7 @@ export function formatDuration(record: RunRecord): string {
     return '';
   }
   if (seconds < 1) {
-    return `${Math.round(seconds * 1000)} ms`;
+    return seconds < 0.0005 ? '< 1 ms' : `${Math.round(seconds * 1000)} ms`;
   }
   if (seconds < 60) {
     return `${seconds < 10 ? seconds.toFixed(1) : Math.round(seconds)} s`;
