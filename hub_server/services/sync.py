@@ -134,9 +134,10 @@ class Sync:
             runs=checked.runs,
             complete=checked.walked,
         )
-        added = await self._database.write(lambda c: pushes.apply_push(c, push))
-        self._announce(dot, move, added)
-        return _accepted(move, len(checked.commit.runs)), True
+        applied = await self._database.write(lambda c: pushes.apply_push(c, push))
+        if applied.moved:
+            self._announce(dot, move, applied.new_runs)
+        return _accepted(move, len(checked.commit.runs)), applied.moved
 
     def _check(self, dot: DotRow, move: Move) -> _Checked:
         source = ProjectObjects(self._database, self._packs, dot.project.key)

@@ -21,6 +21,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
+from dotscience.errors import DiskFull
+
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
@@ -135,8 +137,8 @@ class Database:
                         self._write_one(connection, write, results)
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting callers get it
             for write in group:
-                if not write.done.done() and not write.done.cancelled():
-                    write.done.set_exception(error)
+                if not write.done.done():
+                    write.done.set_exception(_told(error))
         else:
             for write, result in results:
                 write.done.set_result(result)
@@ -145,10 +147,30 @@ class Database:
         try:
             with connection.begin_nested():
                 result = write.work(connection)
-        except Exception as error:  # noqa: BLE001 - belongs to this caller; the group goes on without it
+        except Exception as error:
+            if not _in_transaction(connection):
+                raise  # SQLite has undone the whole group, as it does when the disk is full
             write.done.set_exception(error)
         else:
             results.append((write, result))
+
+
+def _in_transaction(connection: Connection) -> bool:
+    dbapi: Any = connection.connection.dbapi_connection
+    return bool(dbapi.in_transaction)
+
+
+def _told(error: BaseException) -> BaseException:
+    """The error as callers know it: a full disk is `DiskFull`, whatever failed after it."""
+    link: BaseException | None = error
+    while link is not None:
+        code = getattr(getattr(link, "orig", None), "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_FULL:
+            full = DiskFull("the disk that holds the hub's database is full; make room there")
+            full.__cause__ = error
+            return full
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def open_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:

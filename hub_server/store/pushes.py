@@ -26,15 +26,24 @@ class Push(Struct, frozen=True, kw_only=True):
     complete: Mapping[Kind, list[bytes]]
 
 
-def apply_push(connection: Connection, push: Push) -> list[str]:
-    """Store the push, unless it is stored; the ids of the runs that are new to the project.
+class Applied(Struct, frozen=True):
+    """What a push changed: whether the branch moved, and the ids of the runs that are new to the project."""
+
+    moved: bool
+    new_runs: list[str]
+
+
+def apply_push(connection: Connection, push: Push) -> Applied:
+    """Store the push; nothing changes where the branch is at its commit already.
 
     Raises:
         Problem: head-moved; nothing was stored.
     """
     new = push.commit
     head = commits.branch_head(connection, new.dot_id, new.branch)
-    if head not in (push.expected_parent, new.hash):
+    if head == new.hash:
+        return Applied(moved=False, new_runs=[])
+    if head != push.expected_parent:
         raise _head_moved(new.branch, head)
     added: list[str] = []
     if commits.find_pushed(connection, new.dot_id, new.hash) is None:
@@ -44,7 +53,7 @@ def apply_push(connection: Connection, push: Push) -> list[str]:
     commits.move_head(connection, new.dot_id, new.branch, new.hash, new.pushed_at)
     for kind, names in push.complete.items():
         objects.mark_complete(connection, push.project_key, kind, names)
-    return added
+    return Applied(moved=True, new_runs=added)
 
 
 def _head_moved(branch: str, head: bytes | None) -> Problem:

@@ -74,6 +74,20 @@ def test_a_replay_after_the_branch_has_moved_on_is_still_fine(project, new_run):
     assert project.hub.call("GET", project.dot, token=project.token)["branches"] == {"main": project.head}
 
 
+def test_a_fork_may_repeat_the_whole_history(project, new_run):
+    pushed = [project.push(new_run()).commit for _ in range(3)]
+    for _ in range(2):
+        parents = [None, *pushed]
+        for parent, commit in zip(parents, pushed, strict=False):
+            answer = project.post_commit(commit, parent=parent, branch="main~fork-box-1")
+            if answer.status_code == 409:
+                assert answer.json()["head"] == pushed[-1]
+    heads = project.hub.call("GET", project.dot, token=project.token)["branches"]
+    assert heads == {"main": pushed[-1], "main~fork-box-1": pushed[-1]}
+    assert project.post_commit(pushed[-1], parent=pushed[1], branch="main~fork-box-1").status_code == 200
+    assert (project.get("/runs")["total"], project.get("/commits")["total"]) == (3, 3)
+
+
 def test_a_moved_head_is_said_and_nothing_is_stored(project, new_run, new_pack):
     first = project.push(new_run())
     second = project.push(new_run())

@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
-from dotscience.errors import ConfigError
+from dotscience.errors import ConfigError, DiskFull
 from hub_server.store import accounts
 from hub_server.store.database import Database, open_engine
 from hub_server.store.migrate import migrate
@@ -130,3 +130,20 @@ def test_a_database_of_a_newer_version_is_left_alone(tmp_path):
     engine.dispose()
     with pytest.raises(ConfigError, match="9999"):
         migrate(path)
+
+
+def test_a_full_disk_is_said_and_the_hub_goes_on(database):
+    def fill(connection):
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+        put("a")(connection)
+        accounts.ensure_setting(connection, "large", bytes(2**20))
+
+    async def work():
+        with pytest.raises(DiskFull, match="full"):
+            await database.write(fill)
+        await database.write(lambda c: c.exec_driver_sql("PRAGMA max_page_count = 1000000"))
+        await database.write(put("b"))
+        assert await database.read(names) == ["b"]
+
+    asyncio.run(work())
