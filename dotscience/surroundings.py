@@ -108,11 +108,13 @@ def place(root: str) -> Place:
 
 
 def _notebook(shell: Any, root: str) -> str | None:
-    """The notebook relative to `root`: as VS Code names it, else as the Jupyter server names the kernel's session.
+    """The notebook relative to `root`: as VS Code, the Jupyter server or the program that executes it names it.
 
     The server says so when the kernel starts and not when the notebook is renamed, so a name without a file is nothing.
     """
-    named = _user_variable(shell, "__vsc_ipynb_file__") or os.environ.get(NOTEBOOK_VARIABLE)
+    from dotscience.launcher import launched_notebook
+
+    named = _user_variable(shell, "__vsc_ipynb_file__") or os.environ.get(NOTEBOOK_VARIABLE) or launched_notebook()
     if not named or not named.endswith(".ipynb"):
         return None
     for path in (named, os.path.basename(named)):  # noqa: PTH119 - see paths

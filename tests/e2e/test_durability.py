@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 
 from support.stack import ds, publishing, write_notebook
 
 
 def run_script(tracked, name="train.py", count=1):
     (tracked.root / name).write_text(publishing(count))
-    ds("run", "--", "python", name, cwd=tracked.root)
+    ds("run", "--", sys.executable, name, cwd=tracked.root)
 
 
 def test_killed_between_commit_and_push(hub, make_tracked):
@@ -122,8 +124,6 @@ def test_the_home_folder_is_refused(home, tmp_path):
 def test_a_notebook_saved_while_the_committer_is_away_is_found_at_its_start(hub, tracked):
     tracked.kill()
     path = write_notebook(tracked.root / "late.ipynb", publishing(2))
-    import subprocess
-    import sys
 
     command = [sys.executable, "-m", "jupyter", "execute", "--inplace", str(path)]
     subprocess.run(command, cwd=tracked.root, check=True, capture_output=True, timeout=120)
