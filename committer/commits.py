@@ -223,7 +223,7 @@ class _Finisher:
 
 def is_stale(row: RunRow) -> bool:
     """Whether a run's notebook has not been saved with the run in it."""
-    return row.notebook is not None and not row.in_notebook
+    return row.expects_notebook and not row.in_notebook
 
 
 def _with_observed(rows: list[RunRow], changed: Iterable[str]) -> list[RunRow]:

@@ -49,14 +49,12 @@ def _notice_one(journal: Journal, seen: Sighting, tracked_since: datetime) -> Li
         return "detected"
     if _differs(seen, known):
         journal.mark_differs(known.run_id)
-    if known.state in ("committed", "pushed"):
-        return None
-    if SOURCE_RANK[seen.source] > SOURCE_RANK[known.source]:
+    if known.commit is None and SOURCE_RANK[seen.source] > SOURCE_RANK[known.source]:
         ours = known.state == "pending" or seen.source == "sidecar"
         journal.replace_run(_new_run(seen, "pending" if ours else "earlier"))
         return "updated"
-    if _first_saved(seen, known):
-        journal.mark_in_notebook(known.run_id)
+    if _first_saved(seen, known) and seen.seen_in is not None:
+        journal.mark_in_notebook(known.run_id, seen.seen_in)
         return "updated"
     return None
 
@@ -83,8 +81,15 @@ def _new_run(seen: Sighting, state: Literal["pending", "earlier"]) -> NewRun:
         source=seen.source,
         digest=seen.digest,
         notebook=seen.notebook,
+        expects_notebook=seen.notebook is not None or _is_interactive(seen),
         in_notebook=seen.seen_in is not None and seen.seen_in == seen.notebook,
     )
+
+
+def _is_interactive(seen: Sighting) -> bool:
+    """Whether it probably ran for a notebook, which a kernel under nbconvert or papermill does not know."""
+    place = seen.record.place
+    return seen.record.mode == "interactive" or (place is not None and place.kernel_id is not None)
 
 
 def notice_notebook(
@@ -96,14 +101,15 @@ def notice_notebook(
     notebook was saved is accounted for by that run.
     """
     with journal.transaction():
-        noticed = notice(journal, sight.sightings, tracked_since=tracked_since)
         known = journal.notebook(sight.path)
-        baseline = sight.cells if known is None or known.covered else known.baseline
+        covered = known is None or known.covered or _shows_committed_run(journal, sight)
+        noticed = notice(journal, sight.sightings, tracked_since=tracked_since)
+        baseline = sight.cells if known is None or covered else known.baseline
         match derived_runs:
             case "executed":
                 is_open = bool(newly_executed(sight.cells, baseline))
             case "every_save":
-                is_open = known is not None and not known.covered and known.signature != sight.signature
+                is_open = known is not None and not covered and known.signature != sight.signature
             case "off":
                 is_open = False
         row = NotebookRow(
@@ -116,6 +122,15 @@ def notice_notebook(
         )
         journal.save_notebook(row)
     return noticed
+
+
+def _shows_committed_run(journal: Journal, sight: NotebookSight) -> bool:
+    """Whether this is the first save with a run that was committed without waiting for it any longer."""
+    rows = (journal.run(seen.record.run_id) for seen in sight.sightings)
+    return any(
+        row is not None and row.commit is not None and not row.in_notebook and row.notebook in (None, sight.path)
+        for row in rows
+    )
 
 
 def close_derived(journal: Journal, path: str, *, dot_id: str) -> list[Noticed]:
@@ -132,6 +147,14 @@ def close_derived(journal: Journal, path: str, *, dot_id: str) -> list[Noticed]:
         if journal.run(record.run_id) is not None:
             return []
         journal.add_run(
-            NewRun(record=record, state="pending", source="derived", digest="", notebook=path, in_notebook=True)
+            NewRun(
+                record=record,
+                state="pending",
+                source="derived",
+                digest="",
+                notebook=path,
+                expects_notebook=True,
+                in_notebook=True,
+            )
         )
     return [Noticed(record.run_id, "detected")]

@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS journal_runs (
   record BLOB NOT NULL,
   digest TEXT NOT NULL,
   notebook TEXT,
+  expects_notebook INTEGER NOT NULL,
   in_notebook INTEGER NOT NULL,
   noticed_at TEXT NOT NULL,
   commit_id TEXT REFERENCES journal_commits (id),
@@ -66,8 +67,8 @@ CREATE TABLE IF NOT EXISTS journal_pushed_packs (pack TEXT PRIMARY KEY) STRICT;
 """
 
 RUN_COLUMNS = (
-    "r.seq, r.run_id, r.state, r.source, r.record, r.digest, r.notebook, r.in_notebook, r.noticed_at, r.commit_id,"
-    " r.environment, r.differs, coalesce(c.pushed, 0)"
+    "r.seq, r.run_id, r.state, r.source, r.record, r.digest, r.notebook, r.expects_notebook, r.in_notebook,"
+    " r.noticed_at, r.commit_id, r.environment, r.differs, coalesce(c.pushed, 0)"
 )
 RUNS = "journal_runs r LEFT JOIN journal_commits c ON c.id = r.commit_id"
 DIFFERS_WARNING = "the same run id was seen again with other content; the first content was kept"
@@ -77,7 +78,8 @@ class RunRow(Struct, frozen=True, kw_only=True):
     """A run as the journal knows it.
 
     `environment` is the environment's id as the workload named it, also after the record's own field became the hash
-    of the committed object. `in_notebook` says that a saved notebook is known to hold the run's output.
+    of the committed object. `expects_notebook` says that the run happened in a notebook, even if nobody told in which;
+    `in_notebook` that a saved notebook is known to hold the run's output.
     """
 
     seq: int
@@ -87,6 +89,7 @@ class RunRow(Struct, frozen=True, kw_only=True):
     record: RunRecord
     digest: str
     notebook: str | None
+    expects_notebook: bool
     in_notebook: bool
     noticed_at: datetime
     commit: str | None
@@ -101,6 +104,7 @@ class NewRun(Struct, frozen=True, kw_only=True):
     source: Source
     digest: str
     notebook: str | None
+    expects_notebook: bool
     in_notebook: bool
 
 
@@ -206,8 +210,8 @@ class Journal:
     def add_run(self, run: NewRun) -> None:
         """Enter a run that is not known yet."""
         self._connection.execute(
-            "INSERT INTO journal_runs (run_id, state, source, record, digest, notebook, in_notebook, noticed_at,"
-            " environment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO journal_runs (run_id, state, source, record, digest, notebook, expects_notebook,"
+            " in_notebook, noticed_at, environment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 run.record.run_id,
                 run.state,
@@ -215,6 +219,7 @@ class Journal:
                 encode_json(run.record),
                 run.digest,
                 run.notebook,
+                run.expects_notebook,
                 run.in_notebook,
                 _now(),
                 run.record.environment,
@@ -239,9 +244,11 @@ class Journal:
             ),
         )
 
-    def mark_in_notebook(self, run_id: str) -> None:
-        """Note that a saved notebook holds the run."""
-        self._connection.execute("UPDATE journal_runs SET in_notebook = 1 WHERE run_id = ?", (run_id,))
+    def mark_in_notebook(self, run_id: str, path: str) -> None:
+        """Note that a saved notebook holds the run, and that it is the run's own where that was not known."""
+        self._connection.execute(
+            "UPDATE journal_runs SET in_notebook = 1, notebook = coalesce(notebook, ?) WHERE run_id = ?", (path, run_id)
+        )
 
     def mark_differs(self, run_id: str) -> None:
         """Note that the run's id was seen again with other content."""
@@ -270,7 +277,7 @@ class Journal:
     def waiting_since(self) -> tuple[bool, datetime | None]:
         """Whether a pending run is ready for a commit, and since when the oldest one waits for its notebook."""
         ready, since = self._connection.execute(
-            "SELECT coalesce(max(notebook IS NULL OR in_notebook), 0), min(noticed_at) FROM journal_runs"
+            "SELECT coalesce(max(in_notebook OR NOT expects_notebook), 0), min(noticed_at) FROM journal_runs"
             " WHERE state = 'pending'"
         ).fetchone()
         return bool(ready), datetime.fromisoformat(since) if since else None
@@ -463,15 +470,17 @@ def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
 def _enter_committed(connection: sqlite3.Connection, record: RunRecord, source: Source, commit: str) -> None:
     """Update the pending row, or add one for a run that exists only since this commit, such as a correction."""
     connection.execute(
-        "INSERT INTO journal_runs (run_id, state, source, record, digest, notebook, in_notebook, noticed_at, commit_id)"
-        " VALUES (?, 'committed', ?, ?, '', NULL, 0, ?, ?) ON CONFLICT (run_id) DO UPDATE SET state = 'committed',"
+        "INSERT INTO journal_runs (run_id, state, source, record, digest, expects_notebook, in_notebook,"
+        " noticed_at, commit_id)"
+        " VALUES (?, 'committed', ?, ?, '', 0, 0, ?, ?) ON CONFLICT (run_id) DO UPDATE SET state = 'committed',"
         " record = excluded.record, commit_id = excluded.commit_id",
         (record.run_id, source, encode_json(record), _now(), commit),
     )
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:
-    seq, run_id, state, source, record, digest, notebook, seen, noticed_at, commit, environment, differs, pushed = row
+    seq, run_id, state, source, record, digest, notebook, expected, seen, *rest = row
+    noticed_at, commit, environment, differs, pushed = rest
     decoded = decode_json(record, RunRecord)
     if differs:
         decoded = msgspec.structs.replace(decoded, warnings=[*decoded.warnings, DIFFERS_WARNING])
@@ -483,6 +492,7 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         record=decoded,
         digest=digest,
         notebook=notebook,
+        expects_notebook=bool(expected),
         in_notebook=bool(seen),
         noticed_at=datetime.fromisoformat(noticed_at),
         commit=commit,

@@ -237,3 +237,26 @@ def test_notebooks_in_ignored_folders_are_nobodys_business(folder, make_record):
     folder.client.nudge("venv/a.ipynb")
     run = folder.publish(make_record())
     assert set(folder.until_committed(run.run_id)) == {run.run_id}
+
+
+def test_a_kernel_that_does_not_know_its_notebook_is_placed_by_the_save(folder, make_record):
+    folder.start(publish_grace_s="60")
+    folder.until(lambda status: status["head"])
+    run = folder.publish(msgspec.structs.replace(make_record(), mode="interactive"))
+    folder.until(lambda status: status["pending_runs"] == 1)
+    folder.save_notebook("a.ipynb", run, cells=2)
+    found = folder.until_committed(run.run_id)[run.run_id]
+    assert found["record"]["workload_file"] == "a.ipynb"
+    assert found["record"]["notebook_stale"] is False
+
+
+def test_a_late_save_of_an_unplaced_run_is_no_run_of_its_own(folder, make_record):
+    folder.save_notebook("a.ipynb")
+    folder.start()
+    folder.until(lambda status: status["head"])
+    run = folder.publish(msgspec.structs.replace(make_record(), mode="interactive"))
+    assert folder.until_committed(run.run_id)[run.run_id]["record"]["notebook_stale"] is True
+    folder.save_notebook("a.ipynb", run, cells=2)
+    folder.until(lambda _: folder.committed()[run.run_id]["notebook"] == "a.ipynb")
+    later = folder.publish(make_record())
+    assert set(folder.until_committed(later.run_id)) == {run.run_id, later.run_id}
