@@ -28,6 +28,7 @@ from dotscience.workspace import Workspace, write_durably
 START_TIMEOUT_S = 60.0
 SETTLE_TIMEOUT_S = 600.0
 POLL_S = 0.1
+MOST_REPORTED = 100
 
 
 @contextmanager
@@ -39,6 +40,7 @@ def recording(workspace: Workspace | None, notebook: Path | None) -> Iterator[No
         return
     with ExitStack() as stack:
         stack.enter_context(_committer(workspace))
+        stack.callback(_report_runs, workspace, since=_newest(workspace))
         stack.callback(_wait_until_settled, workspace)
         if notebook is not None:
             stack.enter_context(_bracket(workspace, notebook))
@@ -90,6 +92,24 @@ def _wait_until_settled(workspace: Workspace) -> None:
         if status["pending_runs"] == 0 and status["state"] not in {"starting", "snapshotting"}:
             return
         time.sleep(POLL_S)
+
+
+def _newest(workspace: Workspace) -> int:
+    runs = CommitterClient(workspace.root).runs(limit=1)["runs"]
+    return int(runs[0]["seq"]) if runs else 0
+
+
+def _report_runs(workspace: Workspace, *, since: int) -> None:
+    """Say which runs were recorded after the run numbered `since`, oldest first, each with its page on the hub."""
+    try:
+        page = CommitterClient(workspace.root).runs(limit=MOST_REPORTED)
+    except CommitterUnavailable:
+        return
+    entries = [entry for entry in reversed(page["runs"]) if entry["seq"] > since and entry["state"] != "earlier"]
+    click.echo(f"{len(entries)} run{'' if len(entries) == 1 else 's'} recorded", err=True)
+    for entry in entries:
+        title = entry["record"].get("description") or entry["run_id"]
+        click.echo(f"  {title}  {entry['hub_url'] or ''}".rstrip(), err=True)
 
 
 def _status(root: Path) -> dict[str, Any] | None:
