@@ -7,6 +7,7 @@ enough, or at once where no notebook is involved; a commit takes everything that
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -190,11 +191,15 @@ class CommitLoop:
     async def _commit(self, wish: Wish | None) -> None:
         try:
             taken = await self._take(wish)
-        except (DotscienceError, OSError) as error:
+        except (DotscienceError, OSError, sqlite3.Error) as error:
             self._failed(error)
-            if wish is not None:
-                wish.answer.set_exception(error)
+            if wish is not None and not wish.answer.done():
+                wish.answer.set_exception(SnapshotError(str(error)) if isinstance(error, sqlite3.Error) else error)
             return
+        except BaseException:
+            if wish is not None:
+                wish.answer.cancel()
+            raise
         self._not_before = None
         self._facts.problems.pop(PROBLEM, None)
         if wish is not None and not wish.answer.done():

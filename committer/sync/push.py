@@ -12,7 +12,15 @@ import msgspec
 import structlog
 
 from committer.status import Facts, Problem
-from dotscience.errors import DotscienceError, Forbidden, HubUnavailable, NotFound, RateLimited, Unauthenticated
+from dotscience.errors import (
+    DotscienceError,
+    Forbidden,
+    HubError,
+    HubUnavailable,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -102,7 +110,9 @@ class PushLoop:
         return pause_s
 
     def _refused(self, error: DotscienceError) -> float:
-        self._note(reachable=True, unreachable_since=None)
+        """The hub said no, or something here keeps us from asking it; work goes on locally either way."""
+        if isinstance(error, HubError):
+            self._note(reachable=True, unreachable_since=None)
         self._facts.problems[PROBLEM] = _problem(error)
         pause_s = max(self._pause_s(), error.retry_after_s if isinstance(error, RateLimited) else 0.0)
         log.error("hub.refused", error=str(error), retry_in_s=round(pause_s, 1))
@@ -122,6 +132,9 @@ class PushLoop:
 
 
 def _problem(error: DotscienceError) -> Problem:
+    if not isinstance(error, HubError):
+        hint = "Nothing is lost. The next attempt follows by itself once this is put right."
+        return Problem(type="push-failed", detail=f"Nothing can be pushed: {error}", hint=hint)
     match error:
         case Unauthenticated():
             kind, hint = (

@@ -260,3 +260,24 @@ def test_a_late_save_of_an_unplaced_run_is_no_run_of_its_own(folder, make_record
     folder.until(lambda _: folder.committed()[run.run_id]["notebook"] == "a.ipynb")
     later = folder.publish(make_record())
     assert set(folder.until_committed(later.run_id)) == {run.run_id, later.run_id}
+
+
+def test_too_little_room_stops_snapshots_and_keeps_the_runs(folder, make_record):
+    folder.start(min_free_bytes=str(1 << 60))
+    run = folder.publish(make_record())
+    status = folder.until(lambda status: status["error"] and status["pending_runs"] == 1)
+    assert status["error"]["type"] == "disk-full"
+    assert status["head"] is None
+    assert (folder.workspace.runs_dir / f"{run.run_id}.json").exists()
+    folder.stop()
+    folder.start()
+    assert set(folder.until_committed(run.run_id)) == {run.run_id}
+
+
+def test_polling_notices_as_watching_does_and_says_so(folder, make_record):
+    folder.start(watch="poll", poll_interval_s="0.1")
+    folder.until(lambda status: status["head"])
+    run = make_record("a.ipynb")
+    folder.save_notebook("a.ipynb", run)
+    folder.until_committed(run.run_id)
+    assert "intervals" in folder.client.status()["message"]

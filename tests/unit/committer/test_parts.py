@@ -1,0 +1,194 @@
+"""The small parts: settings, status, feed, socket, `ds init`'s judgement, derived and correction runs."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from committer import initialise, tenure
+from committer.api import peer_uid
+from committer.detect.correct import correction_run, is_code, unexplained
+from committer.detect.derive import derived_run, newly_executed
+from committer.events import QUEUE_LIMIT, EventFeed
+from committer.identity import bind_journal, settle_identity
+from committer.settings import load_settings
+from committer.status import Facts, HubStatus, Problem
+from committer.storage.ignore import IgnoreRules
+from committer.sync.journal import Counts
+from dotscience.errors import ConfigError
+from dotscience.record import FileRef, RunRecord
+from dotscience.workspace import HubBinding, Workspace
+
+DOT = "6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0"
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def test_settings_come_from_file_and_environment(tmp_path):
+    (tmp_path / ".dotscience").mkdir()
+    (tmp_path / ".dotscience" / "config.toml").write_text('[committer]\ndebounce_s = 1\nderived_runs = "off"\n')
+    settings = load_settings(tmp_path, {"DS_COMMITTER_DEBOUNCE_S": "2.5", "OTHER": "x"})
+    assert (settings.debounce_s, settings.derived_runs, settings.publish_grace_s) == (2.5, "off", 5.0)
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        ({"DS_COMMITTER_DEBOUNSE_S": "1"}, "debounce_s"),
+        ({"DS_COMMITTER_DEBOUNCE_S": "soon"}, "wrong"),
+        ({"DS_COMMITTER_DERIVED_RUNS": "sometimes"}, "wrong"),
+    ],
+)
+def test_wrong_settings_say_which_and_what_is_right(tmp_path, environment, message):
+    with pytest.raises(ConfigError, match=message):
+        load_settings(tmp_path, environment)
+
+
+def test_a_broken_config_file_is_named(tmp_path):
+    (tmp_path / ".dotscience").mkdir()
+    (tmp_path / ".dotscience" / "config.toml").write_text("[committer")
+    with pytest.raises(ConfigError, match=r"config\.toml"):
+        load_settings(tmp_path, {})
+
+
+def facts(**fields):
+    return Facts(root="/w", dot_id=DOT, version="1", started=True, **fields)
+
+
+HUB = HubStatus(url="http://h", project_id="p", project_name="n")
+DOWN = HubStatus(url="http://h", project_id="p", project_name="n", unreachable_since=NOW)
+PROBLEM = Problem(type="t", detail="it broke", hint="mend it")
+
+
+@pytest.mark.parametrize(
+    ("known", "state"),
+    [
+        (facts(), "watching"),
+        (facts(hub=HUB), "watching"),
+        (facts(hub=HUB, head="h", counts=Counts(commits=1, pushed=1)), "pushed"),
+        (facts(hub=HUB, head="h", counts=Counts(commits=2, pushed=1)), "committed"),
+        (facts(hub=HUB, head="h", counts=Counts(commits=2, pushed=1), pushing=True), "pushing"),
+        (facts(hub=HUB, head="h", counts=Counts(commits=1, pushed=1), pushing=True), "pushed"),
+        (facts(hub=DOWN, head="h", counts=Counts(commits=2, pushed=1)), "unreachable"),
+        (facts(hub=HUB, problems={"x": PROBLEM}), "error"),
+        (facts(hub=HUB, snapshotting=True), "snapshotting"),
+        (Facts(root="/w", dot_id=DOT, version="1"), "starting"),
+    ],
+)
+def test_the_state_follows_from_the_facts(known, state):
+    status = known.status()
+    assert status.state == state
+    assert status.message
+
+
+def test_a_burst_is_counted_from_its_beginning():
+    known = facts(hub=HUB)
+    known.set_counts(Counts(commits=5, pushed=5))
+    known.set_counts(Counts(commits=7, pushed=5))
+    known.set_counts(Counts(commits=8, pushed=6))
+    status = known.status()
+    assert (status.pushed, status.unpushed, status.push_total) == (1, 2, 3)
+    known.pushing = True
+    assert known.status().message == "Pushing commit 2 of 3"
+    known.set_counts(Counts(commits=8, pushed=8))
+    assert (known.status().pushed, known.status().unpushed, known.status().push_total) == (3, 0, 3)
+
+
+def test_a_slow_reader_loses_events_and_is_told():
+    async def body():
+        feed = EventFeed()
+        with feed.subscribe() as subscription:
+            for number in range(QUEUE_LIMIT + 2):
+                feed.publish({"n": number})
+            feed.close()
+            got = []
+            while (event := await subscription.next(1)) is not None:
+                got.append(event)
+            return got
+
+    assert asyncio.run(body()) == [{"type": "resync"}, {"n": QUEUE_LIMIT}, {"n": QUEUE_LIMIT + 1}]
+
+
+def test_the_peer_of_a_socket_is_known_by_its_uid():
+    one, other = socket.socketpair(socket.AF_UNIX)
+    with one, other:
+        assert peer_uid(one) == os.getuid()
+
+
+def test_a_socket_folder_that_others_can_enter_is_not_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    (tmp_path / "dotscience").mkdir(mode=0o755)
+    assert tenure.socket_path(Path("/w")).parent != tmp_path / "dotscience"
+
+
+def test_socket_paths_are_short_whatever_the_runtime_folder_is(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / ("x" * 90)))
+    assert len(os.fsencode(tenure.socket_path(Path("/w")))) < tenure.MAX_SOCKET_PATH
+
+
+def test_folders_that_should_not_be_tracked(tmp_path):
+    home = tmp_path / "home" / "me"
+    home.mkdir(parents=True)
+    for folder in (Path("/"), home, tmp_path / "home", Path("/etc"), Path("/usr"), Path("/proc/self")):
+        assert initialise.refusal(folder, home) is not None
+    link = tmp_path / "link"
+    link.symlink_to(home)
+    assert initialise.refusal(link, home) is not None
+    assert initialise.refusal(home / "project", home) is None
+
+
+def test_the_census_leaves_out_what_is_ignored_and_stops_early(tmp_path, monkeypatch):
+    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv" / "big").write_bytes(b"x" * 1000)
+    for number in range(5):
+        (tmp_path / f"{number}.csv").write_bytes(b"12")
+    assert initialise.count(tmp_path, IgnoreRules()) == initialise.Census(files=5, size=10, more=False)
+    monkeypatch.setattr(initialise, "ASK_ABOVE_FILES", 2)
+    assert initialise.count(tmp_path, IgnoreRules()) == initialise.Census(files=3, size=6, more=True)
+
+
+def test_newly_executed_cells_are_those_without_an_account():
+    assert newly_executed(["a", "b", "c"], ["b"]) == ["a", "c"]
+    assert newly_executed([], ["b"]) == []
+
+
+def test_a_derived_run_has_the_same_id_for_the_same_execution():
+    one = derived_run(DOT, "a.ipynb", ["x", "y"], saved_at=NOW)
+    assert one.run_id == derived_run(DOT, "a.ipynb", ["y", "x"], saved_at=datetime.now(UTC)).run_id
+    assert one.run_id != derived_run(DOT, "b.ipynb", ["x", "y"], saved_at=NOW).run_id
+
+
+def test_corrections_are_about_data_that_nothing_claims():
+    claimed = RunRecord(run_id="r", outputs=[FileRef(path="out.csv")])
+    changed = ["out.csv", "data.csv", "code.py", "a.ipynb", "Makefile", "deep/model.bin"]
+    assert unexplained(changed, [claimed]) == ["data.csv", "deep/model.bin"]
+    assert is_code("src/main.PY")
+    run = correction_run(DOT, "parent", ["data.csv"], noticed_at=NOW)
+    assert (run.authority, [file.path for file in run.outputs]) == ("correction", ["data.csv"])
+
+
+def workspace(root, **fields):
+    return Workspace(root=root, dot_id=DOT, initialised_at=NOW, **fields)
+
+
+def test_a_journal_without_a_past_trusts_only_what_is_to_come(journal, tmp_path):
+    before = datetime.now(UTC)
+    since = settle_identity(journal, workspace(tmp_path))
+    assert since >= before
+    assert settle_identity(journal, workspace(tmp_path)) == since
+
+
+def test_a_binding_to_another_hub_forgets_what_the_first_has(journal, tmp_path):
+    hub = HubBinding(url="http://a", project_id="p", project_name="n")
+    bind_journal(journal, workspace(tmp_path, hub=hub))
+    journal.mark_pack_pushed("x")
+    bind_journal(journal, workspace(tmp_path, hub=hub))
+    assert journal.pushed_packs() == {"x"}
+    bind_journal(journal, workspace(tmp_path))
+    assert journal.pushed_packs() == {"x"}
+    bind_journal(journal, workspace(tmp_path, hub=HubBinding(url="http://b", project_id="p", project_name="n")))
+    assert journal.pushed_packs() == set()
