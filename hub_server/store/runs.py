@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -40,21 +42,27 @@ class Ingest(Struct, frozen=True, kw_only=True):
 def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[str]:
     """Store the runs of a commit in order; the ids of those that are new to the project.
 
-    A run that the project has keeps its first content; where this one differs, the stored run gets a warning.
+    A run that the project has keeps its first content; where this one differs, the stored run gets a warning. The
+    number of statements does not grow with the number of runs.
     """
-    stored = _stored_hashes(connection, place.project_key, [one.record.run_id for one in runs])
-    added: list[str] = []
+    kept = _stored_hashes(connection, place.project_key, [one.record.run_id for one in runs])
+    added: list[NewRun] = []
+    differing: list[str] = []
     for one in runs:
-        known = stored.get(one.record.run_id)
-        if known is None:
-            _add_run(connection, place, one)
-            stored[one.record.run_id] = one.hash
-            added.append(one.record.run_id)
-        elif known != one.hash:
-            _warn(connection, place, one.record.run_id)
+        run_id = one.record.run_id
+        if run_id not in kept:
+            kept[run_id] = one.hash
+            added.append(one)
+        elif kept[run_id] != one.hash:
+            differing.append(run_id)
     if added:
-        _count(connection, place.project_key, len(added), max(one.happened_at for one in runs))
-    return added
+        keys = _insert_runs(connection, place, added)
+        _insert_values(connection, place.project_key, keys)
+        _insert_files(connection, keys)
+        _count(connection, place.project_key, len(added), max(one.happened_at for one in added))
+    for run_id in differing:
+        _warn(connection, place, run_id)
+    return [one.record.run_id for one in added]
 
 
 def find_run(connection: Connection, project_key: int, run_id: str) -> RunInfo | None:
@@ -88,77 +96,85 @@ def _stored_hashes(connection: Connection, project_key: int, run_ids: list[str])
     return found
 
 
-def _add_run(connection: Connection, place: Ingest, new: NewRun) -> None:
-    record = new.record
-    last = select(func.coalesce(func.max(run.c.seq), 0)).where(run.c.project_id == place.project_key)
-    run_key_value = connection.execute(
-        insert(run)
-        .values(
-            uuid=record.run_id,
-            project_id=place.project_key,
-            seq=last.scalar_subquery() + 1,
-            commit_id=place.commit_key,
-            authority=record.authority,
-            status="success" if record.error is None else "error",
-            happened_at=new.happened_at,
-            ended_at=record.ended_at,
-            ingested_at=place.now,
-            warnings="[]",
-            record_hash=new.hash,
-            doc=new.doc,
-        )
-        .returning(run.c.id)
+Keyed = list[tuple[int, RunRecord]]
+"""Records with their runs' database keys."""
+
+
+def _insert_runs(connection: Connection, place: Ingest, new: list[NewRun]) -> Keyed:
+    last = connection.execute(
+        select(func.coalesce(func.max(run.c.seq), 0)).where(run.c.project_id == place.project_key)
     ).scalar_one()
-    _add_values(connection, place.project_key, run_key_value, record)
-    _add_files(connection, run_key_value, record)
+    rows = [_run_row(place, one, last + number) for number, one in enumerate(new, 1)]
+    found = connection.execute(insert(run).returning(run.c.uuid, run.c.id), rows)
+    keys = {row.uuid: row.id for row in found}
+    return [(keys[one.record.run_id], one.record) for one in new]
 
 
-def _add_values(connection: Connection, project_key: int, run_id: int, record: RunRecord) -> None:
-    values = _indexed_values(record)
+def _run_row(place: Ingest, new: NewRun, seq: int) -> dict[str, Any]:
+    record = new.record
+    return {
+        "uuid": record.run_id,
+        "project_id": place.project_key,
+        "seq": seq,
+        "commit_id": place.commit_key,
+        "authority": record.authority,
+        "status": "success" if record.error is None else "error",
+        "happened_at": new.happened_at,
+        "ended_at": record.ended_at,
+        "ingested_at": place.now,
+        "warnings": "[]",
+        "record_hash": new.hash,
+        "doc": new.doc,
+    }
+
+
+def _insert_values(connection: Connection, project_key: int, runs: Keyed) -> None:
+    values = [(run_id, key, value) for run_id, record in runs for key, value in _indexed_values(record)]
     if not values:
         return
-    keys = _keys(connection, project_key, list(values))
+    uses = Counter(key for _, key, _ in values)
+    keys = _count_keys(connection, project_key, uses)
     connection.execute(
         insert(run_value),
-        [{"run_id": run_id, "key_id": keys[key], "num": value.num, "txt": value.txt} for key, value in values.items()],
+        [{"run_id": run_id, "key_id": keys[key], "num": value.num, "txt": value.txt} for run_id, key, value in values],
     )
-    connection.execute(update(run_key).where(run_key.c.id.in_(list(keys.values()))).values(runs=run_key.c.runs + 1))
 
 
-def _indexed_values(record: RunRecord) -> dict[Key, IndexedValue]:
-    groups = (("param", record.parameters), ("summary", record.summary), ("label", record.labels))
-    indexed = (((kind, name), index_value(value)) for kind, group in groups for name, value in group.items())
-    return {key: value for key, value in indexed if value is not None}
+def _indexed_values(record: RunRecord) -> Iterator[tuple[Key, IndexedValue]]:
+    for kind, group in (("param", record.parameters), ("summary", record.summary), ("label", record.labels)):
+        for name, value in group.items():
+            indexed = index_value(value)
+            if indexed is not None:
+                yield (kind, name), indexed
 
 
-def _keys(connection: Connection, project_key: int, names: list[Key]) -> dict[Key, int]:
-    """The database keys of names, making those that are new."""
-    rows = [{"project_id": project_key, "kind": kind, "name": name} for kind, name in names]
-    connection.execute(upsert(run_key).on_conflict_do_nothing(), rows)
-    found: dict[Key, int] = {}
-    wanted = set(names)
-    for start in range(0, len(names), 500):
-        query = select(run_key.c.id, run_key.c.kind, run_key.c.name).where(
-            run_key.c.project_id == project_key,
-            run_key.c.kind.in_(("param", "summary", "label")),
-            run_key.c.name.in_([name for _, name in names[start : start + 500]]),
-        )
-        found.update(((row.kind, row.name), row.id) for row in connection.execute(query))
-    return {key: found[key] for key in wanted}
+def _count_keys(connection: Connection, project_key: int, uses: Counter[Key]) -> dict[Key, int]:
+    """The database keys of names, making those that are new, and counting the runs that use them now."""
+    statement = upsert(run_key)
+    statement = statement.on_conflict_do_update(
+        index_elements=[run_key.c.project_id, run_key.c.kind, run_key.c.name],
+        set_={"runs": run_key.c.runs + statement.excluded.runs},
+    )
+    rows = [
+        {"project_id": project_key, "kind": kind, "name": name, "runs": count} for (kind, name), count in uses.items()
+    ]
+    found = connection.execute(statement.returning(run_key.c.kind, run_key.c.name, run_key.c.id), rows)
+    return {(row.kind, row.name): row.id for row in found}
 
 
-def _add_files(connection: Connection, run_id: int, record: RunRecord) -> None:
-    rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for direction, files in (("input", record.inputs), ("output", record.outputs)):
-        for file in files:
-            rows[direction, file.path] = {
-                "run_id": run_id,
-                "direction": direction,
-                "path": file.path,
-                "content_hash": _content_hash(file),
-            }
+def _insert_files(connection: Connection, runs: Keyed) -> None:
+    files = {
+        (run_id, direction, file.path): _content_hash(file)
+        for run_id, record in runs
+        for direction, group in (("input", record.inputs), ("output", record.outputs))
+        for file in group
+    }
+    rows = [
+        {"run_id": run_id, "direction": direction, "path": path, "content_hash": content_hash}
+        for (run_id, direction, path), content_hash in files.items()
+    ]
     if rows:
-        connection.execute(insert(run_file), list(rows.values()))
+        connection.execute(insert(run_file), rows)
 
 
 def _content_hash(file: FileRef) -> bytes | None:
