@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import socket
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +17,7 @@ from committer.detect.correct import correction_run, is_code, unexplained
 from committer.detect.derive import derived_run, newly_executed
 from committer.events import QUEUE_LIMIT, EventFeed
 from committer.identity import bind_journal, settle_identity
-from committer.settings import load_settings
+from committer.settings import CommitterSettings, load_settings
 from committer.status import Facts, HubStatus, Problem
 from committer.storage.ignore import IgnoreRules
 from committer.sync.journal import Counts
@@ -192,3 +193,13 @@ def test_a_binding_to_another_hub_forgets_what_the_first_has(journal, tmp_path):
     assert journal.pushed_packs() == {"x"}
     bind_journal(journal, workspace(tmp_path, hub=HubBinding(url="http://b", project_id="p", project_name="n")))
     assert journal.pushed_packs() == set()
+
+
+def test_every_setting_and_problem_is_documented():
+    repository = Path(__file__).parents[3]
+    text = (repository / "docs" / "committer.md").read_text()
+    sources = "".join(path.read_text() for path in (repository / "committer").rglob("*.py"))
+    problems = set(re.findall(r'(?:type=|kind, hint = )"([a-z-]+)"', sources))
+    assert len(problems) > 8
+    for name in {*CommitterSettings.__struct_fields__, *problems}:
+        assert f"`{name}`" in text, name
