@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from support.stack import TIMEOUT_S, Hub, Tracked
+from support.stack import TIMEOUT_S, Hub, Tracked, own_home
 
 from dotscience.cli.processes import stop
 
@@ -50,22 +50,10 @@ def page(browser):
 
 
 @pytest.fixture
-def home(tmp_path, monkeypatch):
+def home(tmp_path):
     """A home of the test's own for everything that Dotscience and Jupyter keep per user."""
-    folder = tmp_path / "home"
-    for name, variable in [
-        ("config", "DOTSCIENCE_CONFIG_DIR"),
-        ("data", "XDG_DATA_HOME"),
-        ("runtime", "XDG_RUNTIME_DIR"),
-        ("jupyter", "JUPYTER_CONFIG_DIR"),
-        ("jupyter-data", "JUPYTER_DATA_DIR"),
-        ("jupyter-runtime", "JUPYTER_RUNTIME_DIR"),
-        ("ipython", "IPYTHONDIR"),
-        ("hub", "DS_HUB_DATA"),
-    ]:
-        (folder / name).mkdir(parents=True, mode=0o700)
-        monkeypatch.setenv(variable, str(folder / name))
-    return folder
+    with own_home(tmp_path / "home") as folder:
+        yield folder
 
 
 @pytest.fixture
@@ -84,7 +72,7 @@ def make_tracked(home, tmp_path):
         def make(name: str = "workspace") -> Tracked:
             root = tmp_path / name
             root.mkdir(exist_ok=True)
-            tracked = Tracked(root)
+            tracked = Tracked.make(root)
             stack.callback(lambda: tracked.component and stop(tracked.component))
             return tracked
 

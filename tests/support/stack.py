@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 import nbformat
+import pytest
 
 from dotscience.cli.processes import Component, start, wait_until
 from dotscience.cli.up import find_hub
@@ -23,6 +25,26 @@ from dotscience.workspace import read_project
 
 DS = [sys.executable, "-m", "dotscience.cli"]
 TIMEOUT_S = 60.0
+
+
+@contextlib.contextmanager
+def own_home(folder: Path) -> Iterator[Path]:
+    """Everything that Dotscience and Jupyter keep per user goes below `folder`, for the processes started meanwhile."""
+    places = {
+        "DOTSCIENCE_CONFIG_DIR": "config",
+        "XDG_DATA_HOME": "data",
+        "XDG_RUNTIME_DIR": "runtime",
+        "JUPYTER_CONFIG_DIR": "jupyter",
+        "JUPYTER_DATA_DIR": "jupyter-data",
+        "JUPYTER_RUNTIME_DIR": "jupyter-runtime",
+        "IPYTHONDIR": "ipython",
+        "DS_HUB_DATA": "hub",
+    }
+    with pytest.MonkeyPatch.context() as patch:
+        for variable, name in places.items():
+            (folder / name).mkdir(parents=True, mode=0o700)
+            patch.setenv(variable, str(folder / name))
+        yield folder
 
 
 class Hub:
@@ -39,6 +61,14 @@ class Hub:
         running = wait_until(self.component, lambda: find_hub(self.data), timeout_s=TIMEOUT_S)
         self.url, self.admin_token = running.url, running.admin_token
         self.port = int(self.url.rsplit(":", 1)[1])
+
+    @classmethod
+    def of(cls, data: Path) -> Hub:
+        """The hub that somebody else runs on this data folder."""
+        running = find_hub(data)
+        hub = cls(data)
+        hub.url, hub.admin_token = running.url, running.admin_token
+        return hub
 
     def kill(self) -> None:
         kill(self.component)
@@ -69,7 +99,11 @@ class Tracked:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.component: Component | None = None
+
+    @classmethod
+    def make(cls, root: Path) -> Tracked:
         ds("init", str(root), "--offline", "--yes")
+        return cls(root)
 
     def bind(self, hub: Hub) -> None:
         with hub.client() as client:
