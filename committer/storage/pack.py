@@ -220,7 +220,7 @@ def iterate_records(file: IO[bytes], *, max_record: int = MAX_OBJECT_SIZE) -> It
 def _decode_index(data: bytes) -> list[PackEntry]:
     try:
         entries = _INDEX.decode(data)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise CorruptObject(f"a pack's index cannot be decoded: {error}") from error
     if msgspec.msgpack.encode(entries) != data:
         raise CorruptObject("a pack's index is not in canonical form")

@@ -135,6 +135,12 @@ def test_any_index_is_refused(data):
         read(forge(index=zstandard.compress(data)))
 
 
+def test_an_index_that_nests_without_end_is_refused():
+    entry = msgspec.msgpack.encode([digest(b"x"), 1, 0, 1, 1, 0, None])
+    with pytest.raises(CorruptObject, match="recursion"):
+        read(forge(index=zstandard.compress(b"\x91" + entry[:-1] + b"\x91" * 100_000 + b"\xc0")))
+
+
 def test_a_bomb_is_refused_before_it_goes_off():
     bomb = zstandard.compress(bytes(64 * 2**20))
     assert len(bomb) < 10_000

@@ -189,6 +189,13 @@ def test_a_commit_that_names_no_objects_is_refused(bad):
         decode_commit(encode_commit(commit(**bad)))
 
 
+def test_what_nests_without_end_is_refused():
+    """A field that the decoder does not know is skipped, however deep it is."""
+    (first, *_), rest = encode_commit(commit()), encode_commit(commit())[1:]
+    with pytest.raises(CorruptObject, match="recursion"):
+        decode_commit(bytes([first + 1]) + rest + b"\x91" * 100_000 + b"\xc0")
+
+
 def test_a_run_refers_to_its_environment():
     run = RunRecord(run_id="r", environment=HASH.hex())
     assert list(references(Kind.RUN, encode_json(run))) == [(Kind.ENVIRONMENT, HASH)]
@@ -199,7 +206,11 @@ def test_a_run_refers_to_its_environment():
     assert list(references(Kind.ENVIRONMENT, encode_json(environment))) == []
 
 
-@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"schema": "other"}', b"\xff"])
+DEEP = b"[" * 100_000 + b"]" * 100_000
+DEEP_RUN = b'{"schema":"dotscience.run.v1","run_id":"r","unknown":' + DEEP + b"}"
+
+
+@pytest.mark.parametrize("data", [b"", b"[]", b"{", b'{"schema": "other"}', b"\xff", DEEP_RUN], ids=range(6))
 def test_a_run_that_is_none_is_refused(data):
     with pytest.raises(CorruptObject):
         references(Kind.RUN, data)
