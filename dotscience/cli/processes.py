@@ -26,7 +26,7 @@ T = TypeVar("T")
 
 
 class Component(Struct, kw_only=True):
-    """A running child: its name for people, and where its output goes."""
+    """A running child: what messages call it ("the hub"), and where its output goes."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -65,10 +65,10 @@ def wait_until(component: Component, ready: Callable[[], T | None], *, timeout_s
             return answer
         if not component.alive:
             raise DotscienceError(
-                f"the {component.name} ended with status {component.process.returncode}{_tail(component)}"
+                f"{component.name} ended with status {component.process.returncode}{_tail(component)}"
             )
         time.sleep(POLL_S)
-    raise DotscienceError(f"the {component.name} was not ready within {timeout_s:.0f} s{_tail(component)}")
+    raise DotscienceError(f"{component.name} was not ready within {timeout_s:.0f} s{_tail(component)}")
 
 
 def stop(component: Component) -> None:

@@ -152,7 +152,7 @@ class Session:
         click.echo("Starting the hub …")
         port = processes.free_port(self._options.hub_port)
         command = [*DS, "hub", "--data", str(self._options.data), "--port", str(port)]
-        self._hub = processes.start("hub", command, log=self._logs / "hub.log")
+        self._hub = processes.start("the hub", command, log=self._logs / "hub.log")
         return processes.wait_until(self._hub, lambda: find_hub(self._options.data), timeout_s=START_TIMEOUT_S)
 
     def _bind(self, hub: RunningHub) -> Workspace:
@@ -164,7 +164,7 @@ class Session:
             return
         click.echo("Starting the committer …")
         command = [*DS, "committer", "--root", str(workspace.root)]
-        self._committer = processes.start("committer", command, log=self._logs / "committer.log")
+        self._committer = processes.start("the committer", command, log=self._logs / "committer.log")
         processes.wait_until(
             self._committer, lambda: _committer_answers(workspace.root) or None, timeout_s=START_TIMEOUT_S
         )
@@ -173,15 +173,16 @@ class Session:
         click.echo("Starting JupyterLab …")
         port = processes.free_port(self._options.jupyter_port)
         token = secrets.token_urlsafe(24)
+        # It listens on an address, so that no name need resolve; people get `localhost`, whose cookies the hub never sees.
         command = [
-            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=localhost", f"--port={port}"),
+            *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
             *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={workspace.root}"),
             *(["--allow-root"] if os.geteuid() == 0 else []),
         ]
         # By the environment, not the command line, which every user of the machine can read.
         environment = {"JUPYTER_TOKEN": token, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
         self._jupyter = processes.start("JupyterLab", command, log=self._logs / "jupyter.log", environment=environment)
-        processes.wait_until(self._jupyter, lambda: _answers(f"http://localhost:{port}/api"), timeout_s=START_TIMEOUT_S)
+        processes.wait_until(self._jupyter, lambda: _answers(f"http://127.0.0.1:{port}/api"), timeout_s=START_TIMEOUT_S)
         notebook = workspace.root / example.FILE_NAME
         page = f"lab/tree/{example.FILE_NAME}" if notebook.is_file() else "lab"
         return f"http://localhost:{port}/{page}?token={token}"
@@ -205,9 +206,7 @@ class Session:
     def _stop(self) -> None:
         for component in (self._jupyter, self._committer, self._hub):
             if component is not None and component.alive:
-                click.echo(
-                    f"Stopping the {component.name} …" if component is not self._jupyter else "Stopping JupyterLab …"
-                )
+                click.echo(f"Stopping {component.name} …")
                 processes.stop(component)
 
 

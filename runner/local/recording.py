@@ -70,7 +70,7 @@ def _committer(workspace: Workspace) -> Iterator[None]:
         yield
         return
     command = [sys.executable, "-m", "dotscience.cli", "committer", "--root", str(workspace.root)]
-    component = processes.start("committer", command, log=workspace.state_dir / "log" / "committer.log")
+    component = processes.start("the committer", command, log=workspace.state_dir / "log" / "committer.log")
     try:
         processes.wait_until(component, lambda: _status(workspace.root), timeout_s=START_TIMEOUT_S)
         yield

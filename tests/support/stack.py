@@ -57,7 +57,7 @@ class Hub:
 
     def start(self) -> None:
         command = [*DS, "hub", "--data", str(self.data), "--port", str(self.port)]
-        self.component = start("hub", command, log=self.data.parent / "hub.log")
+        self.component = start("the hub", command, log=self.data.parent / "hub.log")
         running = wait_until(self.component, lambda: find_hub(self.data), timeout_s=TIMEOUT_S)
         self.url, self.admin_token = running.url, running.admin_token
         self.port = int(self.url.rsplit(":", 1)[1])
@@ -111,7 +111,7 @@ class Tracked:
 
     def start(self) -> None:
         command = [*DS, "committer", "--root", str(self.root)]
-        self.component = start("committer", command, log=self.root.parent / "committer.log")
+        self.component = start("the committer", command, log=self.root.parent / "committer.log")
         wait_until(self.component, self.status, timeout_s=TIMEOUT_S)
 
     def kill(self) -> None:
