@@ -8,6 +8,10 @@ from typing import TextIO
 
 import structlog
 
+_TRACEBACKS = structlog.processors.ExceptionRenderer(
+    structlog.tracebacks.ExceptionDictTransformer(show_locals=False)  # among the variables are tokens and login codes
+)
+
 
 def configure_logging(stream: TextIO = sys.stderr) -> None:
     """Send structlog's events, and the standard library's from warnings up, to `stream`."""
@@ -19,9 +23,9 @@ def configure_logging(stream: TextIO = sys.stderr) -> None:
     ]
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if watched:
-        renderer = structlog.dev.ConsoleRenderer()
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
     else:
-        shared.append(structlog.processors.dict_tracebacks)
+        shared.append(_TRACEBACKS)
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
