@@ -2,11 +2,12 @@
 
 Every operation of the API declares one scope, or one of the two access levels below. A token holds a set of scopes;
 what counts at a request is that set intersected with what its account's role allows today, so that a demoted
-account's old tokens are demoted with it.
+account's old tokens are demoted with it. A token of one project never has the scopes that reach beyond it.
 """
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Literal
 
 from msgspec import Struct
@@ -26,6 +27,9 @@ SCOPES: dict[str, str] = {
 }
 """Every scope with its meaning."""
 
+BEYOND_PROJECTS = frozenset({"admin", "projects:write"})
+"""The scopes whose operations reach beyond any one project."""
+
 Role = Literal["admin"]
 ROLE_SCOPES: dict[str, frozenset[str]] = {"admin": frozenset(SCOPES)}
 
@@ -33,14 +37,15 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {"admin": frozenset(SCOPES)}
 class Caller(Struct, frozen=True, kw_only=True):
     """Whoever sent a request, after authentication.
 
-    `project_id` is set for a token that is bound to one project: for it nothing else exists.
-    `credential` names the token or session in logs; it is no secret.
+    `project_id` is set for a token that is bound to one project: for it nothing else exists. `expires_at` is when the
+    token stops working, if ever. `credential` names the token or session in logs; it is no secret.
     """
 
     account_id: str
     account_name: str
     scopes: frozenset[str]
     project_id: str | None = None
+    expires_at: datetime | None = None
     credential: str = ""
 
     def may(self, scope: str) -> bool:
@@ -52,6 +57,7 @@ class Caller(Struct, frozen=True, kw_only=True):
         return self.project_id is None or self.project_id == project_id
 
 
-def effective_scopes(granted: frozenset[str], role: str) -> frozenset[str]:
-    """The part of `granted` that the role allows; an unknown role allows nothing."""
-    return granted & ROLE_SCOPES.get(role, frozenset())
+def effective_scopes(granted: frozenset[str], role: str, *, project_id: str | None = None) -> frozenset[str]:
+    """What is left of `granted` by the role (an unknown one allows nothing) and by the project a token is bound to."""
+    allowed = granted & ROLE_SCOPES.get(role, frozenset())
+    return allowed if project_id is None else allowed - BEYOND_PROJECTS

@@ -19,7 +19,7 @@ from msgspec import Struct
 from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.names import clean_name
 from hub_server.domain.problems import Problem, invalid, not_found
-from hub_server.domain.scopes import SCOPES, Caller, effective_scopes
+from hub_server.domain.scopes import BEYOND_PROJECTS, SCOPES, Caller, effective_scopes
 from hub_server.domain.types import AccountInfo, NewToken, SessionInfo, TokenInfo
 from hub_server.services.attempts import AttemptLimit
 from hub_server.store import accounts
@@ -93,8 +93,9 @@ class Identity:
         return Caller(
             account_id=found.account.id,
             account_name=found.account.name,
-            scopes=effective_scopes(found.scopes, found.role),
+            scopes=effective_scopes(found.scopes, found.role, project_id=found.project_id),
             project_id=found.project_id,
+            expires_at=found.expires_at,
             credential=f"token:{token_id}",
         )
 
@@ -160,10 +161,11 @@ class Identity:
         )
 
     async def create_token(self, caller: Caller, request: TokenRequest) -> NewToken:
-        """Make a token that can do at most what the caller can.
+        """Make a token that can do at most what the caller can, and for no longer than the caller's own token.
 
         Raises:
-            Problem: invalid, for scopes that are unknown or that the caller lacks; not-found, for the project.
+            Problem: invalid, for scopes that are unknown, that the caller lacks or that one project's token cannot
+                have; not-found, for the project.
         """
         project_id = request.project_id or caller.project_id
         if project_id is not None and not caller.sees(project_id):
@@ -184,29 +186,30 @@ class Identity:
         self, caller: Caller, request: TokenRequest, project_id: str | None, secret_hash: bytes
     ) -> accounts.NewTokenRow:
         now = self._clock()
-        lifetime = request.expires_in_s
         return accounts.NewTokenRow(
             id=secrets.token_hex(8),
             account_id=caller.account_id,
             project_id=project_id,
             name=clean_name(request.name),
             secret_hash=secret_hash,
-            scopes=_check_scopes(caller, request.scopes),
+            scopes=_check_scopes(caller, request.scopes, project_id),
             created_at=now,
-            expires_at=None if lifetime is None else now + timedelta(seconds=lifetime),
+            expires_at=_expiry(caller, request, now),
         )
 
     async def list_tokens(self, caller: Caller, after: Position | None, limit: int) -> Slice[TokenInfo]:
-        """The account's tokens, newest first."""
-        return await self._database.read(lambda c: accounts.list_tokens(c, caller.account_id, after=after, limit=limit))
+        """The account's tokens that the caller may see, newest first."""
+        owned = _owned_by(caller)
+        return await self._database.read(lambda c: accounts.list_tokens(c, owned, after=after, limit=limit))
 
     async def delete_token(self, caller: Caller, token_id: str) -> None:
-        """Revoke a token of the caller's account.
+        """Revoke a token of the caller's account that the caller may see.
 
         Raises:
             Problem: not-found.
         """
-        if not await self._database.write(lambda c: accounts.delete_token(c, caller.account_id, token_id)):
+        owned = _owned_by(caller)
+        if not await self._database.write(lambda c: accounts.delete_token(c, owned, token_id)):
             raise not_found("token", token_id)
 
 
@@ -219,7 +222,16 @@ def _session_over(found: accounts.Credential, now: datetime) -> bool:
     return found.expires_at is None or found.expires_at <= now or now - idle_since > SESSION_IDLE
 
 
-def _check_scopes(caller: Caller, wanted: list[str]) -> list[str]:
+def _owned_by(caller: Caller) -> accounts.Owned:
+    return accounts.Owned(account_id=caller.account_id, project_id=caller.project_id)
+
+
+def _expiry(caller: Caller, request: TokenRequest, now: datetime) -> datetime | None:
+    wanted = None if request.expires_in_s is None else now + timedelta(seconds=request.expires_in_s)
+    return min((end for end in (wanted, caller.expires_at) if end is not None), default=None)
+
+
+def _check_scopes(caller: Caller, wanted: list[str], project_id: str | None) -> list[str]:
     if not wanted:
         raise invalid("/scopes", f"name at least one scope of: {', '.join(SCOPES)}")
     for scope in wanted:
@@ -227,6 +239,8 @@ def _check_scopes(caller: Caller, wanted: list[str]) -> list[str]:
             raise invalid("/scopes", f"{scope[:60]!r} is no scope; there are: {', '.join(SCOPES)}")
         if scope not in caller.scopes:
             raise invalid("/scopes", f"you lack the scope {scope}, so you cannot hand it out")
+        if project_id is not None and scope in BEYOND_PROJECTS:
+            raise invalid("/scopes", f"the scope {scope} reaches beyond one project; leave it out, or project_id")
     return sorted(set(wanted))
 
 

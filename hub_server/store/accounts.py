@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
 
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.types import AccountInfo, TokenInfo
@@ -37,6 +37,13 @@ class NewTokenRow(Struct, frozen=True, kw_only=True):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None
+
+
+class Owned(Struct, frozen=True, kw_only=True):
+    """The tokens of an account; with `project_id`, those alone that are bound to this project."""
+
+    account_id: str
+    project_id: str | None
 
 
 def ensure_setting(connection: Connection, name: str, value: bytes) -> bytes:
@@ -97,9 +104,9 @@ def add_token(connection: Connection, new: NewTokenRow) -> bool:
     return True
 
 
-def list_tokens(connection: Connection, account_id: str, *, after: Position | None, limit: int) -> Slice[TokenInfo]:
-    """The account's tokens, newest first."""
-    mine = token.c.account_id == account_id
+def list_tokens(connection: Connection, owned: Owned, *, after: Position | None, limit: int) -> Slice[TokenInfo]:
+    """Tokens, newest first."""
+    mine = _tokens(owned)
     query = (
         select(token, project.c.uuid)
         .outerjoin(project, project.c.id == token.c.project_id)
@@ -128,10 +135,17 @@ def _token_info(row: Row[Any]) -> TokenInfo:
     )
 
 
-def delete_token(connection: Connection, account_id: str, token_id: str) -> bool:
-    """Revoke a token of this account; whether there was one."""
-    statement = delete(token).where(token.c.id == token_id, token.c.account_id == account_id)
-    return connection.execute(statement).rowcount == 1
+def delete_token(connection: Connection, owned: Owned, token_id: str) -> bool:
+    """Revoke one of these tokens; whether there was one."""
+    return connection.execute(delete(token).where(token.c.id == token_id, _tokens(owned))).rowcount == 1
+
+
+def _tokens(owned: Owned) -> ColumnElement[bool]:
+    mine = token.c.account_id == owned.account_id
+    if owned.project_id is None:
+        return mine
+    key = select(project.c.id).where(project.c.uuid == owned.project_id).scalar_subquery()
+    return mine & (token.c.project_id == key)
 
 
 def touch_token(connection: Connection, token_id: str, now: datetime) -> None:

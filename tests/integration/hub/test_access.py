@@ -164,6 +164,33 @@ def test_nobody_hands_out_more_than_they_have(hub, project):
     assert hub.request("POST", "/api/v1/tokens", token=bound, json=wanted).status_code == 404
 
 
+@pytest.mark.parametrize("scope", ["admin", "projects:write"])
+def test_a_token_of_one_project_cannot_reach_beyond_it(hub, project, scope):
+    wanted = {"name": "t", "scopes": [scope, "runs:read"], "project_id": project.id}
+    answer = hub.request("POST", "/api/v1/tokens", token=hub.admin, json=wanted)
+    assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (422, "/scopes")
+
+
+def test_a_token_of_one_project_manages_that_projects_tokens_only(hub, project):
+    bound = token_for(hub, ["tokens:write", "runs:read"], project.id)
+    listed = hub.call("GET", "/api/v1/tokens", token=bound)
+    assert {one["project_id"] for one in listed["items"]} == {project.id}
+    assert listed["total"] == len(listed["items"]) == 2
+    for foreign in (hub.admin, hub.new_project().token):
+        path = f"/api/v1/tokens/{foreign.split('_')[1]}"
+        assert hub.request("DELETE", path, token=bound).status_code == 404
+        assert hub.request("GET", "/api/v1/session", token=foreign).ok
+    assert hub.request("DELETE", f"/api/v1/tokens/{project.token.split('_')[1]}", token=bound).status_code == 204
+
+
+def test_a_token_makes_none_that_outlives_it(own_hub):
+    wanted = {"name": "t", "scopes": ["tokens:write"], "expires_in_s": 60}
+    maker = own_hub.call("POST", "/api/v1/tokens", json=wanted)
+    for lifetime, expected in ((None, maker["expires_at"]), (3600, maker["expires_at"]), (30, "2026-01-02T03:04:35Z")):
+        made = own_hub.call("POST", "/api/v1/tokens", token=maker["token"], json=wanted | {"expires_in_s": lifetime})
+        assert made["expires_at"] == expected
+
+
 def test_tokens_are_listed_without_secrets_page_by_page(own_hub):
     made = [token_for(own_hub, ["runs:read"]) for _ in range(3)]
     listed, cursor = [], None

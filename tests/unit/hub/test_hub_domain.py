@@ -104,6 +104,7 @@ def test_a_token_of_one_project_sees_that_one_only():
 def test_scopes_are_cut_to_the_role():
     assert effective_scopes(frozenset(SCOPES), "admin") == set(SCOPES)
     assert effective_scopes(frozenset(SCOPES), "no such role") == frozenset()
+    assert effective_scopes(frozenset(SCOPES), "admin", project_id="p") == set(SCOPES) - {"admin", "projects:write"}
 
 
 def test_attempts_are_forgotten_with_time_and_counted_per_client():
