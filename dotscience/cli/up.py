@@ -173,7 +173,7 @@ class Session:
         click.echo("Starting JupyterLab …")
         port = processes.free_port(self._options.jupyter_port)
         token = secrets.token_urlsafe(24)
-        # It listens on an address, so that no name need resolve; people get `localhost`, whose cookies the hub never sees.
+        # It listens on an address: no name need resolve. People get `localhost`, so the hub never sees its cookies.
         command = [
             *(sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={port}"),
             *("--ServerApp.port_retries=0", f"--ServerApp.root_dir={workspace.root}"),
