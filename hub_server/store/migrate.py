@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import DatabaseError
 
 from dotscience.errors import ConfigError
 from hub_server.store.database import open_engine
@@ -22,13 +23,22 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 def migrate(path: Path) -> None:
     """Create or upgrade the database file, in one transaction; nothing to do where it is up to date.
 
+    Only its owner can read the file, and those that SQLite puts beside it (they get its mode).
+
     Raises:
-        ConfigError: the file was written by a newer version of the hub.
+        ConfigError: the file was written by a newer version of the hub, or is no database that can be used.
     """
     engine = open_engine(path, begin="BEGIN IMMEDIATE")
     try:
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         with engine.begin() as connection:
             _upgrade(connection, path)
+    except (OSError, DatabaseError) as error:
+        reason = error.orig if isinstance(error, DatabaseError) else error.strerror
+        raise ConfigError(
+            f"{path} cannot be used as the hub's database ({reason}); restore it from a backup"
+        ) from error
     finally:
         engine.dispose()
 

@@ -6,9 +6,11 @@ import json
 import os
 import signal
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -62,7 +64,10 @@ def test_a_hub_says_where_it_is_to_its_own_user_only(start):
     hub = start()
     written = json.loads((hub.data / "hub.json").read_text())
     assert (written["url"], written["pid"]) == (hub.url, hub.process.pid)
-    assert (mode(hub.data), mode(hub.data / "hub.json"), mode(hub.data / "admin.token")) == (0o700, 0o600, 0o600)
+    assert mode(hub.data) == 0o700
+    files = {path.name for path in hub.data.iterdir() if path.is_file()}
+    assert {"hub.db", "hub.db-wal", "hub.json", "admin.token"} <= files
+    assert {mode(hub.data / name) for name in files} == {0o600}
     assert hub.admin not in hub.line
 
 
@@ -77,18 +82,41 @@ def test_a_signal_ends_it_cleanly(start, number):
 
 def test_one_hub_per_data_folder(start):
     hub = start()
-    second = subprocess.run(
-        [sys.executable, "-m", "hub_server", "--data", str(hub.data), "--port", "0"],
+    said = refused(hub.data)
+    assert str(hub.process.pid) in said
+    assert hub.url in said
+    assert requests.get(hub.url + "/healthz", timeout=10).ok
+
+
+def refused(data):
+    """What a hub says that does not start."""
+    ended = subprocess.run(
+        [sys.executable, "-m", "hub_server", "--data", str(data), "--port", "0"],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert second.returncode == 1
-    assert str(hub.process.pid) in second.stderr
-    assert hub.url in second.stderr
-    assert "Traceback" not in second.stderr
-    assert requests.get(hub.url + "/healthz", timeout=10).ok
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith("Error: ")
+    assert "Traceback" not in ended.stderr
+    return ended.stderr
+
+
+def test_a_data_folder_of_a_newer_hub_is_refused_and_left_alone(start):
+    hub = start()
+    hub.end()
+    with closing(sqlite3.connect(hub.data / "hub.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    before = (hub.data / "hub.db").read_bytes()
+    assert "newer version" in refused(hub.data)
+    assert (hub.data / "hub.db").read_bytes() == before
+    assert not (hub.data / "hub.json").exists()
+
+
+def test_a_database_that_is_none_is_refused(tmp_path):
+    (tmp_path / "hub.db").write_bytes(b"this is no database" * 1000)
+    assert "hub.db cannot be used" in refused(tmp_path)
 
 
 def test_a_killed_hub_leaves_no_lock(start):
