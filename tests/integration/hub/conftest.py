@@ -14,6 +14,7 @@ from uuid import uuid4
 import msgspec
 import pytest
 import requests
+import structlog
 from msgspec import Struct
 
 from committer.storage.objects import Kind, digest, encode_commit
@@ -189,6 +190,19 @@ def serve(data: Path, **settings: Any) -> Iterator[RunningHub]:
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _logs_are_captured() -> Iterator[None]:
+    """A hub here logs to the standard library, so that pytest shows its lines where a test fails and nowhere else."""
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[structlog.contextvars.merge_contextvars, structlog.stdlib.render_to_log_kwargs],
+        wrapper_class=structlog.stdlib.BoundLogger,
+        logger_factory=structlog.stdlib.LoggerFactory(),
+    )
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(scope="module")
