@@ -143,6 +143,8 @@ StoredCommit = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/sche
 class TreeItem(Struct, frozen=True, kw_only=True):
     """An entry of a folder; `target` is where a symbolic link points.
 
+    `modified_at` is None for folders, whose time is not part of a snapshot.
+
     A name that is not UTF-8 is shown with U+FFFD; `quoted_name` then has its bytes percent-encoded, as paths in queries
     take them.
     """
@@ -151,7 +153,7 @@ class TreeItem(Struct, frozen=True, kw_only=True):
     kind: Literal["file", "directory", "symlink"]
     size: int
     mode: int
-    modified_at: UtcTime
+    modified_at: UtcTime | None
     content_hash: str | None
     quoted_name: str | None = None
     target: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal, TypeVar
 from urllib.parse import quote_from_bytes
@@ -96,10 +96,7 @@ class History:
         """
         _, root = await self._commit(project, commit)
         source = self._objects(project)
-        entries = await self._look(path, lambda: list_directory(source, root, path))
-        shown = [_item(entry) for entry in entries[:MAX_TREE_ITEMS]]
-        visible = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-        return TreeListing(path=visible, entries=shown, total=len(entries))
+        return await self._look(path, lambda: _listing(path, list_directory(source, root, path)))
 
     async def file(self, project: ProjectRef, commit: bytes, path: str) -> File:
         """A file of a commit.
@@ -145,6 +142,12 @@ class History:
         return ProjectObjects(self._database, self._packs, project.key)
 
 
+def _listing(path: str, entries: Sequence[TreeEntry]) -> TreeListing:
+    visible = path.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    shown = [_item(entry) for entry in entries[:MAX_TREE_ITEMS]]
+    return TreeListing(path=visible, entries=shown, total=len(entries))
+
+
 def _item(entry: TreeEntry) -> TreeItem:
     name = entry.name.decode("utf-8", "replace")
     is_hashed = entry.kind is not EntryKind.SYMLINK
@@ -154,14 +157,14 @@ def _item(entry: TreeEntry) -> TreeItem:
         kind=KINDS[entry.kind],
         size=entry.size,
         mode=entry.mode,
-        modified_at=_time(entry.mtime_ns),
+        modified_at=None if entry.kind is EntryKind.DIRECTORY else _time(entry.mtime_ns),
         content_hash=entry.content.hex() if is_hashed else None,
         target=None if is_hashed else entry.content.decode("utf-8", "replace"),
     )
 
 
-def _time(ns: int) -> datetime:
+def _time(ns: int) -> datetime | None:
     try:
         return EPOCH + timedelta(microseconds=ns // 1000)
     except OverflowError:  # a file system may hold times that no calendar has
-        return EPOCH
+        return None

@@ -55,7 +55,7 @@ def test_a_folder_is_listed(project, commit):
     big = by_name["big.bin"]
     assert (big["kind"], big["size"], big["mode"]) == ("file", 3500, 0o644)
     assert big["modified_at"] == "2001-09-09T01:46:40Z"
-    assert by_name["folder"]["kind"] == "directory"
+    assert (by_name["folder"]["kind"], by_name["folder"]["modified_at"]) == ("directory", None)
     assert (by_name["link"]["kind"], by_name["link"]["target"]) == ("symlink", "/etc/passwd")
     odd = next(one for one in listing["entries"] if one["quoted_name"])
     assert odd["quoted_name"] == quote(b'n\xff"\r\nX: 1')
