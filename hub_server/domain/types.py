@@ -143,7 +143,7 @@ StoredCommit = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/sche
 class TreeItem(Struct, frozen=True, kw_only=True):
     """An entry of a folder; `target` is where a symbolic link points.
 
-    `modified_at` is None for folders, whose time is not part of a snapshot.
+    `modified_at` is None for folders, whose time is no part of a snapshot, and for times that no calendar has.
 
     A name that is not UTF-8 is shown with U+FFFD; `quoted_name` then has its bytes percent-encoded, as paths in queries
     take them.

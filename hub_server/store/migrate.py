@@ -37,7 +37,7 @@ def migrate(path: Path) -> None:
     except (OSError, DatabaseError) as error:
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
         raise ConfigError(
-            f"{path} cannot be used as the hub's database ({reason}); restore it from a backup"
+            f"{path} cannot be used as the hub's database ({reason}); restore a backup of it"
         ) from error
     finally:
         engine.dispose()
