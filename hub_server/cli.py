@@ -50,9 +50,13 @@ def hub(context: click.Context, data: Path | None, port: int | None, host: str |
 @hub.command("login-link")
 @click.pass_obj
 def login_link(settings: object) -> None:
-    """Print a link that signs one browser in; it works once, for 10 minutes.
+    r"""Print a link that signs one browser in; it works once, for 10 minutes.
 
     The hub must be running, on this machine and for this user.
+
+    \b
+    Example:
+      ds hub login-link
     """
     from dotscience.client.hub import HubClient
     from hub_server.data_folder import read_hub_file, read_token

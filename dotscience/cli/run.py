@@ -95,6 +95,8 @@ def _execution(
             kernel=kernel,
             timeout_s=timeout_s,
         )
+    if what[0].endswith(".ipynb"):
+        raise click.UsageError(f"one notebook at a time: {' '.join(what[1:])} is left over")
     if parameters or kernel or timeout_s:
         raise click.UsageError("--param, --kernel and --timeout are for notebooks; give a command its own arguments")
     return Execution(folder=Path.cwd(), command=what)
