@@ -36,9 +36,7 @@ def migrate(path: Path) -> None:
             _upgrade(connection, path)
     except (OSError, DatabaseError) as error:
         reason = error.orig if isinstance(error, DatabaseError) else error.strerror
-        raise ConfigError(
-            f"{path} cannot be used as the hub's database ({reason}); restore a backup of it"
-        ) from error
+        raise ConfigError(f"{path} cannot be used as the hub's database ({reason}); restore a backup of it") from error
     finally:
         engine.dispose()
 
