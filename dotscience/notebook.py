@@ -130,7 +130,7 @@ def _decode(data: bytes, path: str) -> _Notebook:
     """
     try:
         return _NOTEBOOK.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _as_notebook(_decode_slowly(data, path), path)
 
 
@@ -366,7 +366,7 @@ def read_cells(data: bytes, path: str = "the file") -> list[CellState]:
 def _decode_executed(data: bytes, path: str) -> _ExecutedNotebook:
     try:
         return _EXECUTED_NOTEBOOK.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _as_executed_notebook(_decode_slowly(data, path), path)
 
 

@@ -17,10 +17,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, TypeVar
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct, ValidationError, field
 from msgspec import json as msgspec_json
 
 RUN_MIME = "application/vnd.dotscience.run.v1+json"
+MAX_NESTING = 64
+"""Lists and mappings within a value; the library itself writes at most 32."""
 
 Value = None | bool | int | float | str | list[Any] | dict[str, Any]
 """A parameter, label or summary value. NaN and infinities are the strings "nan", "inf", "-inf": JSON has no others."""
@@ -158,7 +160,22 @@ def decode_json(data: bytes | str, kind: type[T]) -> T:
     """The inverse of `encode_json`; unknown fields are ignored so that older readers survive newer writers.
 
     Raises:
-        msgspec.ValidationError: `data` is JSON, but not a document of this kind.
+        msgspec.ValidationError: `data` is JSON, but not a document of this kind, or one with values nested too deeply.
         msgspec.DecodeError: `data` is not JSON.
     """
-    return msgspec_json.decode(data, type=kind)
+    try:
+        document = msgspec_json.decode(data, type=kind)
+    except RecursionError as error:
+        raise ValidationError(str(error)) from error
+    if isinstance(document, RunRecord) and _nests_too_deeply(document):
+        raise ValidationError(f"a value nests deeper than {MAX_NESTING} lists and mappings")
+    return document
+
+
+def _nests_too_deeply(record: RunRecord) -> bool:
+    """Whether a value could not be encoded again from everywhere: encoders recurse, and callers have stacks already."""
+    level: list[Any] = [record.parameters, record.summary, record.labels]
+    for _ in range(MAX_NESTING + 1):
+        children = (item.values() if isinstance(item, dict) else item for item in level)
+        level = [child for items in children for child in items if isinstance(child, dict | list)]
+    return bool(level)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from dotscience.errors import NotebookError
 from dotscience.notebook import find_runs, read_cells
 
 SUFFIX = ".ipynb"
+_SURROGATE = re.compile("[\ud800-\udfff]")
 MAX_NOTEBOOK_BYTES = 1 << 30
 FIRST_RETRY_S = 0.1
 SLOWEST_RETRY_S = 5.0
@@ -23,10 +25,13 @@ PATIENCE = 5
 
 
 def is_notebook(path: str) -> bool:
-    """Whether a path relative to the root is that of a notebook, and not a checkpoint or a writer's scratch file."""
+    """Whether a path relative to the root is that of a notebook, and not a checkpoint or a writer's scratch file.
+
+    A name that is not UTF-8 is none: Jupyter cannot open such a file, and JSON and SQLite cannot hold its name.
+    """
     folder, _, name = path.rpartition("/")
     hidden = name.startswith(".") or ".ipynb_checkpoints" in folder.split("/")
-    return name.endswith(SUFFIX) and not hidden
+    return name.endswith(SUFFIX) and not hidden and not _SURROGATE.search(path)
 
 
 def signature(status: os.stat_result) -> str:

@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from committer.detect.sighting import Sighting, sighting
+from committer.detect.sighting import Sighting, is_inside, sighting
 from dotscience.errors import WireFormatError
 from dotscience.notebook import read_sidecar
 from dotscience.record import Environment, decode_json
@@ -63,9 +63,9 @@ def executing(folder: Path) -> frozenset[str]:
     for path in folder.glob(f"*{EXECUTION_SUFFIX}"):
         try:
             execution = msgspec.json.decode(read_regular(path), type=Execution)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        if _lives(execution.pid):
+        if is_inside(execution.notebook) and _lives(execution.pid):
             found.append(execution.notebook)
     return frozenset(found)
 

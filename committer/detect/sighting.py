@@ -72,9 +72,12 @@ def time_of(ns: int) -> datetime:
     return datetime.fromtimestamp(ns / 1e9, UTC)
 
 
+def is_inside(path: str) -> bool:
+    """Whether a path that somebody wrote down, and that can be forged, stays in the workspace."""
+    return not path.startswith("/") and "\0" not in path and ".." not in PurePosixPath(path).parts
+
+
 def _placed(record: RunRecord) -> str | None:
-    """The notebook that the record names, unless it points out of the workspace: what is in a sidecar can be forged."""
+    """The notebook that the record names, unless it points out of the workspace."""
     named = record.place.notebook if record.place else None
-    if named is None or named.startswith("/") or ".." in PurePosixPath(named).parts:
-        return None
-    return named
+    return named if named is not None and is_inside(named) else None

@@ -79,7 +79,7 @@ def decode_run(data: bytes) -> RunRecord:
     """
     try:
         return decode_json(data, RunRecord)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise CorruptObject(f"a run record cannot be decoded: {error}") from error
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
+import json
 import os
+import uuid
 
 import pytest
 
@@ -15,6 +18,7 @@ from committer.detect.sidecars import environment_path, executing, read_regular,
 from committer.detect.watcher import MAX_PATHS, Changes, Watcher
 from committer.storage.ignore import IgnoreRules
 from dotscience.errors import NotebookError
+from dotscience.record import MAX_NESTING, RunRecord, encode_json
 
 EMPTY = b'{"cells": [], "metadata": {}, "nbformat": 4}'
 
@@ -29,6 +33,8 @@ EMPTY = b'{"cells": [], "metadata": {}, "nbformat": 4}'
         (".ipynb_checkpoints/a-checkpoint.ipynb", False),
         ("a.ipynb.tmp", False),
         ("a.py", False),
+        ("\udcff.ipynb", False),
+        ("\udcff/a.ipynb", False),
     ],
 )
 def test_what_is_a_notebook(path, expected):
@@ -181,6 +187,26 @@ def test_a_fifo_or_link_among_the_sidecars_is_reported_and_never_waited_for(tmp_
         read_regular(tmp_path / "huge.json", 99)
 
 
+@pytest.mark.parametrize("depth", [MAX_NESTING + 1, 985, 988, 989, 990, 991, 100_000])
+def test_a_sidecar_that_nests_without_end_is_broken_and_stops_nothing(tmp_path, depth):
+    bomb = f'{{"schema":"dotscience.run.v1","run_id":"x","parameters":{{"a":{"[" * depth}{"]" * depth}}}}}'
+    (tmp_path / "bomb.json").write_text(bomb)
+    (tmp_path / "good.json").write_bytes(encode_json(RunRecord(run_id=str(uuid.uuid4()))))
+    scan = scan_sidecars(tmp_path)
+    assert [path.name for path, _ in scan.runs] == ["good.json"]
+    assert len(scan.broken) == 1
+
+
+@pytest.mark.parametrize("depth", [985, 990, 991, 100_000])
+def test_a_notebook_that_nests_without_end_is_read_or_refused(tmp_path, depth):
+    deep = '{"a":' * depth + "1" + "}" * depth
+    outputs = f'[{{"output_type":"display_data","data":{{"text/plain":"[[DOTSCIENCE-RUN:","x":{deep}}}}}]'
+    cell = f'{{"cell_type":"code","execution_count":1,"outputs":{outputs}}}'
+    (tmp_path / "a.ipynb").write_text(f'{{"cells":[{cell}],"nbformat":4}}')
+    with contextlib.suppress(NotebookError):
+        assert len(read_notebook(tmp_path, "a.ipynb", dot_id="d").cells) == 1
+
+
 @pytest.mark.parametrize("name", ["", "../x", "a/b", ".hidden", "a\0b"])
 def test_a_forged_environment_id_names_no_file(tmp_path, name):
     assert environment_path(tmp_path, name) is None
@@ -194,3 +220,15 @@ def test_a_bracket_holds_while_its_process_lives(tmp_path):
         bracket.write_text(f'{{"notebook": "a.ipynb", "pid": {pid}}}')
         assert executing(tmp_path) == frozenset()
     assert scan_sidecars(tmp_path).broken == []
+
+
+@pytest.mark.parametrize("notebook", ["../a.ipynb", "/a.ipynb", "b/../../a.ipynb", "a\0.ipynb"])
+def test_a_bracket_cannot_point_out_of_the_workspace(tmp_path, notebook):
+    (tmp_path / "x.execution.json").write_text(json.dumps({"notebook": notebook, "pid": os.getpid()}))
+    assert executing(tmp_path) == frozenset()
+
+
+@pytest.mark.parametrize("content", [b'{"notebook": "\xff", "pid": 1}', b'{"x": ' + b"[" * 100_000])
+def test_a_broken_bracket_is_none(tmp_path, content):
+    (tmp_path / "x.execution.json").write_bytes(content)
+    assert executing(tmp_path) == frozenset()
