@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from committer.storage.objects import Kind, decode_commit, decode_run
+from committer.storage.objects import Kind, Reference, decode_commit, decode_run, references
 from committer.storage.pack import PackEntry
 from dotscience.errors import CorruptObject
 from dotscience.record import Commit
@@ -99,15 +99,13 @@ class Sync:
     async def accept_pack(self, dot: DotRow, name: bytes, upload: Upload) -> tuple[PackAccepted, bool]:
         """Verify an uploaded pack and make its objects the project's; whether it is new to the project.
 
-        Durable when this returns.
+        Durable when this returns. A pack that is here already is verified and stored again, which mends a file that
+        was lost or damaged.
 
         Raises:
             Problem: corrupt-pack, naming the record that is wrong.
         """
         project = dot.project.key
-        known = await self._database.read(lambda c: objects.has_pack(c, project, name))
-        if known is not None:
-            return PackAccepted(pack=name.hex(), objects=known), False
         entries = await self._workers.run(lambda: _verify_and_keep(upload, name))
         now, size = self._clock(), upload.size
         created = await self._database.write(lambda c: objects.add_pack(c, project, name, size, entries, now))
@@ -123,9 +121,6 @@ class Sync:
                 invalid, for a commit of another dot or one that does not follow `expected_parent`.
         """
         check_branch(move.branch)
-        known = await self._database.read(lambda c: commits.find_pushed(c, dot.id, move.commit))
-        if known is not None and known.branch == move.branch:
-            return _accepted(move, known.runs), False
         checked = await self._workers.run(lambda: self._check(dot, move))
         push = pushes.Push(
             project_key=dot.project.key,
@@ -137,17 +132,19 @@ class Sync:
         applied = await self._database.write(lambda c: pushes.apply_push(c, push))
         if applied.moved:
             self._announce(dot, move, applied.new_runs)
-        return _accepted(move, len(checked.commit.runs)), applied.moved
+        accepted = CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=len(checked.commit.runs))
+        return accepted, applied.moved
 
     def _check(self, dot: DotRow, move: Move) -> _Checked:
         source = ProjectObjects(self._database, self._packs, dot.project.key)
         try:
             commit = self._read_commit(source, dot, move)
+            new_runs, following = _read_runs(source, commit)
             walk = Completeness(source, max_missing=MAX_MISSING)
-            walk.check([(Kind.TREE, commit.root), *((Kind.RUN, record) for _, record in commit.runs)])
+            walk.check([(Kind.TREE, commit.root), *following])
             if walk.missing:
                 raise _missing(walk.missing)
-            return _Checked(commit=commit, runs=_read_runs(source, commit), walked=walk.walked)
+            return _Checked(commit=commit, runs=new_runs, walked=walk.walked)
         except CorruptObject as error:
             raise invalid("/commit", str(error)) from error
 
@@ -207,10 +204,6 @@ def _verify(upload: Upload, name: bytes) -> list[PackEntry]:
         raise Problem("corrupt-pack", str(error)) from error
 
 
-def _accepted(move: Move, run_count: int) -> CommitAccepted:
-    return CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=run_count)
-
-
 def _missing(hashes: Sequence[bytes]) -> Problem:
     return Problem(
         "missing-objects",
@@ -219,11 +212,21 @@ def _missing(hashes: Sequence[bytes]) -> Problem:
     )
 
 
-def _read_runs(source: ProjectObjects, commit: Commit) -> list[runs.NewRun]:
+def _read_runs(source: ProjectObjects, commit: Commit) -> tuple[list[runs.NewRun], list[Reference]]:
+    """The commit's runs that are here; and what must be here too: that to which they refer, and the other runs."""
     found = source.locate([name for _, name in commit.runs])
     if sum(location.entry.size for location in found.values()) > MAX_RUN_BYTES_PER_COMMIT:
         raise CorruptObject(f"the commit's run records are more than {MAX_RUN_BYTES_PER_COMMIT} bytes together")
-    return [_read_run(commit, run_id, name, source.read(found[name])) for run_id, name in commit.runs]
+    read: list[runs.NewRun] = []
+    following: list[Reference] = []
+    for run_id, name in commit.runs:
+        if name in found:
+            data = source.read(found[name])
+            read.append(_read_run(commit, run_id, name, data))
+            following.extend(references(Kind.RUN, data))
+        else:
+            following.append((Kind.RUN, name))
+    return read, following
 
 
 def _read_run(commit: Commit, run_id: str, name: bytes, data: bytes) -> runs.NewRun:

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
 
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.types import AccountInfo, TokenInfo
@@ -46,6 +46,21 @@ class Owned(Struct, frozen=True, kw_only=True):
     project_id: str | None
 
 
+# Made once, as every request runs one of them: to make a statement costs SQLAlchemy more than to run it.
+
+_FIND_TOKEN = (
+    select(token, account.c.name.label("account_name"), account.c.role, project.c.uuid)
+    .join(account, account.c.id == token.c.account_id)
+    .outerjoin(project, project.c.id == token.c.project_id)
+    .where(token.c.id == bindparam("id"))
+)
+_FIND_SESSION = (
+    select(session, account.c.name, account.c.role)
+    .join(account, account.c.id == session.c.account_id)
+    .where(session.c.hash == bindparam("hash"))
+)
+
+
 def ensure_setting(connection: Connection, name: str, value: bytes) -> bytes:
     """A value that the hub keeps about itself; stores `value` where there is none."""
     stored = connection.scalar(select(setting.c.value).where(setting.c.name == name))
@@ -65,12 +80,7 @@ def ensure_first_account(connection: Connection, wanted: AccountInfo, role: str,
 
 def find_token(connection: Connection, token_id: str) -> Credential | None:
     """The token with this id, expired or not."""
-    row = connection.execute(
-        select(token, account.c.name.label("account_name"), account.c.role, project.c.uuid)
-        .join(account, account.c.id == token.c.account_id)
-        .outerjoin(project, project.c.id == token.c.project_id)
-        .where(token.c.id == token_id)
-    ).first()
+    row = connection.execute(_FIND_TOKEN, {"id": token_id}).first()
     if row is None:
         return None
     return Credential(
@@ -155,11 +165,7 @@ def touch_token(connection: Connection, token_id: str, now: datetime) -> None:
 
 def find_session(connection: Connection, secret_hash: bytes) -> Credential | None:
     """The session with this hash, expired or not."""
-    row = connection.execute(
-        select(session, account.c.name, account.c.role)
-        .join(account, account.c.id == session.c.account_id)
-        .where(session.c.hash == secret_hash)
-    ).first()
+    row = connection.execute(_FIND_SESSION, {"hash": secret_hash}).first()
     if row is None:
         return None
     return Credential(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+import msgspec
 from msgspec import Raw, Struct
-from sqlalchemy import Connection, insert, select
+from sqlalchemy import Connection, bindparam, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from hub_server.domain.cursor import Position, Slice, slice_of
@@ -26,62 +27,51 @@ class NewCommit(Struct, frozen=True, kw_only=True):
     pushed_at: datetime
 
 
-class Pushed(Struct, frozen=True):
-    """A commit that was pushed: the branch that it was pushed to first, and the number of its runs."""
+# Statements of a push are made once: to make one costs SQLAlchemy more than to run it.
 
-    branch: str
-    runs: int
+_IN_DOT = commit.c.dot_id == bindparam("dot")
+_BRANCHES = select(branch.c.name, branch.c.head).where(branch.c.dot_id == bindparam("dot")).order_by(branch.c.name)
+_BRANCH_HEAD = select(branch.c.head).where(branch.c.dot_id == bindparam("dot"), branch.c.name == bindparam("name"))
+_MOVE = upsert(branch)
+_MOVE_HEAD = _MOVE.on_conflict_do_update(
+    index_elements=[branch.c.dot_id, branch.c.name],
+    set_={"head": _MOVE.excluded.head, "moved_at": _MOVE.excluded.moved_at},
+)
+_KNOWN_COMMITS = select(commit.c.hash).where(_IN_DOT, commit.c.hash.in_(bindparam("hashes", expanding=True)))
+_PUSHED_TO = select(commit.c.branch).where(_IN_DOT, commit.c.hash == bindparam("hash"))
+_ADD_COMMIT = insert(commit).returning(commit.c.id)
 
 
 def branches(connection: Connection, dot_id: str) -> dict[str, str]:
     """The head of each branch."""
-    query = select(branch.c.name, branch.c.head).where(branch.c.dot_id == dot_id).order_by(branch.c.name)
-    return {row.name: row.head.hex() for row in connection.execute(query)}
+    rows = connection.execute(_BRANCHES, {"dot": dot_id})
+    return {row.name: row.head.hex() for row in rows}
 
 
 def branch_head(connection: Connection, dot_id: str, name: str) -> bytes | None:
     """The commit that a branch points at."""
-    return connection.scalar(select(branch.c.head).where(branch.c.dot_id == dot_id, branch.c.name == name))
+    return connection.scalar(_BRANCH_HEAD, {"dot": dot_id, "name": name})
 
 
 def move_head(connection: Connection, dot_id: str, name: str, head: bytes, now: datetime) -> None:
     """Point a branch at a commit, making the branch where it is missing."""
-    values = {"head": head, "moved_at": now}
-    connection.execute(
-        upsert(branch)
-        .values(dot_id=dot_id, name=name, **values)
-        .on_conflict_do_update(index_elements=[branch.c.dot_id, branch.c.name], set_=values)
-    )
+    connection.execute(_MOVE_HEAD, {"dot_id": dot_id, "name": name, "head": head, "moved_at": now})
 
 
 def known_commits(connection: Connection, dot_id: str, hashes: Sequence[bytes]) -> set[bytes]:
     """Which of these commits were pushed to the dot."""
-    return set(connection.scalars(select(commit.c.hash).where(commit.c.dot_id == dot_id, commit.c.hash.in_(hashes))))
+    return set(connection.scalars(_KNOWN_COMMITS, {"dot": dot_id, "hashes": hashes}))
 
 
-def find_pushed(connection: Connection, dot_id: str, commit_hash: bytes) -> Pushed | None:
-    """What is stored of a commit that was pushed before."""
-    row = connection.execute(
-        select(commit.c.branch, commit.c.runs).where(commit.c.dot_id == dot_id, commit.c.hash == commit_hash)
-    ).first()
-    return None if row is None else Pushed(row.branch, row.runs)
+def pushed_to(connection: Connection, dot_id: str, commit_hash: bytes) -> str | None:
+    """The branch that the commit was pushed to first; None where it was not pushed yet."""
+    return connection.scalar(_PUSHED_TO, {"dot": dot_id, "hash": commit_hash})
 
 
 def add_commit(connection: Connection, new: NewCommit) -> int:
     """Store a commit; its key in the database."""
-    key: int = connection.execute(
-        insert(commit)
-        .values(
-            dot_id=new.dot_id,
-            hash=new.hash,
-            branch=new.branch,
-            root=new.root,
-            runs=new.runs,
-            doc=new.doc.decode(),
-            pushed_at=new.pushed_at,
-        )
-        .returning(commit.c.id)
-    ).scalar_one()
+    values = msgspec.structs.asdict(new) | {"doc": new.doc.decode()}
+    key: int = connection.execute(_ADD_COMMIT, values).scalar_one()
     return key
 
 

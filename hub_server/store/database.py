@@ -63,14 +63,15 @@ class Database:
         return await asyncio.wrap_future(self._readers.submit(self._read_now, work))
 
     def read_blocking(self, work: Work[T]) -> T:
-        """`read` for worker threads; it would block the event loop."""
-        return self._readers.submit(self._read_now, work).result()
+        """`read` for worker threads: it runs on the calling thread, which gets a connection of its own."""
+        return self._read_now(work)
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` on the writer thread; when this returns, its changes are durable.
 
         Writes run one after the other in the order of the calls. An exception undoes this work alone, not that of
-        others in the same group. A caller that is cancelled does not stop work that has been queued.
+        others in the same group. To that end work may run a second time, after all that the first run did was undone,
+        so it must do nothing but change the database. A caller that is cancelled does not stop work that has begun.
         """
         if self._closed:
             raise RuntimeError("the database is closed")
@@ -110,7 +111,7 @@ class Database:
         with self._writer_engine.connect() as connection:
             while (first := self._writes.get()) is not None:
                 group, ending = self._gather(first)
-                self._write_group(connection, group)
+                self._write_group(connection, [write for write in group if write.done.set_running_or_notify_cancel()])
                 if ending:
                     break
             connection.exec_driver_sql("PRAGMA optimize")
@@ -129,35 +130,19 @@ class Database:
         return group, False
 
     def _write_group(self, connection: Connection, group: Sequence[_Write]) -> None:
-        results: list[tuple[_Write, Any]] = []
+        """Commit the group in one transaction; where that fails, each of its writes in one of its own."""
         try:
             with connection.begin():
-                for write in group:
-                    if write.done.set_running_or_notify_cancel():
-                        self._write_one(connection, write, results)
-        except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting callers get it
+                results = [write.work(connection) for write in group]
+        except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting caller gets it
+            if len(group) == 1:
+                group[0].done.set_exception(_told(error))
+                return
             for write in group:
-                if not write.done.done():
-                    write.done.set_exception(_told(error))
+                self._write_group(connection, [write])
         else:
-            for write, result in results:
+            for write, result in zip(group, results, strict=True):
                 write.done.set_result(result)
-
-    def _write_one(self, connection: Connection, write: _Write, results: list[tuple[_Write, Any]]) -> None:
-        try:
-            with connection.begin_nested():
-                result = write.work(connection)
-        except Exception as error:
-            if not _in_transaction(connection):
-                raise  # SQLite has undone the whole group, as it does when the disk is full
-            write.done.set_exception(error)
-        else:
-            results.append((write, result))
-
-
-def _in_transaction(connection: Connection) -> bool:
-    dbapi: Any = connection.connection.dbapi_connection
-    return bool(dbapi.in_transaction)
 
 
 def _told(error: BaseException) -> BaseException:
@@ -197,6 +182,7 @@ def open_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
 
     @event.listens_for(engine, "begin")
     def start(connection: Connection) -> None:
-        connection.exec_driver_sql(begin)
+        dbapi: Any = connection.connection.dbapi_connection  # directly: this runs before every piece of work
+        dbapi.execute(begin)
 
     return engine

@@ -7,7 +7,7 @@ from datetime import datetime
 from itertools import islice
 
 from msgspec import Struct
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, and_, bindparam, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from committer.storage.compression import Encoding
@@ -27,13 +27,16 @@ class Location(Struct, frozen=True):
     complete: int
 
 
-def has_pack(connection: Connection, project_key: int, pack_hash: bytes) -> int | None:
-    """How many objects the pack holds, when this project has uploaded it."""
-    return connection.scalar(
-        select(project_pack.c.objects)
-        .join(pack, pack.c.id == project_pack.c.pack_id)
-        .where(project_pack.c.project_id == project_key, pack.c.hash == pack_hash)
-    )
+# Statements of a push are made once: to make one costs SQLAlchemy more than to run it.
+
+_ADD_PACK = insert(pack).on_conflict_do_nothing()
+_PACK_KEY = select(pack.c.id).where(pack.c.hash == bindparam("hash"))
+_ADD_TO_PROJECT = insert(project_pack).on_conflict_do_nothing()
+_ADD_OBJECTS = insert(object_).on_conflict_do_nothing()
+_ASKED_FOR = and_(object_.c.project_id == bindparam("project"), object_.c.hash.in_(bindparam("hashes", expanding=True)))
+_PRESENT = select(object_.c.hash).where(_ASKED_FOR)
+_LOCATE = select(object_, pack.c.hash.label("pack_hash")).join(pack, pack.c.id == object_.c.pack_id).where(_ASKED_FOR)
+_MARK_COMPLETE = update(object_).where(_ASKED_FOR).values(complete=bindparam("read_as"))
 
 
 def add_pack(
@@ -43,14 +46,10 @@ def add_pack(
 
     Returns whether the pack is new to the project.
     """
-    connection.execute(insert(pack).values(hash=pack_hash, size=size, created_at=now).on_conflict_do_nothing())
-    pack_key = connection.execute(select(pack.c.id).where(pack.c.hash == pack_hash)).scalar_one()
-    added = connection.execute(
-        insert(project_pack)
-        .values(project_id=project_key, pack_id=pack_key, objects=len(entries))
-        .on_conflict_do_nothing()
-    ).rowcount
-    if not added:
+    connection.execute(_ADD_PACK, {"hash": pack_hash, "size": size, "created_at": now})
+    pack_key = connection.execute(_PACK_KEY, {"hash": pack_hash}).scalar_one()
+    place = {"project_id": project_key, "pack_id": pack_key, "objects": len(entries)}
+    if not connection.execute(_ADD_TO_PROJECT, place).rowcount:
         return False
     rows = [
         {
@@ -65,7 +64,7 @@ def add_pack(
         }
         for entry in entries
     ]
-    connection.execute(insert(object_).on_conflict_do_nothing(), rows)
+    connection.execute(_ADD_OBJECTS, rows)
     return True
 
 
@@ -73,8 +72,7 @@ def present(connection: Connection, project_key: int, hashes: Sequence[bytes]) -
     """Which of the hashes the project has."""
     found: set[bytes] = set()
     for some in _batches(hashes):
-        query = select(object_.c.hash).where(object_.c.project_id == project_key, object_.c.hash.in_(some))
-        found.update(connection.scalars(query))
+        found.update(connection.scalars(_PRESENT, {"project": project_key, "hashes": some}))
     return found
 
 
@@ -82,12 +80,7 @@ def locate(connection: Connection, project_key: int, hashes: Iterable[bytes]) ->
     """Where the project's objects lie, for those of the hashes that it has."""
     found: dict[bytes, Location] = {}
     for some in _batches(hashes):
-        query = (
-            select(object_, pack.c.hash.label("pack_hash"))
-            .join(pack, pack.c.id == object_.c.pack_id)
-            .where(object_.c.project_id == project_key, object_.c.hash.in_(some))
-        )
-        for row in connection.execute(query):
+        for row in connection.execute(_LOCATE, {"project": project_key, "hashes": some}):
             entry = PackEntry(row.hash, Kind(row.kind), row.offset, row.stored_size, row.size, Encoding(row.encoding))
             found[row.hash] = Location(row.pack_hash, entry, row.complete)
     return found
@@ -96,11 +89,7 @@ def locate(connection: Connection, project_key: int, hashes: Iterable[bytes]) ->
 def mark_complete(connection: Connection, project_key: int, kind: Kind, hashes: Iterable[bytes]) -> None:
     """Note that everything below these objects, read as `kind`, is here."""
     for some in _batches(hashes):
-        connection.execute(
-            update(object_)
-            .where(object_.c.project_id == project_key, object_.c.hash.in_(some))
-            .values(complete=int(kind))
-        )
+        connection.execute(_MARK_COMPLETE, {"project": project_key, "hashes": some, "read_as": int(kind)})
 
 
 def _batches(hashes: Iterable[bytes]) -> Iterator[list[bytes]]:

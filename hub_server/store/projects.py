@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Select, insert, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, true
 
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.names import number_name
@@ -43,9 +43,19 @@ class NewProject(Struct, frozen=True, kw_only=True):
     created_at: datetime
 
 
+# Made once, as most requests run one of them: to make a statement costs SQLAlchemy more than to run it.
+
+_PROJECT_KEY = select(project.c.id).where(project.c.uuid == bindparam("uuid"))
+_FIND_DOT = (
+    select(dot.c.id, dot.c.gc_epoch, project.c.id.label("key"), project.c.uuid)
+    .join(project, project.c.id == dot.c.project_id)
+    .where(dot.c.id == bindparam("id"))
+)
+
+
 def project_key(connection: Connection, project_id: str) -> int | None:
     """The database's key of a project."""
-    return connection.scalar(select(project.c.id).where(project.c.uuid == project_id))
+    return connection.scalar(_PROJECT_KEY, {"uuid": project_id})
 
 
 def find_project(connection: Connection, project_id: str) -> ProjectInfo | None:
@@ -96,11 +106,7 @@ def ensure_project(connection: Connection, new: NewProject) -> ProjectInfo:
 
 def find_dot(connection: Connection, dot_id: str) -> DotRow | None:
     """A dot by its id."""
-    row = connection.execute(
-        select(dot.c.id, dot.c.gc_epoch, project.c.id.label("key"), project.c.uuid)
-        .join(project, project.c.id == dot.c.project_id)
-        .where(dot.c.id == dot_id)
-    ).first()
+    row = connection.execute(_FIND_DOT, {"id": dot_id}).first()
     if row is None:
         return None
     return DotRow(id=row.id, project=ProjectRef(row.key, row.uuid), gc_epoch=row.gc_epoch)

@@ -34,19 +34,20 @@ class Applied(Struct, frozen=True):
 
 
 def apply_push(connection: Connection, push: Push) -> Applied:
-    """Store the push; nothing changes where the branch is at its commit already.
+    """Store the push; nothing changes where its commit was pushed to this branch before, even if that has moved on.
 
     Raises:
         Problem: head-moved; nothing was stored.
     """
     new = push.commit
+    pushed_to = commits.pushed_to(connection, new.dot_id, new.hash)
     head = commits.branch_head(connection, new.dot_id, new.branch)
-    if head == new.hash:
+    if new.branch == pushed_to or new.hash == head:
         return Applied(moved=False, new_runs=[])
     if head != push.expected_parent:
         raise _head_moved(new.branch, head)
     added: list[str] = []
-    if commits.find_pushed(connection, new.dot_id, new.hash) is None:
+    if pushed_to is None:
         key = commits.add_commit(connection, new)
         place = runs.Ingest(project_key=push.project_key, commit_key=key, commit_id=new.hash.hex(), now=new.pushed_at)
         added = runs.add_runs(connection, place, push.runs)

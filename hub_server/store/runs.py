@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
-from sqlalchemy import Connection, Row, Select, func, insert, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dotscience.record import FileRef, RunRecord
 from hub_server.domain.types import Columns, RunInfo
 from hub_server.domain.values import IndexedValue, index_value
-from hub_server.store.schema import commit, project, run, run_file, run_key, run_value
+from hub_server.store.schema import UtcTime, commit, project, run, run_file, run_key, run_value
 
 Key = tuple[str, str]
 """Kind (param, summary or label) and name of a value."""
@@ -37,6 +37,32 @@ class Ingest(Struct, frozen=True, kw_only=True):
     commit_key: int
     commit_id: str
     now: datetime
+
+
+# Statements of a push are made once: to make one costs SQLAlchemy more than to run it.
+
+_IN_PROJECT = run.c.project_id == bindparam("project")
+_STORED_HASHES = select(run.c.uuid, run.c.record_hash).where(
+    _IN_PROJECT, run.c.uuid.in_(bindparam("ids", expanding=True))
+)
+_LAST_SEQ = select(func.coalesce(func.max(run.c.seq), 0)).where(_IN_PROJECT)
+_ADD_RUNS = insert(run).returning(run.c.uuid, run.c.id)
+_ADD_VALUES = insert(run_value)
+_ADD_FILES = insert(run_file)
+_KEYS = upsert(run_key)
+_COUNT_KEYS = _KEYS.on_conflict_do_update(
+    index_elements=[run_key.c.project_id, run_key.c.kind, run_key.c.name],
+    set_={"runs": run_key.c.runs + _KEYS.excluded.runs},
+).returning(run_key.c.kind, run_key.c.name, run_key.c.id)
+_NEWEST = bindparam("newest", type_=UtcTime)
+_COUNT_RUNS = (
+    update(project)
+    .where(project.c.id == bindparam("project"))
+    .values(
+        runs=project.c.runs + bindparam("added"),
+        last_run_at=case((project.c.last_run_at > _NEWEST, project.c.last_run_at), else_=_NEWEST),
+    )
+)
 
 
 def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[str]:
@@ -89,10 +115,8 @@ def list_columns(connection: Connection, project_key: int) -> Columns:
 def _stored_hashes(connection: Connection, project_key: int, run_ids: list[str]) -> dict[str, bytes]:
     found: dict[str, bytes] = {}
     for start in range(0, len(run_ids), 500):
-        query = select(run.c.uuid, run.c.record_hash).where(
-            run.c.project_id == project_key, run.c.uuid.in_(run_ids[start : start + 500])
-        )
-        found.update((row.uuid, row.record_hash) for row in connection.execute(query))
+        some = {"project": project_key, "ids": run_ids[start : start + 500]}
+        found.update((row.uuid, row.record_hash) for row in connection.execute(_STORED_HASHES, some))
     return found
 
 
@@ -101,11 +125,9 @@ Keyed = list[tuple[int, RunRecord]]
 
 
 def _insert_runs(connection: Connection, place: Ingest, new: list[NewRun]) -> Keyed:
-    last = connection.execute(
-        select(func.coalesce(func.max(run.c.seq), 0)).where(run.c.project_id == place.project_key)
-    ).scalar_one()
+    last = connection.execute(_LAST_SEQ, {"project": place.project_key}).scalar_one()
     rows = [_run_row(place, one, last + number) for number, one in enumerate(new, 1)]
-    found = connection.execute(insert(run).returning(run.c.uuid, run.c.id), rows)
+    found = connection.execute(_ADD_RUNS, rows)
     keys = {row.uuid: row.id for row in found}
     return [(keys[one.record.run_id], one.record) for one in new]
 
@@ -135,7 +157,7 @@ def _insert_values(connection: Connection, project_key: int, runs: Keyed) -> Non
     uses = Counter(key for _, key, _ in values)
     keys = _count_keys(connection, project_key, uses)
     connection.execute(
-        insert(run_value),
+        _ADD_VALUES,
         [{"run_id": run_id, "key_id": keys[key], "num": value.num, "txt": value.txt} for run_id, key, value in values],
     )
 
@@ -150,15 +172,10 @@ def _indexed_values(record: RunRecord) -> Iterator[tuple[Key, IndexedValue]]:
 
 def _count_keys(connection: Connection, project_key: int, uses: Counter[Key]) -> dict[Key, int]:
     """The database keys of names, making those that are new, and counting the runs that use them now."""
-    statement = upsert(run_key)
-    statement = statement.on_conflict_do_update(
-        index_elements=[run_key.c.project_id, run_key.c.kind, run_key.c.name],
-        set_={"runs": run_key.c.runs + statement.excluded.runs},
-    )
     rows = [
         {"project_id": project_key, "kind": kind, "name": name, "runs": count} for (kind, name), count in uses.items()
     ]
-    found = connection.execute(statement.returning(run_key.c.kind, run_key.c.name, run_key.c.id), rows)
+    found = connection.execute(_COUNT_KEYS, rows)
     return {(row.kind, row.name): row.id for row in found}
 
 
@@ -174,7 +191,7 @@ def _insert_files(connection: Connection, runs: Keyed) -> None:
         for (run_id, direction, path), content_hash in files.items()
     ]
     if rows:
-        connection.execute(insert(run_file), rows)
+        connection.execute(_ADD_FILES, rows)
 
 
 def _content_hash(file: FileRef) -> bytes | None:
@@ -193,13 +210,7 @@ def _warn(connection: Connection, place: Ingest, run_id: str) -> None:
 
 
 def _count(connection: Connection, project_key: int, added: int, newest: datetime) -> None:
-    mine = project.c.id == project_key
-    last = connection.scalar(select(project.c.last_run_at).where(mine))
-    connection.execute(
-        update(project)
-        .where(mine)
-        .values(runs=project.c.runs + added, last_run_at=newest if last is None else max(last, newest))
-    )
+    connection.execute(_COUNT_RUNS, {"project": project_key, "added": added, "newest": newest})
 
 
 def _runs() -> Select[Any]:
