@@ -137,7 +137,7 @@ const save: JupyterFrontEndPlugin<void> = {
       (error: unknown) => console.warn('Dotscience: settings could not be loaded', error)
     );
     const enabled = (): boolean => settings?.get('saveOnPublish').composite !== false;
-    notebooks.widgetAdded.connect((_, opened) => saveOnPublish(opened, enabled));
+    notebooks.widgetAdded.connect((_, opened) => saveOnPublish(opened.context, enabled));
   }
 };
 

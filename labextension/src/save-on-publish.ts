@@ -5,7 +5,7 @@
  */
 
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
-import type { INotebookModel, NotebookPanel } from '@jupyterlab/notebook';
+import type { INotebookModel } from '@jupyterlab/notebook';
 import { Throttler } from '@lumino/polling';
 import type { ISignal } from '@lumino/signaling';
 
@@ -14,6 +14,8 @@ import { RUN_MIME } from './record';
 /** Runs that are published together become one save, which a loop that publishes without end cannot put off. */
 const INTERVAL_MS = 500;
 const MARKER = '[[DOTSCIENCE-RUN:';
+
+type Context = DocumentRegistry.IContext<INotebookModel>;
 
 /** The part of a code cell's model that is used here. */
 interface CellWithOutputs {
@@ -26,26 +28,62 @@ interface Output {
   readonly data: Readonly<Record<string, unknown>>;
 }
 
-/** Watch one notebook until it is disposed; `enabled` is asked each time. */
-export function saveOnPublish(panel: NotebookPanel, enabled: () => boolean): void {
-  const { context } = panel;
-  const throttler = new Throttler(() => save(context), { limit: INTERVAL_MS, edge: 'trailing' });
-  panel.disposed.connect(() => throttler.dispose());
+const followed = new WeakSet<Context>();
+
+/** Watch one notebook until it is closed, whatever number of views it has; `enabled` is asked each time. */
+export function saveOnPublish(context: Context, enabled: () => boolean): void {
+  if (followed.has(context)) {
+    return;
+  }
+  followed.add(context);
+  // A save compares the file with what the last one left. JupyterLab starts saves without waiting for those in flight,
+  // and would take ours for somebody else's change of the file ("File Changed") when a person saves at the same moment.
+  context.save = oneAtATime(context.save.bind(context));
   void context.ready.then(() => {
-    if (!panel.isDisposed) {
-      watchCells(context.model, () => {
-        if (enabled()) {
-          void throttler.invoke();
-        }
-      });
+    if (!context.isDisposed) {
+      follow(context, enabled);
     }
   });
 }
 
-async function save(context: DocumentRegistry.IContext<INotebookModel>): Promise<void> {
-  if (!context.isDisposed && context.contentsModel?.writable !== false) {
-    await context.save();
-  }
+/**
+ * `action`, started only when its last call has ended, well or not. Calls that wait at the same time share the next
+ * one: it begins after all of them, so it does what each of them asked for.
+ */
+export function oneAtATime(action: () => Promise<void>): () => Promise<void> {
+  let running: Promise<unknown> = Promise.resolve();
+  let next: Promise<void> | null = null;
+  return () => {
+    next ??= running.then(() => {
+      next = null;
+      const started = action();
+      running = started.catch(() => undefined);
+      return started;
+    });
+    return next;
+  };
+}
+
+function follow(context: Context, enabled: () => boolean): void {
+  let unsaved = false;
+  const throttler = new Throttler(
+    async () => {
+      if (unsaved && !context.isDisposed && context.contentsModel?.writable !== false) {
+        await context.save().catch(() => undefined); // JupyterLab has shown the person what failed
+      }
+    },
+    { limit: INTERVAL_MS, edge: 'trailing' }
+  );
+  context.disposed.connect(() => throttler.dispose());
+  context.saveState.connect((_, state) => {
+    unsaved &&= state !== 'started'; // any save that starts now, a person's too, has what arrived before it
+  });
+  watchCells(context.model, () => {
+    if (enabled()) {
+      unsaved = true;
+      void throttler.invoke();
+    }
+  });
 }
 
 function watchCells(model: INotebookModel, onRun: () => void): void {
