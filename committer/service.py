@@ -295,10 +295,9 @@ class Committer:
         await self._detector.rescan_sidecars()
         await self._detector.settled(settle_s)
 
-    async def missing_environments(self, plan: Plan) -> set[str]:
-        """The environments that the plan's runs name and nobody has yet."""
-        named = {row.record.environment for row in plan.runs} - {None, *plan.environments}
-        paths = {name: environment_path(self._workspace.runs_dir, name) for name in named if name}
+    async def missing_environments(self, wanted: set[str]) -> set[str]:
+        """Those of the environments whose files are not there yet; not a forged name, which no file can have."""
+        paths = {name: environment_path(self._workspace.runs_dir, name) for name in wanted}
         return await self._on_reading(lambda: {name for name, path in paths.items() if path and not path.is_file()})
 
     async def take(self, plan: Plan) -> Taken:

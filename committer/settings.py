@@ -26,7 +26,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
     """How one workspace's committer behaves; times in seconds, sizes in bytes.
 
     Attributes:
-        publish_grace_s: How long a published run waits for its notebook to be saved.
+        publish_grace_s: How long a published run waits for notebooks to be saved, its own or that of another run.
         debounce_s: How long a file must be quiet before it is read.
         environment_wait_s: How long a commit waits for an environment file that a run names.
         unreadable_after_s: How long a notebook may fail to parse before the status says so.

@@ -1,7 +1,8 @@
 """When commits are made, and with what: pending runs, derived runs that close, and a person's wish to save.
 
-See ARCHITECTURE 4.5 and 4.6. A run is ready when its notebook was saved with it, when it has waited for that long
-enough, or at once where no notebook is involved; a commit takes everything that is pending when its snapshot starts.
+See ARCHITECTURE 4.5 and 4.6. A commit takes all pending runs, so it waits until none of them waits for its notebook to
+be saved: then one save gives one commit, whatever the number of runs that were published before it. No run waits longer
+than `publish_grace_s`, neither for its own notebook nor for that of another run.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Hands(Protocol):
     async def gather(self, settle_s: float) -> None:
         """Notice what was published so far, and let notebooks that are being written become whole."""
 
-    async def missing_environments(self, plan: Plan) -> set[str]:
-        """The environments that the plan's runs name and nobody has yet."""
+    async def missing_environments(self, wanted: set[str]) -> set[str]:
+        """Those of the environments whose files are not there yet."""
 
     async def take(self, plan: Plan) -> Taken:
         """Take the commit."""
@@ -133,25 +134,20 @@ class CommitLoop:
     async def _step(self) -> float:
         """Do what is due; returns for how many seconds nothing else will be."""
         derived_in_s = await self._close_derived()
-        ready_in_s = await self._ready_in_s()
-        if self._wishes:
-            await self._commit(self._wishes.pop(0))
-            return 0.0
-        if ready_in_s > 0:
-            return min(ready_in_s, derived_in_s)
-        await self._commit(None)
+        due_in_s = await self._books.use(self._due_in_s)
+        if due_in_s > 0 and not self._wishes:
+            return min(due_in_s, derived_in_s)
+        await self._commit(self._wishes.pop(0) if self._wishes else None)
         return 0.0
 
-    async def _ready_in_s(self) -> float:
+    def _due_in_s(self, journal: Journal) -> float:
         """In how many seconds a commit is due by itself."""
-        is_first = await self._books.use(lambda journal: journal.head() is None)
-        ready, since = await self._books.use(lambda journal: journal.waiting_since())
+        since, waiting = journal.pending_since()
         now = datetime.now(UTC)
-        due_at = now + timedelta(days=1)
-        if is_first or ready:
-            due_at = now
-        elif since is not None:
-            due_at = since + timedelta(seconds=self._settings.publish_grace_s)
+        if since is not None:
+            due_at = since + timedelta(seconds=self._settings.publish_grace_s) if waiting else now
+        else:
+            due_at = now if journal.head() is None else now + timedelta(days=1)
         if self._not_before is not None:
             due_at = max(due_at, self._not_before)
         return (due_at - now).total_seconds()
@@ -200,16 +196,21 @@ class CommitLoop:
             if wish is not None:
                 wish.answer.cancel()
             raise
+        if taken is None:
+            return
         self._not_before = None
         self._facts.problems.pop(PROBLEM, None)
         if wish is not None and not wish.answer.done():
             wish.answer.set_result(taken)
         await self._hands.committed(taken)
 
-    async def _take(self, wish: Wish | None) -> Taken:
+    async def _take(self, wish: Wish | None) -> Taken | None:
+        """Take a commit; None where a run came meanwhile for whose notebook it has to wait."""
         await self._hands.gather(SETTLE_S)
-        plan = await self._books.use(lambda journal: _plan(journal, wish))
-        await self._await_environments(plan)
+        await self._await_environments()
+        plan = await self._books.use(lambda journal: self._plan(journal, wish))
+        if plan is None:
+            return None
         self._facts.snapshotting = True
         self._hands.changed()
         try:
@@ -218,17 +219,24 @@ class CommitLoop:
             self._facts.snapshotting = False
             self._hands.changed()
 
-    async def _await_environments(self, plan: Plan) -> None:
+    def _plan(self, journal: Journal, wish: Wish | None) -> Plan | None:
+        """What the commit is to hold; a run that is noticed from now on belongs to the next one."""
+        return _plan(journal, wish) if wish is not None or self._due_in_s(journal) <= 0 else None
+
+    async def _await_environments(self) -> None:
         """Environments are captured after the first publish of a process, so their file may come a little later."""
+        missing: set[str] = set()
         try:
             async with asyncio.timeout(self._settings.environment_wait_s):
                 while True:
                     self._environment_seen.clear()
-                    if not await self._hands.missing_environments(plan):
+                    wanted = await self._books.use(lambda journal: journal.wanted_environments())
+                    missing = await self._hands.missing_environments(wanted)
+                    if not missing:
                         return
                     await self._environment_seen.wait()
         except TimeoutError:
-            log.info("environment.missing", runs=[row.run_id for row in plan.runs][:10])
+            log.info("environment.missing", environments=sorted(missing)[:10])
 
     def _failed(self, error: Exception) -> None:
         log.error("commit.failed", error=str(error))

@@ -167,14 +167,16 @@ def decode_json(data: bytes | str, kind: type[T]) -> T:
         document = msgspec_json.decode(data, type=kind)
     except RecursionError as error:
         raise ValidationError(str(error)) from error
-    if isinstance(document, RunRecord) and _nests_too_deeply(document):
+    if _nests_too_deeply(document):
         raise ValidationError(f"a value nests deeper than {MAX_NESTING} lists and mappings")
     return document
 
 
-def _nests_too_deeply(record: RunRecord) -> bool:
+def _nests_too_deeply(document: RunRecord | Environment) -> bool:
     """Whether a value could not be encoded again from everywhere: encoders recurse, and callers have stacks already."""
-    level: list[Any] = [record.parameters, record.summary, record.labels]
+    if isinstance(document, Environment):  # which holds strings only
+        return False
+    level: list[Any] = [document.parameters, document.summary, document.labels]
     for _ in range(MAX_NESTING + 1):
         children = (item.values() if isinstance(item, dict) else item for item in level)
         level = [child for items in children for child in items if isinstance(child, dict | list)]

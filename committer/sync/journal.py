@@ -274,13 +274,13 @@ class Journal:
         """The runs that wait for a commit, in the order in which they were noticed."""
         return list(self._runs("WHERE r.state = 'pending' ORDER BY r.seq", ()))
 
-    def waiting_since(self) -> tuple[bool, datetime | None]:
-        """Whether a pending run is ready for a commit, and since when the oldest one waits for its notebook."""
-        ready, since = self._connection.execute(
-            "SELECT coalesce(max(in_notebook OR NOT expects_notebook), 0), min(noticed_at) FROM journal_runs"
+    def pending_since(self) -> tuple[datetime | None, bool]:
+        """When the oldest pending run was noticed, and whether any of them waits for its notebook to be saved."""
+        since, waiting = self._connection.execute(
+            "SELECT min(noticed_at), max(expects_notebook AND NOT in_notebook) FROM journal_runs"
             " WHERE state = 'pending'"
         ).fetchone()
-        return bool(ready), datetime.fromisoformat(since) if since else None
+        return datetime.fromisoformat(since) if since else None, bool(waiting)
 
     def page(self, *, notebook: str | None, limit: int, before: int | None) -> list[RunRow]:
         """At most `limit` runs, newest first, below sequence number `before`."""
@@ -316,6 +316,14 @@ class Journal:
     def environment_hash(self, environment_id: str) -> str | None:
         """The object hash of one environment, or None where no commit has stored it yet."""
         return self._text("SELECT hash FROM journal_environments WHERE id = ?", (environment_id,))
+
+    def wanted_environments(self) -> set[str]:
+        """The environments that pending runs name and no commit has stored."""
+        found = self._connection.execute(
+            "SELECT DISTINCT environment FROM journal_runs WHERE state = 'pending' AND environment IS NOT NULL"
+            " AND environment NOT IN (SELECT id FROM journal_environments)"
+        )
+        return {environment for (environment,) in found}
 
     # Notebooks
 

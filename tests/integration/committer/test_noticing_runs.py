@@ -281,3 +281,30 @@ def test_polling_notices_as_watching_does_and_says_so(folder, make_record):
     folder.save_notebook("a.ipynb", run)
     folder.until_committed(run.run_id)
     assert "intervals" in folder.client.status()["message"]
+
+
+def test_a_commit_waits_for_the_save_that_shows_every_run_of_the_notebook(folder, make_record):
+    folder.start(publish_grace_s="600")
+    folder.until(lambda status: status["head"])
+    first, second = (folder.publish(make_record("a.ipynb")) for _ in range(2))
+    folder.until(lambda status: status["pending_runs"] == 2)
+    folder.save_notebook("a.ipynb", first)  # as when the second cell published during the save
+    folder.client.nudge("a.ipynb")
+    script = folder.publish(make_record())
+    folder.until(lambda status: status["pending_runs"] == 3)
+    folder.save_notebook("a.ipynb", first, second)
+    found = folder.until_committed(first.run_id, second.run_id, script.run_id)
+    assert len({run["commit"] for run in found.values()}) == 1
+    assert not any(run["record"]["notebook_stale"] for run in found.values())
+
+
+def test_a_notebook_that_is_never_saved_holds_other_runs_up_for_the_grace_only(folder, make_record):
+    folder.start()
+    folder.until(lambda status: status["head"])
+    unsaved = folder.publish(make_record("a.ipynb"))
+    saved = make_record("b.ipynb")
+    folder.save_notebook("b.ipynb", saved)
+    script = folder.publish(make_record())
+    found = folder.until_committed(unsaved.run_id, saved.run_id, script.run_id)
+    assert found[unsaved.run_id]["record"]["notebook_stale"] is True
+    assert found[saved.run_id]["record"]["notebook_stale"] is False
