@@ -1,4 +1,6 @@
-/** What jsdom lacks: layout, without which a virtual table has no rows, and modal dialogs. */
+/** What jsdom lacks: layout, without which a virtual table has no rows, modal dialogs, and signals that fetch takes. */
+
+import { transferableAbortController } from "node:util";
 
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach } from "vitest";
@@ -15,6 +17,10 @@ window.scrollTo = () => undefined;
 HTMLDialogElement.prototype.showModal = function showModal() {
   this.open = true;
 };
+
+// Node's fetch refuses jsdom's signals. jsdom's classes hide Node's own, so these are taken from an instance.
+const native = transferableAbortController();
+Object.assign(globalThis, { AbortController: native.constructor, AbortSignal: native.signal.constructor });
 
 // A bound for a broken test, not a wait: a busy machine may take its time.
 configure({ asyncUtilTimeout: 10_000 });
