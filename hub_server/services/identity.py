@@ -12,10 +12,12 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 from msgspec import Struct
 
+from dotscience.errors import DiskFull
 from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.names import clean_name
 from hub_server.domain.problems import Problem, invalid, not_found
@@ -23,7 +25,7 @@ from hub_server.domain.scopes import BEYOND_PROJECTS, SCOPES, Caller, effective_
 from hub_server.domain.types import AccountInfo, NewToken, SessionInfo, TokenInfo
 from hub_server.services.attempts import AttemptLimit
 from hub_server.store import accounts
-from hub_server.store.database import Database
+from hub_server.store.database import Database, Work
 
 CODE_LIFETIME = timedelta(minutes=10)
 SESSION_LIFETIME = timedelta(days=30)
@@ -89,7 +91,7 @@ class Identity:
                 f"the token expired at {found.expires_at.isoformat()}; make a new one", "invalid_token"
             )
         if found.last_used_at is None or now - found.last_used_at > TOUCH_EVERY:
-            await self._database.write(lambda c: accounts.touch_token(c, token_id, now))
+            await self._touch(lambda c: accounts.touch_token(c, token_id, now))
         return Caller(
             account_id=found.account.id,
             account_name=found.account.name,
@@ -111,13 +113,17 @@ class Identity:
         if found is None or _session_over(found, now):
             raise _unauthenticated("the session has ended; sign in again with a new login link")
         if found.last_used_at is None or now - found.last_used_at > TOUCH_EVERY:
-            await self._database.write(lambda c: accounts.touch_session(c, secret_hash, now))
+            await self._touch(lambda c: accounts.touch_session(c, secret_hash, now))
         return Caller(
             account_id=found.account.id,
             account_name=found.account.name,
             scopes=effective_scopes(frozenset(SCOPES), found.role),
             credential=f"session:{secret_hash.hex()[:8]}",
         )
+
+    async def _touch(self, work: Work[None]) -> None:
+        with suppress(DiskFull):  # what can be read must stay readable when nothing can be written
+            await self._database.write(work)
 
     async def create_login_code(self, caller: Caller) -> Secret:
         """A code that signs one browser in as the caller's account, once."""

@@ -70,6 +70,7 @@ class ApiHandler(HubHandler):
         self._receiver: Receiver | None = None
         self._activity = activity
         self._running = False
+        self._failure: Exception | None = None
 
     async def prepare(self) -> None:
         """Tornado's hook: every check that needs no body."""
@@ -79,7 +80,7 @@ class ApiHandler(HubHandler):
             self._operation = self._find_operation()
             self._call = await check_call(self, self._operation)
             check_announced(self._operation, self.request.headers)
-            self._receiver = await open_receiver(self.hub, self._operation)
+            self._receiver = open_receiver(self.hub, self._operation)
             self._accept(self._operation.max_body or DRAIN_BYTES)
         except Exception as error:  # noqa: BLE001 - the request's boundary
             self._accept(DRAIN_BYTES)
@@ -89,9 +90,13 @@ class ApiHandler(HubHandler):
         cast(HTTP1Connection, self.request.connection).set_max_body_size(size)
 
     async def data_received(self, chunk: bytes) -> None:
-        """Tornado's hook: a piece of the body."""
-        if self._receiver is not None and not self._finished:
+        """Tornado's hook: a piece of the body; once one could not be taken, the rest is dropped."""
+        if self._receiver is None or self._finished or self._failure is not None:
+            return
+        try:
             await self._receiver.add(chunk)
+        except Exception as error:  # noqa: BLE001 - Tornado would cut the connection; the client gets to see why instead
+            self._failure = error
 
     async def get(self, **_path: str) -> None:
         """Tornado's hook."""
@@ -102,8 +107,8 @@ class ApiHandler(HubHandler):
 
     async def _run(self) -> None:
         try:
-            body = None if self._receiver is None else await self._receiver.finish()
-            result = await self._operation.run(self.hub, dataclasses.replace(self._call, body=body))
+            call = dataclasses.replace(self._call, body=await self._body())
+            result = await self._operation.run(self.hub, call)
             await self._send(result if isinstance(result, Reply) else Reply(body=result))
         except StreamClosedError:
             log.info("request.abandoned")
@@ -115,6 +120,11 @@ class ApiHandler(HubHandler):
                 self.send_failure(error)
         finally:
             self._leave()
+
+    async def _body(self) -> Any:
+        if self._failure is not None:
+            raise self._failure
+        return None if self._receiver is None else await self._receiver.finish()
 
     async def _send(self, reply: Reply) -> None:
         self.set_status(reply.status)
