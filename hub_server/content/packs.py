@@ -7,23 +7,25 @@ backup can be brought up to date from it, and uploading the same pack again is h
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
+from uuid import uuid4
 
 from blake3 import blake3
 
 from committer.storage.durability import make_folder, storage_errors, sync_data, sync_folder
 from committer.storage.objects import MAX_OBJECT_SIZE
 from committer.storage.pack import PackEntry, iterate_records, pack_path, read_record
-from dotscience.errors import MissingObject
+from dotscience.errors import CorruptObject, MissingObject
 
 STAGING = "staging"
+FLUSH_SIZE = 2**20
 
 
 class PackFolder:
-    """The packs of one hub. Every method blocks on the disk and may be called from any thread."""
+    """The packs of one hub. Its methods may be called from any thread, and but for `begin` they block."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -36,10 +38,8 @@ class PackFolder:
             leftover.unlink(missing_ok=True)
 
     def begin(self) -> Upload:
-        """Start to receive a pack."""
-        with storage_errors(self._staging):
-            descriptor, name = tempfile.mkstemp(dir=self._staging)
-        return Upload(self._folder, Path(name), os.fdopen(descriptor, "wb+"))
+        """Start to receive a pack; does not touch the disk yet."""
+        return Upload(self._folder)
 
     def read(self, pack: bytes, entry: PackEntry) -> bytes:
         """One object of a pack, verified against its hash.
@@ -59,56 +59,77 @@ class PackFolder:
 
 
 class Upload:
-    """A pack while it arrives. Its methods block, and but for `discard` are called one at a time."""
+    """A pack while it arrives: `add` its bytes, then `verify` and `keep` it; always end with `discard`.
 
-    def __init__(self, folder: Path, path: Path, file: IO[bytes]) -> None:
+    Its methods are called one at a time, from any thread, and but for `add` they block. Only `discard` may come at any
+    moment: a client that goes away has its upload discarded while another thread writes.
+    """
+
+    _making_folder = threading.Lock()  # who finds a folder made must not rely on it before its maker has synced it
+
+    def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._path = path
-        self._file = file
+        self._buffer = bytearray()
         self._hasher = blake3()
-        self._lock = threading.Lock()  # a client that goes away has its upload discarded while another thread writes
+        self._path = folder / STAGING / uuid4().hex
+        self._file: IO[bytes] | None = None
+        self._lock = threading.Lock()
         self.size = 0
+        self.discarded = False
 
-    def write(self, data: bytes) -> None:
-        """Append `data`.
+    def add(self, data: bytes) -> bool:
+        """Take the next bytes; whether so many have gathered that they should be flushed."""
+        self._buffer += data
+        self.size += len(data)
+        return len(self._buffer) >= FLUSH_SIZE
+
+    def flush(self) -> None:
+        """Write what has gathered.
 
         Raises:
             DiskFull: there is no room for it.
         """
         with self._lock, storage_errors(self._folder):
-            self._file.write(data)
-            self._hasher.update(data)
-            self.size += len(data)
+            if not self.discarded:
+                file = self._open()
+                file.write(self._buffer)
+                file.flush()
+                self._hasher.update(self._buffer)
+            self._buffer.clear()
 
-    @property
-    def hash(self) -> bytes:
-        """The BLAKE3 of what was written so far."""
-        return self._hasher.digest()
-
-    def verify(self) -> list[PackEntry]:
-        """Check every record; what the pack holds.
+    def verify(self, name: bytes) -> list[PackEntry]:
+        """Check that all that was added has the hash `name`, and every record its own; what the pack holds.
 
         Raises:
-            CorruptObject: the file is no pack, or a record is not what it claims to be.
+            CorruptObject: it has another hash, is no pack, or a record is not what it claims to be.
         """
-        with storage_errors(self._folder):
-            self._file.flush()
-        return [record.entry for record in iterate_records(self._file, max_record=MAX_OBJECT_SIZE)]
+        self.flush()
+        found = self._hasher.digest()
+        if found != name:
+            raise CorruptObject(f"the body's hash is {found.hex()}, not the {name.hex()} in the address; send it again")
+        return [record.entry for record in iterate_records(self._open(), max_record=MAX_OBJECT_SIZE)]
 
     def keep(self) -> None:
         """Give the pack its place, durably: data, then name, then folder (rename(2), fsync(2))."""
-        destination = pack_path(self._folder, self.hash)
+        destination = pack_path(self._folder, self._hasher.digest())
         with storage_errors(self._folder):
-            self._file.flush()
-            sync_data(self._file.fileno())
-            make_folder(destination.parent)
+            sync_data(self._open().fileno())
+            with self._making_folder:
+                make_folder(destination.parent)
             self._path.rename(destination)
             sync_folder(destination.parent)
-        self._file.close()
 
     def discard(self) -> None:
-        """Forget the upload; nothing to do after `keep`. Idempotent."""
+        """Let go of the file, and remove it unless it was kept; never fails. Idempotent."""
         with self._lock:
-            if not self._file.closed:
-                self._file.close()
-                self._path.unlink(missing_ok=True)
+            self.discarded = True
+            if self._file is not None:
+                with suppress(OSError):  # a pack that was kept is not there any more
+                    self._path.unlink()
+                with suppress(OSError):  # what could not be written before cannot be written now, nor need it be
+                    self._file.close()
+
+    def _open(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb+")
+        return self._file

@@ -92,9 +92,9 @@ class Sync:
         found = await self._database.read(lambda c: objects.present(c, dot.project.key, hashes))
         return _bitmap([name in found for name in hashes])
 
-    async def begin_pack(self) -> Upload:
+    def begin_pack(self) -> Upload:
         """Start to receive a pack; end with `accept_pack` or `Upload.discard` on a worker."""
-        return await self._workers.run(self._packs.begin)
+        return self._packs.begin()
 
     async def accept_pack(self, dot: DotRow, name: bytes, upload: Upload) -> tuple[PackAccepted, bool]:
         """Verify an uploaded pack and make its objects the project's; whether it is new to the project.
@@ -185,23 +185,13 @@ def _bitmap(bits: Sequence[bool]) -> bytes:
 
 def _verify_and_keep(upload: Upload, name: bytes) -> list[PackEntry]:
     try:
-        entries = _verify(upload, name)
+        entries = upload.verify(name)
         upload.keep()
+    except CorruptObject as error:
+        raise Problem("corrupt-pack", str(error)) from error
     finally:
         upload.discard()
     return entries
-
-
-def _verify(upload: Upload, name: bytes) -> list[PackEntry]:
-    if upload.hash != name:
-        raise Problem(
-            "corrupt-pack",
-            f"the body's hash is {upload.hash.hex()}, not the {name.hex()} in the address; send it again",
-        )
-    try:
-        return upload.verify()
-    except CorruptObject as error:
-        raise Problem("corrupt-pack", str(error)) from error
 
 
 def _missing(hashes: Sequence[bytes]) -> Problem:

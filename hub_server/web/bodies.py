@@ -12,7 +12,6 @@ from hub_server.services.workers import Workers
 from hub_server.web.decoding import decode_body
 from hub_server.web.operation import Media, Operation
 
-WRITE_SIZE = 2**20
 OCTETS = "application/octet-stream"
 
 
@@ -46,10 +45,10 @@ def check_announced(operation: Operation, headers: Mapping[str, str]) -> None:
         raise _too_large(operation)
 
 
-async def open_receiver(hub: Services, operation: Operation) -> Receiver | None:
+def open_receiver(hub: Services, operation: Operation) -> Receiver | None:
     """What receives the operation's body; None where it takes none, and whatever comes is dropped."""
     if operation.media is Media.PACK:
-        return _PackReceiver(operation, hub.workers, await hub.sync.begin_pack())
+        return _PackReceiver(operation, hub.workers, hub.sync.begin_pack())
     if operation.media in (Media.JSON, Media.BYTES):
         return _MemoryReceiver(operation)
     return None
@@ -75,38 +74,27 @@ class _MemoryReceiver:
 
 
 class _PackReceiver:
-    """Writes to the upload's file on worker threads, in large pieces."""
+    """Gathers the pack in an upload, which writes large pieces on worker threads."""
 
     def __init__(self, operation: Operation, workers: Workers, upload: Upload) -> None:
         self._operation = operation
         self._workers = workers
         self._upload = upload
-        self._buffer = bytearray()
         self._size = 0
-        self._forgotten = False
 
     async def add(self, chunk: bytes) -> None:
         self._size += len(chunk)
-        if self._size > self._operation.max_body or self._forgotten:
-            return
-        self._buffer += chunk
-        if len(self._buffer) >= WRITE_SIZE:
-            await self._write()
+        if self._size <= self._operation.max_body and self._upload.add(chunk):
+            await self._workers.run(self._upload.flush)
 
     async def finish(self) -> Upload:
         if self._size > self._operation.max_body:
             raise _too_large(self._operation)
-        await self._write()
         return self._upload
 
     def forget(self) -> None:
-        if not self._forgotten:
-            self._forgotten = True
+        if not self._upload.discarded:
             self._workers.start(self._upload.discard)
-
-    async def _write(self) -> None:
-        data, self._buffer = bytes(self._buffer), bytearray()
-        await self._workers.run(lambda: self._upload.write(data))
 
 
 def _too_large(operation: Operation) -> Problem:

@@ -1,0 +1,82 @@
+"""Uploads: whatever ends one, nothing half is left."""
+
+from __future__ import annotations
+
+import resource
+
+import pytest
+
+from committer.storage.objects import digest
+from dotscience.errors import SnapshotError
+from hub_server.content.packs import FLUSH_SIZE, PackFolder
+
+
+@pytest.fixture
+def staging(tmp_path):
+    return tmp_path / "staging"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return PackFolder(tmp_path)
+
+
+@pytest.fixture
+def no_room():
+    """Nothing larger than a page can be written (setrlimit(2)); the interpreter turns the signal into an OSError."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_an_upload_touches_no_disk_before_it_is_flushed(folder, staging):
+    upload = folder.begin()
+    assert not upload.add(b"x" * (FLUSH_SIZE - 1))
+    assert not list(staging.iterdir())
+    assert upload.add(b"x")
+    upload.flush()
+    assert [path.stat().st_mode & 0o777 for path in staging.iterdir()] == [0o600]
+    upload.discard()
+    assert not list(staging.iterdir())
+
+
+@pytest.mark.usefixtures("no_room")
+def test_an_upload_that_found_no_room_leaves_nothing(folder, staging):
+    upload = folder.begin()
+    upload.add(b"x" * 10_000)
+    with pytest.raises(SnapshotError):
+        upload.flush()
+    upload.discard()
+    upload.discard()
+    assert not list(staging.iterdir())
+
+
+def test_a_discarded_upload_takes_nothing_more(folder, staging):
+    upload = folder.begin()
+    upload.add(b"x" * FLUSH_SIZE)
+    upload.discard()
+    upload.flush()
+    assert not list(staging.iterdir())
+
+
+def test_what_a_crash_left_is_swept(tmp_path, folder, staging):
+    upload = folder.begin()
+    upload.add(b"x")
+    upload.flush()
+    PackFolder(tmp_path).sweep()
+    assert not list(staging.iterdir())
+    upload.discard()
+
+
+def test_a_damaged_pack_is_mended_by_sending_it_again(tmp_path, folder, pack_bytes):
+    name = digest(pack_bytes)
+    place = tmp_path / "packs" / name.hex()[:2] / name.hex()
+    for _ in range(2):
+        upload = folder.begin()
+        upload.add(pack_bytes)
+        (entry,) = upload.verify(name)
+        upload.keep()
+        upload.discard()
+        assert folder.read(name, entry) == b"precious"
+        place.write_bytes(b"damaged")
