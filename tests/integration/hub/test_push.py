@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import struct
 from contextlib import suppress
 from uuid import uuid4
@@ -361,6 +363,38 @@ def test_two_hundred_runs_in_one_commit(project, new_run):
         if cursor is None:
             break
     assert seen == pushed.run_ids
+
+
+def test_an_upload_that_cannot_be_stored_is_answered_and_can_be_repeated(own_hub, new_pack):
+    project, pack = own_hub.new_project(), new_pack()
+    pack.add(Kind.BLOB, random.Random(1).randbytes(3 * 2**20))
+    data = pack.bytes()
+    staging = own_hub.data / "staging"
+    staging.rmdir()
+    problem(project.put_pack(data), 500, "internal")
+    staging.mkdir()
+    assert project.put_pack(data).status_code == 201
+
+
+def test_a_hub_restored_from_a_backup_takes_what_it_lost_again(serve_hub, tmp_path, new_run):
+    data, backup = tmp_path / "hub", tmp_path / "backup"
+    with serve_hub(data) as hub:
+        project = hub.new_project()
+        first = project.push(new_run(), files={"a": b"1"})
+    shutil.copytree(data, backup)
+    lost = new_run()
+    with serve_hub(data) as hub:
+        project.hub = hub
+        project.push(lost, files={"a": b"2"})
+    shutil.copy(backup / "hub.db", data / "hub.db")
+    with serve_hub(data) as hub:
+        project.hub = hub
+        assert hub.call("GET", project.dot, token=project.token)["branches"] == {"main": first.commit}
+        project.head = first.commit
+        again = project.push(lost, files={"a": b"2"})
+        assert [run["id"] for run in project.get("/runs")["items"]] == [lost.run_id, *first.run_ids]
+        path = f"{project.base}/commits/{again.commit}/content?path=a"
+        assert hub.request("GET", path, token=project.token).content == b"2"
 
 
 def test_a_pack_of_old_format_is_no_pack(project):

@@ -55,6 +55,30 @@ def test_a_failing_write_is_undone_alone(database):
     asyncio.run(work())
 
 
+def test_a_write_that_finds_no_room_does_not_fail_the_others(database):
+    """SQLite undoes the whole transaction then, not just the statement."""
+
+    def fill(connection):
+        pages = connection.execute(text("PRAGMA page_count")).scalar()
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {pages + 2}")
+        accounts.ensure_setting(connection, "large", bytes(2**20))
+
+    async def work():
+        blocked = threading.Event()
+        first = asyncio.ensure_future(database.write(lambda _: blocked.wait(20)))
+        group = [database.write(put("a")), database.write(fill), database.write(put("b"))]
+        waiting = asyncio.gather(*group, return_exceptions=True)
+        await asyncio.sleep(0)
+        blocked.set()
+        await first
+        results = await waiting
+        assert isinstance(results[1], DiskFull)
+        assert results[::2] == [b"a", b"b"]
+        assert await database.read(names) == ["a", "b"]
+
+    asyncio.run(work())
+
+
 def test_writes_run_in_the_order_of_the_calls(database):
     async def work():
         await asyncio.gather(*(database.write(put(f"{number:03}")) for number in range(200)))
