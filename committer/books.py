@@ -20,9 +20,9 @@ class Books:
         self._executor = ThreadPoolExecutor(1, "journal")
         self._journal: Journal | None = None
 
-    async def open(self, database: Path) -> None:
-        """Open the journal in a store's database."""
-        self._journal = await self._submit(lambda: Journal(database))
+    async def open(self, folder: Path) -> None:
+        """Open the journal of the store in `folder`."""
+        self._journal = await self._submit(lambda: Journal(folder))
 
     async def use(self, function: Callable[[Journal], T]) -> T:
         """What `function` returns, called with the journal."""

@@ -41,7 +41,7 @@ def found(workspace: Workspace, state_dir: str = "") -> None:
     folder = store_folder(workspace, state_dir)
     set_aside_other_dot(workspace, folder)
     with ObjectStore(folder, min_free_bytes=0):
-        journal = Journal(folder / INDEX)
+        journal = Journal(folder)
         try:
             with journal.transaction():
                 remember(journal, workspace)
@@ -54,7 +54,7 @@ def set_aside_other_dot(workspace: Workspace, folder: Path) -> None:
     """Move a store away that belongs to another dot, as after a copy was given its own id; nothing is deleted."""
     if not (folder / INDEX).is_file():
         return
-    journal = Journal(folder / INDEX)
+    journal = Journal(folder)
     try:
         dot_id = journal.get("dot_id")
     finally:

@@ -68,9 +68,9 @@ def _status_from_journal(workspace: Workspace, settings: CommitterSettings) -> d
         version=__version__,
         hub=HubStatus(url=hub.url, project_id=hub.project_id, project_name=hub.project_name) if hub else None,
     )
-    database = store_folder(workspace, settings.state_dir) / INDEX
-    if database.is_file():
-        _read_journal(facts, Journal(database))
+    folder = store_folder(workspace, settings.state_dir)
+    if (folder / INDEX).is_file():
+        _read_journal(facts, Journal(folder))
     described: dict[str, Any] = msgspec.to_builtins(facts.status())
     return described | {"message": "No committer runs; start one with `ds committer` or `ds up`"}
 

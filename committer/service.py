@@ -34,7 +34,6 @@ from committer.notice import Noticed, notice, notice_notebook
 from committer.settings import CommitterSettings
 from committer.status import Facts, HubStatus, Problem, Status
 from committer.storage.ignore import IgnoreRules, load_ignore
-from committer.storage.index import INDEX
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Counts, Journal
 from committer.sync.push import PushLoop
@@ -128,7 +127,7 @@ class Committer:
         self._maker, store = await self._on_storage(self._open_store)
         stack.push_async_callback(self._on_storage, store.close)
         stack.push_async_callback(self._books.close)
-        await self._books.open(self._store_folder / INDEX)
+        await self._books.open(self._store_folder)
         try:
             self._tracked_since = await self._books.use(lambda journal: settle_identity(journal, self._workspace))
         except CopiedWorkspace as error:
@@ -414,7 +413,7 @@ class Committer:
         )
         self._push_idle.clear()
         try:
-            push(self._store_folder, self._store_folder / INDEX, target, self._note_progress)
+            push(self._store_folder, target, self._note_progress)
         finally:
             self._push_idle.set()
 

@@ -13,6 +13,7 @@
         MissingObject             a hash that should be here is not
         NoSuchPath                a snapshot has nothing at this path, or nothing of the kind asked for
         DiskFull                  too little free space to go on safely
+        NewerStore                a newer version of this program wrote the store
       CommitterUnavailable        no committer answers for this workspace
       HubError                    the hub refused; carries the problem document
         Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, TooLarge, Invalid, RateLimited
@@ -76,6 +77,12 @@ class NoSuchPath(SnapshotError):
 
 class DiskFull(SnapshotError):
     """Less free space is left than a snapshot needs to be safe."""
+
+
+class NewerStore(SnapshotError):
+    """The store or its journal was written by a newer version of this program; nothing in it was touched."""
+
+    permanent = True
 
 
 class CommitterUnavailable(DotscienceError):

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from committer.storage.compression import Encoding
 from committer.storage.objects import Kind
 from committer.storage.pack import Pack, PackEntry
-from dotscience.errors import CorruptObject, SnapshotError
+from dotscience.errors import CorruptObject, NewerStore, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -54,20 +54,20 @@ def connect(folder: Path, *, read_only: bool = False) -> sqlite3.Connection:
 
     Raises:
         CorruptObject: the file is not a database that can be read.
+        SnapshotError: the disk or its permissions do not let it be opened.
     """
     mode = "ro" if read_only else "rwc"
     address = f"{(folder / INDEX).absolute().as_uri()}?mode={mode}"
+    connection = None
     try:
         connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
-    except sqlite3.OperationalError as error:
-        raise SnapshotError(f"{folder / INDEX} cannot be opened: {error}") from error
-    try:
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
-        connection.close()
+        if connection is not None:
+            connection.close()
         raise _unreadable(folder, error) from error
     return connection
 
@@ -76,13 +76,34 @@ def create_tables(connection: sqlite3.Connection) -> bool:
     """Make the tables where they are missing; whether they were.
 
     Raises:
-        SnapshotError: a newer version of this program made them.
+        NewerStore: a newer version of this program made them; they are left as they are.
     """
+    row = None
+    if has_table(connection, "store_format"):
+        row = connection.execute("SELECT version FROM store_format").fetchone()
+        if row is not None:
+            require_known("store", row[0], FORMAT)
     connection.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} COMMIT;")
-    row = connection.execute("SELECT version FROM store_format").fetchone()
-    if row is not None and row[0] != FORMAT:
-        raise SnapshotError(f"the store has format {row[0]}, this program knows format {FORMAT}; update it")
     return row is None
+
+
+def has_table(connection: sqlite3.Connection, name: str) -> bool:
+    """Whether the database has a table of this name."""
+    query = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?"
+    return connection.execute(query, (name,)).fetchone() is not None
+
+
+def require_known(what: str, version: int, known: int) -> None:
+    """Make sure that this program knows the version of tables that it found.
+
+    Raises:
+        NewerStore: it does not.
+    """
+    if version > known:
+        raise NewerStore(
+            f"a newer Dotscience wrote this folder's {what} (version {version}, this program knows up to {known});"
+            " run that one, or upgrade this one: pip install --upgrade dotscience"
+        )
 
 
 def mark_format(connection: sqlite3.Connection) -> None:
@@ -144,7 +165,11 @@ def packs(connection: sqlite3.Connection) -> Iterator[tuple[bytes, int]]:
     yield from connection.execute("SELECT hash, size FROM pack ORDER BY id")
 
 
-def _unreadable(folder: Path, error: sqlite3.DatabaseError) -> CorruptObject:
+def _unreadable(folder: Path, error: sqlite3.DatabaseError) -> SnapshotError:
+    if isinstance(error, sqlite3.OperationalError):
+        return SnapshotError(
+            f"{folder / INDEX} cannot be opened: {error}; make sure that its folder can be written and has room"
+        )
     return CorruptObject(
         f"{folder / INDEX} is damaged ({error}). Move it and its -wal and -shm files away: the next start"
         " makes a new index from the packs, but what had been noticed and not yet committed is lost"

@@ -132,7 +132,8 @@ class ObjectStore(StoreReader):
         """Open the store in `folder`; no pack is begun with less than `min_free_bytes` of disk left.
 
         Raises:
-            SnapshotError: another process owns the store, or a newer version made it.
+            SnapshotError: another process owns the store.
+            NewerStore: a newer version of this program made it.
             CorruptObject: the index cannot be read.
         """
         make_folder(folder / PACKS)

@@ -3,7 +3,7 @@
 Its tables live in the object store's database file, so that a commit's objects and its runs become durable in one
 transaction: `ObjectStore.commit(apply)` calls `record_commit` with the store's connection. Everything else goes through
 a `Journal`, which has a connection of its own and belongs to one thread. SQLite in WAL mode lets the two alternate; a
-writer waits up to `BUSY_TIMEOUT_MS` for the other's short transaction.
+writer waits for the other's short transaction.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from typing import Any, Literal
 import msgspec
 from msgspec import Struct
 
-from dotscience.errors import SnapshotError
+from committer.storage import index
 from dotscience.record import RunRecord, decode_json, encode_json
 
-SCHEMA_VERSION = "1"
-BUSY_TIMEOUT_MS = 30_000
+SCHEMA_VERSION = 1
+"""Kept in the database as `version` of `journal_meta`; raise it with every change that an older program cannot read."""
 
 Source = Literal["sidecar", "mime", "marker", "derived", "correction"]
 State = Literal["pending", "committed", "pushed", "earlier"]
@@ -160,25 +160,33 @@ class CommitEntry(Struct, frozen=True, kw_only=True):
     uncovered: list[str] = []
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """A connection to the database of a store; the tables are made where they are missing."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
+def connect(folder: Path) -> sqlite3.Connection:
+    """A connection to the database of the store in `folder`; the journal's tables are made where they are missing.
+
+    Raises:
+        CorruptObject: the file cannot be read.
+        NewerStore: a newer version of this program made the tables; they are left as they are.
+    """
+    connection = index.connect(folder)
     try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-        connection.executescript(SCHEMA)
-        _check_version(connection, path)
+        version = _version(connection)
+        if version is None:
+            connection.executescript(f"BEGIN IMMEDIATE; {SCHEMA} COMMIT;")
+            connection.execute("INSERT OR IGNORE INTO journal_meta VALUES ('version', ?)", (str(SCHEMA_VERSION),))
+        else:
+            index.require_known("journal", version, SCHEMA_VERSION)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
-    connection.execute("INSERT INTO journal_meta VALUES ('version', ?) ON CONFLICT DO NOTHING", (SCHEMA_VERSION,))
-    found = connection.execute("SELECT value FROM journal_meta WHERE key = 'version'").fetchone()[0]
-    if found != SCHEMA_VERSION:
-        raise SnapshotError(f"{path} was written by a newer Dotscience (journal {found}); upgrade this one")
+def _version(connection: sqlite3.Connection) -> int | None:
+    """The version of the journal's tables, or None where they have not all been made."""
+    if not index.has_table(connection, "journal_meta"):
+        return None
+    row = connection.execute("SELECT value FROM journal_meta WHERE key = 'version'").fetchone()
+    return int(row[0]) if row else None
 
 
 class Journal:
@@ -187,8 +195,9 @@ class Journal:
     One thread at a time: the one that made it.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._connection = connect(path)
+    def __init__(self, folder: Path) -> None:
+        """Open the journal in the store `folder`; raises what `connect` does."""
+        self._connection = connect(folder)
 
     def close(self) -> None:
         """Close the connection; the journal cannot be used afterwards."""

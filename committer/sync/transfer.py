@@ -152,14 +152,14 @@ class Transfer:
         self._progress()
 
 
-def push(store_folder: Path, database: Path, target: Target, progress: Callable[[], None]) -> None:
+def push(store_folder: Path, target: Target, progress: Callable[[], None]) -> None:
     """One attempt, with a journal of its own; a head that moves meanwhile is met by planning again, a few times.
 
     Raises:
         HubUnavailable: the hub does not answer; try again later.
         HubError: it refuses.
     """
-    journal = Journal(database)
+    journal = Journal(store_folder)
     try:
         transfer = Transfer(store_folder, journal, target, progress)
         for _ in range(3):

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 import pytest
 
 from committer.detect.sighting import Sighting
-from committer.storage.index import INDEX
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
 from dotscience.record import Place, RunRecord
@@ -24,7 +23,7 @@ def store(tmp_path):
 
 @pytest.fixture
 def journal(store):
-    journal = Journal(store.folder / INDEX)
+    journal = Journal(store.folder)
     yield journal
     journal.close()
 

@@ -12,7 +12,6 @@ from committer.commits import Taken
 from committer.notice import notice
 from committer.settings import CommitterSettings
 from committer.status import Facts
-from committer.storage.index import INDEX
 from committer.sync.journal import CommitEntry, record_commit
 from committer.work import CommitLoop
 
@@ -93,7 +92,7 @@ def beside_loop(store):
     def run(body, settings):
         async def main():
             books = Books()
-            await books.open(store.folder / INDEX)
+            await books.open(store.folder)
             hands = Hands(store, books, settings)
             running = asyncio.create_task(hands.loop.run())
             try:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import re
 import socket
+import sqlite3
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,12 +18,14 @@ from committer.api import peer_uid
 from committer.detect.correct import correction_run, is_code, unexplained
 from committer.detect.derive import derived_run, newly_executed
 from committer.events import QUEUE_LIMIT, EventFeed
-from committer.identity import bind_journal, settle_identity
+from committer.identity import bind_journal, found, settle_identity
 from committer.settings import CommitterSettings, load_settings
 from committer.status import Facts, HubStatus, Problem
 from committer.storage.ignore import IgnoreRules
-from committer.sync.journal import Counts
-from dotscience.errors import ConfigError
+from committer.storage.index import INDEX
+from committer.storage.store import ObjectStore
+from committer.sync.journal import Counts, Journal
+from dotscience.errors import ConfigError, CorruptObject, NewerStore
 from dotscience.record import FileRef, RunRecord
 from dotscience.workspace import HubBinding, Workspace
 
@@ -203,3 +207,33 @@ def test_every_setting_and_problem_is_documented():
     assert len(problems) > 8
     for name in {*CommitterSettings.__struct_fields__, *problems}:
         assert f"`{name}`" in text, name
+
+
+def tables(folder):
+    with contextlib.closing(sqlite3.connect(folder / INDEX)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_schema")}
+
+
+@pytest.mark.parametrize(
+    "change",
+    ["UPDATE journal_meta SET value = '2' WHERE key = 'version'", "UPDATE store_format SET version = 2"],
+)
+def test_a_newer_program_s_tables_are_refused_and_left_alone(tmp_path, change):
+    found(workspace(tmp_path))
+    folder = tmp_path / ".dotscience" / "store"
+    with contextlib.closing(sqlite3.connect(folder / INDEX)) as connection, connection:
+        connection.execute(change)
+        connection.execute("DROP TABLE journal_pushed_packs")
+        connection.execute("DROP TABLE stat_rules")
+    before = tables(folder)
+    with pytest.raises(NewerStore, match=r"version 2.*up to 1.*upgrade"), ObjectStore(folder):
+        Journal(folder)
+    assert tables(folder) - {"stat_rules"} == before
+
+
+def test_a_database_that_is_none_says_what_to_do(tmp_path):
+    found(workspace(tmp_path))
+    folder = tmp_path / ".dotscience" / "store"
+    (folder / INDEX).write_bytes(b"nonsense" * 1000)
+    with pytest.raises(CorruptObject, match="Move it"):
+        Journal(folder)

@@ -11,7 +11,7 @@ from committer.storage.codec import digest
 from committer.storage.objects import Kind
 from committer.storage.pack import pack_path
 from committer.storage.store import ObjectStore, StoreReader
-from dotscience.errors import CorruptObject, DiskFull, MissingObject, SnapshotError
+from dotscience.errors import CorruptObject, DiskFull, MissingObject, NewerStore, SnapshotError
 
 
 def nothing(connection: sqlite3.Connection) -> None:
@@ -225,7 +225,7 @@ def test_a_damaged_index_says_what_to_do(store_folder):
 def test_a_newer_format_is_refused(store_folder):
     with open_store(store_folder) as store, store.transaction() as connection:
         connection.execute("UPDATE store_format SET version = ?", (index.FORMAT + 1,))
-    with pytest.raises(SnapshotError, match="update"):
+    with pytest.raises(NewerStore, match="upgrade"):
         open_store(store_folder)
 
 
