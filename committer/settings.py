@@ -61,11 +61,12 @@ def load_settings(root: Path, environment: Mapping[str, str]) -> CommitterSettin
         ConfigError: a key is unknown or a value is not of its type; names the source and the nearest valid key.
     """
     path = root / STATE_DIR / CONFIG_FILE
-    values = _checked(_read_section(path), str(path))
-    values |= _checked(
-        {name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)},
-        f"the environment ({PREFIX}*)",
-    )
+    known = CommitterSettings.__struct_fields__
+    variables = {
+        name.removeprefix(PREFIX).lower(): text for name, text in environment.items() if name.startswith(PREFIX)
+    }
+    values = _checked(_read_section(path), known, "committer setting", str(path))
+    values |= _checked(variables, known, "committer setting", f"the environment ({PREFIX}*)")
     try:
         return msgspec.convert(values, CommitterSettings, strict=False)
     except msgspec.ValidationError as error:
@@ -74,21 +75,21 @@ def load_settings(root: Path, environment: Mapping[str, str]) -> CommitterSettin
 
 def _read_section(path: Path) -> dict[str, Any]:
     try:
-        section = tomllib.loads(path.read_text("utf-8")).get(SECTION, {})
+        content = tomllib.loads(path.read_text("utf-8"))
     except FileNotFoundError:
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ConfigError(f"{path} cannot be read ({error}); correct or remove it") from error
+    section = _checked(content, (SECTION,), "section", str(path)).get(SECTION, {})
     if not isinstance(section, dict):
         raise ConfigError(f"[{SECTION}] in {path} must be a table")
     return section
 
 
-def _checked(values: dict[str, Any], source: str) -> dict[str, Any]:
-    known = CommitterSettings.__struct_fields__
+def _checked(values: dict[str, Any], known: tuple[str, ...], what: str, source: str) -> dict[str, Any]:
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f"did you mean {near[0]!r}?" if near else f"known are: {', '.join(known)}"
-            raise ConfigError(f"unknown committer setting {name!r} in {source}; {hint}")
+            raise ConfigError(f"unknown {what} {name!r} in {source}; {hint}")
     return values

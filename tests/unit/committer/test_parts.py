@@ -53,10 +53,19 @@ def test_wrong_settings_say_which_and_what_is_right(tmp_path, environment, messa
         load_settings(tmp_path, environment)
 
 
-def test_a_broken_config_file_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("[committer", r"config\.toml"),
+        ("committer = 1", "must be a table"),
+        ("nonsense = 1", "unknown section 'nonsense'.*config\\.toml; known are: committer"),
+        ("[comitter]\ndebounce_s = 1", "did you mean 'committer'"),
+    ],
+)
+def test_a_wrong_config_file_says_what_is_wrong(tmp_path, content, message):
     (tmp_path / ".dotscience").mkdir()
-    (tmp_path / ".dotscience" / "config.toml").write_text("[committer")
-    with pytest.raises(ConfigError, match=r"config\.toml"):
+    (tmp_path / ".dotscience" / "config.toml").write_text(content)
+    with pytest.raises(ConfigError, match=message):
         load_settings(tmp_path, {})
 
 
