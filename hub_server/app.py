@@ -47,6 +47,7 @@ BODY_TIMEOUT_S = 600.0
 IDLE_TIMEOUT_S = 300.0
 STOP_TIMEOUT_S = 10.0
 FIRST_ACCOUNT = "owner"
+ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's name
 
 
 class Hub:
@@ -126,15 +127,13 @@ async def _open_services(
 
 
 async def _ensure_owner(services: Services, folder: DataFolder) -> None:
-    """The first account, and its token in the data folder; a folder that lost the token gets a new one."""
+    """The first account, and its token in the data folder; a folder that lost the token gets a new one in its place."""
     account = await services.identity.ensure_first_account(AccountInfo(str(uuid4()), FIRST_ACCOUNT))
     if folder.has_token():
         return
     owner = Caller(account_id=account.id, account_name=account.name, scopes=frozenset(SCOPES))
-    request = TokenRequest(
-        name=f"admin.token of {folder.path}", scopes=list(SCOPES), project_id=None, expires_in_s=None
-    )
-    made = await services.identity.create_token(owner, request)
+    request = TokenRequest(name=ADMIN_TOKEN, scopes=list(SCOPES), project_id=None, expires_in_s=None)
+    made = await services.identity.replace_token(owner, request)
     folder.write_token(made.token)
 
 

@@ -188,6 +188,11 @@ class Identity:
             expires_at=row.expires_at,
         )
 
+    async def replace_token(self, caller: Caller, request: TokenRequest) -> NewToken:
+        """Make a token, and revoke those of the caller's account that have its name."""
+        await self._database.write(lambda c: accounts.delete_tokens_named(c, caller.account_id, request.name))
+        return await self.create_token(caller, request)
+
     def _token_row(
         self, caller: Caller, request: TokenRequest, project_id: str | None, secret_hash: bytes
     ) -> accounts.NewTokenRow:

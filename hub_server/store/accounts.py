@@ -150,6 +150,11 @@ def delete_token(connection: Connection, owned: Owned, token_id: str) -> bool:
     return connection.execute(delete(token).where(token.c.id == token_id, _tokens(owned))).rowcount == 1
 
 
+def delete_tokens_named(connection: Connection, account_id: str, name: str) -> None:
+    """Revoke every token of the account that has this name."""
+    connection.execute(delete(token).where(token.c.account_id == account_id, token.c.name == name))
+
+
 def _tokens(owned: Owned) -> ColumnElement[bool]:
     mine = token.c.account_id == owned.account_id
     if owned.project_id is None:

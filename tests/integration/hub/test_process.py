@@ -125,6 +125,18 @@ def test_a_killed_hub_leaves_no_lock(start):
     assert requests.get(again.url + "/healthz", timeout=10).ok
 
 
+def test_an_administrators_token_that_was_deleted_is_revoked(start, connect):
+    hub = start()
+    old = hub.admin
+    hub.end()
+    (hub.data / "admin.token").unlink()
+    again = start()
+    running = connect(again.url, again.data)
+    assert again.admin != old
+    assert running.request("GET", "/api/v1/session", token=old).status_code == 401
+    assert running.call("GET", "/api/v1/tokens")["total"] == 1
+
+
 def test_a_login_link_can_be_printed(start):
     hub = start()
     printed = subprocess.run(
