@@ -17,11 +17,13 @@ from blake3 import blake3
 
 from committer.storage.durability import make_folder, storage_errors, sync_data, sync_folder
 from committer.storage.objects import MAX_OBJECT_SIZE
-from committer.storage.pack import PackEntry, iterate_records, pack_path, read_record
+from committer.storage.pack import PackEntry, iterate_records, pack_path, read_index, read_record
 from dotscience.errors import CorruptObject, MissingObject
 
 STAGING = "staging"
 FLUSH_SIZE = 2**20
+MAX_PLAIN_BYTES = 64 * 2**30
+"""What one pack may decompress to: a minute of one thread's time, and far more than real data ever gets from 64 MiB."""
 
 
 class PackFolder:
@@ -97,17 +99,22 @@ class Upload:
                 self._hasher.update(self._buffer)
             self._buffer.clear()
 
-    def verify(self, name: bytes) -> list[PackEntry]:
+    def verify(self, name: bytes, *, max_plain: int = MAX_PLAIN_BYTES) -> list[PackEntry]:
         """Check that all that was added has the hash `name`, and every record its own; what the pack holds.
 
         Raises:
-            CorruptObject: it has another hash, is no pack, or a record is not what it claims to be.
+            CorruptObject: it has another hash, is no pack, a record is not what it claims to be, or all of them are
+                more than `max_plain` bytes when decompressed.
         """
         self.flush()
         found = self._hasher.digest()
         if found != name:
             raise CorruptObject(f"the body's hash is {found.hex()}, not the {name.hex()} in the address; send it again")
-        return [record.entry for record in iterate_records(self._open(), max_record=MAX_OBJECT_SIZE)]
+        file = self._open()
+        plain = sum(entry.size for entry in read_index(file))
+        if plain > max_plain:
+            raise CorruptObject(f"the pack's objects are {plain} bytes, more than the {max_plain} that one may hold")
+        return [record.entry for record in iterate_records(file, max_record=MAX_OBJECT_SIZE)]
 
     def keep(self) -> None:
         """Give the pack its place, durably: data, then name, then folder (rename(2), fsync(2))."""

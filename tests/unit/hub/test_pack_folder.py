@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from committer.storage.objects import digest
-from dotscience.errors import SnapshotError
+from dotscience.errors import CorruptObject, SnapshotError
 from hub_server.content.packs import FLUSH_SIZE, PackFolder
 
 
@@ -66,6 +66,15 @@ def test_what_a_crash_left_is_swept(tmp_path, folder, staging):
     upload.flush()
     PackFolder(tmp_path).sweep()
     assert not list(staging.iterdir())
+    upload.discard()
+
+
+def test_a_pack_decompresses_to_so_much_and_no_more(folder, pack_bytes):
+    upload = folder.begin()
+    upload.add(pack_bytes)
+    with pytest.raises(CorruptObject, match="8 bytes, more than the 7"):
+        upload.verify(digest(pack_bytes), max_plain=7)
+    assert len(upload.verify(digest(pack_bytes), max_plain=8)) == 1
     upload.discard()
 
 
