@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from dotscience.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hub_server.settings import HubSettings
 
 DATA = click.option(
     "--data",
@@ -49,7 +53,7 @@ def hub(context: click.Context, data: Path | None, port: int | None, host: str |
 
 @hub.command("login-link")
 @click.pass_obj
-def login_link(settings: object) -> None:
+def login_link(settings: HubSettings) -> None:
     r"""Print a link that signs one browser in; it works once, for 10 minutes.
 
     The hub must be running, on this machine and for this user.
@@ -60,12 +64,12 @@ def login_link(settings: object) -> None:
     """
     from dotscience.client.hub import HubClient
     from hub_server.data_folder import read_hub_file, read_token
-    from hub_server.settings import HubSettings
 
-    data = settings.data if isinstance(settings, HubSettings) else Path()
-    running, token = read_hub_file(data), read_token(data)
+    running, token = read_hub_file(settings.data), read_token(settings.data)
     if running is None or token is None:
-        raise ConfigError(f"no hub of yours runs on {data}; start one with `ds hub`, or name its folder with --data")
+        raise ConfigError(
+            f"no hub of yours runs on {settings.data}; start one with `ds hub`, or name its folder with --data"
+        )
     with HubClient(running.url, token) as client:
         click.echo(client.create_login_code().url)
 

@@ -167,7 +167,7 @@ def _authorise(caller: Caller, scope: str, path: str) -> None:
 def _from_http_error(error: HTTPError) -> Problem:
     """The problem for what Tornado itself refuses."""
     if error.status_code == 405:
-        return Problem("method-not-allowed", "no operation of the hub has this method", headers={"Allow": "GET"})
+        return Problem("method-not-allowed", "no operation of the hub has this method", headers={"Allow": "GET, HEAD"})
     if error.status_code == 404:
         return Problem("not-found", "there is nothing at this path")
     return Problem("malformed-request", error.log_message or error.reason or "the request cannot be read")
