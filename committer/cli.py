@@ -27,6 +27,7 @@ Examples:
   ds init ~/projects/mnist --yes   track another one, without questions
   ds init --hub https://hub.example.com --project mnist
   ds init --new-dot-id             make this copy of a workspace independent
+  ds init ~/data --preview         how much tracking this folder would hold
 """
 )
 @click.argument("path", type=click.Path(path_type=Path, file_okay=False), default=".")
@@ -36,6 +37,8 @@ Examples:
 @click.option("--force", is_flag=True, help="Also track a home or system folder.")
 @click.option("--yes", is_flag=True, help="Do not ask about large folders.")
 @click.option("--new-dot-id", is_flag=True, help="Give a copied folder its own identity.")
+@click.option("--preview", is_flag=True, help="Say how much a snapshot would hold, and write nothing.")
+@click.option("--no-next", is_flag=True, hidden=True, help="Do not say what to do next: `ds up` does it.")
 @click.option("--json", "as_json", is_flag=True, help="Print the result as one JSON object.")
 def init(
     *,
@@ -46,6 +49,8 @@ def init(
     force: bool,
     yes: bool,
     new_dot_id: bool,
+    preview: bool,
+    no_next: bool,
     as_json: bool,
 ) -> None:
     """Track the folder PATH: from now on its runs are recorded, each with a snapshot of the whole folder."""
@@ -55,6 +60,9 @@ def init(
     if offline and hub_url:
         raise click.UsageError("--offline and --hub contradict each other")
     folder = path.expanduser().absolute()
+    if preview:
+        _preview(folder, as_json=as_json)
+        return
     if new_dot_id:
         workspace = initialise.renew(folder)
     elif is_root(folder):
@@ -67,17 +75,34 @@ def init(
     if as_json:
         click.echo(json.dumps(_described(workspace)))
     else:
-        _say_next(workspace)
+        _say_tracked(workspace)
+        if not no_next:
+            click.echo("Next: `ds up` for hub and JupyterLab, or `ds committer` to record runs here.")
+
+
+def _preview(folder: Path, *, as_json: bool) -> None:
+    import msgspec
+
+    from committer import initialise
+
+    found = initialise.preview(folder, Path.home())
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    elif found.refused:
+        click.echo(found.refused)
+    else:
+        click.echo(f"{folder} holds {'more than ' if found.more else ''}{found.files:,} files, {_size(found.size)}.")
 
 
 def _check(folder: Path, *, force: bool, yes: bool, quiet: bool) -> None:
     from committer import initialise
+    from committer.storage.ignore import load_ignore
     from dotscience.errors import WorkspaceError
 
     reason = initialise.refusal(folder, Path.home())
     if reason is not None and not force:
         raise WorkspaceError(f"{reason}; choose a folder of its own for the project, or use --force")
-    census = initialise.count(folder, initialise.rules_for(folder))
+    census = initialise.count(folder, load_ignore(folder))
     if census.more and not yes:
         _ask(folder, census)
     elif not quiet:
@@ -113,12 +138,11 @@ def _described(workspace: Workspace) -> dict[str, Any]:
     }
 
 
-def _say_next(workspace: Workspace) -> None:
+def _say_tracked(workspace: Workspace) -> None:
     click.echo(f"Tracking {workspace.root}")
     if workspace.hub is not None:
         click.echo(f"Pushing to {workspace.hub.project_name} on {workspace.hub.url}")
     click.echo("What is left out of snapshots: .dotscienceignore")
-    click.echo("Next: `ds up` for hub and JupyterLab, or `ds committer` to record runs here.")
 
 
 @click.command(

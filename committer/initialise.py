@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from time import monotonic
 
 import msgspec
 from msgspec import Struct
@@ -16,7 +18,6 @@ from dotscience.errors import WorkspaceError
 from dotscience.workspace import (
     HubBinding,
     Workspace,
-    find_root,
     is_root,
     new_workspace,
     read_project,
@@ -26,6 +27,7 @@ from dotscience.workspace import (
 
 ASK_ABOVE_FILES = 100_000
 ASK_ABOVE_BYTES = 10 << 30
+PREVIEW_S = 5.0
 SYSTEM_FOLDERS = frozenset(
     Path("/", name)
     for name in (
@@ -67,6 +69,13 @@ class Census(Struct, frozen=True, kw_only=True):
     more: bool
 
 
+class Preview(Census, frozen=True, kw_only=True):
+    """What tracking a folder would mean; `refused` says why it should not be."""
+
+    root: str
+    refused: str | None
+
+
 def refusal(folder: Path, home: Path) -> str | None:
     """Why a folder should not be tracked, or None where nothing speaks against it."""
     real = folder.resolve()
@@ -81,12 +90,25 @@ def refusal(folder: Path, home: Path) -> str | None:
     return None
 
 
-def count(folder: Path, rules: IgnoreRules) -> Census:
-    """Count what a snapshot of `folder` would hold, up to the numbers above which `ds init` asks."""
+def preview(folder: Path, home: Path) -> Preview:
+    """Look at a folder for at most about `PREVIEW_S`; writes nothing.
+
+    Raises:
+        ConfigError: its ignore file cannot be used.
+    """
+    refused = refusal(folder, home) if folder.is_dir() else f"{folder} is not a folder"
+    nothing = Census(files=0, size=0, more=False)
+    census = nothing if refused else count(folder, load_ignore(folder), most_s=PREVIEW_S)
+    return Preview(root=str(folder), files=census.files, size=census.size, more=census.more, refused=refused)
+
+
+def count(folder: Path, rules: IgnoreRules, *, most_s: float = math.inf) -> Census:
+    """Count what a snapshot of `folder` would hold, up to the numbers above which `ds init` asks, or for `most_s`."""
     files = size = 0
+    until = monotonic() + most_s
     for status in _files(folder, rules):
         files, size = files + 1, size + status.st_size
-        if files > ASK_ABOVE_FILES or size > ASK_ABOVE_BYTES:
+        if files > ASK_ABOVE_FILES or size > ASK_ABOVE_BYTES or monotonic() > until:
             return Census(files=files, size=size, more=True)
     return Census(files=files, size=size, more=False)
 
@@ -112,11 +134,6 @@ def _files(folder: Path, rules: IgnoreRules) -> Iterable[os.stat_result]:
                 continue
             if stat.S_ISREG(status.st_mode):
                 yield status
-
-
-def rules_for(folder: Path) -> IgnoreRules:
-    """The ignore rules that will hold in `folder`."""
-    return load_ignore(folder)
 
 
 def initialise(folder: Path, *, hub: HubBinding | None = None, state_dir: str = "") -> Workspace:
@@ -149,12 +166,6 @@ def renew(folder: Path) -> Workspace:
     workspace = new_workspace(folder)
     write_project(workspace)
     return workspace
-
-
-def enclosing(folder: Path) -> Path | None:
-    """The tracked folder that `folder` is a part of, if it is not one itself."""
-    root = find_root(folder)
-    return root if root is not None and root != folder else None
 
 
 def _write_missing(path: Path, text: str, mode: int = 0o600) -> None:

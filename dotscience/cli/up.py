@@ -265,7 +265,7 @@ def _initialise(folder: Path, *, force: bool, yes: bool) -> None:
     flags = [*(["--force"] if force else []), *(["--yes"] if yes else [])]
     folder.mkdir(parents=True, exist_ok=True)
     # `ds init` belongs to the committer, which this package may not import; it asks its questions on our terminal.
-    finished = subprocess.run([*DS, "init", str(folder), "--offline", *flags], check=False)
+    finished = subprocess.run([*DS, "init", str(folder), "--offline", "--no-next", *flags], check=False)
     if finished.returncode != 0:
         sys.exit(finished.returncode)
 

@@ -208,6 +208,23 @@ def test_init_is_idempotent_and_says_what_it_made(make_folder):
     assert CommitterClient(folder.root).root == folder.root
 
 
+def test_init_says_what_is_next_unless_told_not_to(make_folder):
+    folder = make_folder(init=False)
+    assert "Next:" in folder.command("init").stdout
+    again = folder.command("init", "--no-next")
+    assert "Tracking" in again.stdout
+    assert "Next:" not in again.stdout
+
+
+def test_init_previews_without_tracking(make_folder):
+    folder = make_folder(init=False)
+    folder.write("data.csv", b"1,2\n")
+    found = json.loads(folder.command("init", "--preview", "--json").stdout)
+    assert found == {"root": str(folder.root), "files": 1, "size": 4, "more": False, "refused": None}
+    assert "1 files, 4 B" in folder.command("init", "--preview").stdout
+    assert not (folder.root / ".dotscience").exists()
+
+
 def test_an_unknown_setting_names_the_nearest_valid_one(folder):
     (folder.workspace.state_dir / "config.toml").write_text("[committer]\ndebounce = 1\n")
     refused = folder.command("committer")

@@ -165,6 +165,19 @@ def test_the_census_leaves_out_what_is_ignored_and_stops_early(tmp_path, monkeyp
     assert initialise.count(tmp_path, IgnoreRules()) == initialise.Census(files=3, size=6, more=True)
 
 
+def test_a_preview_stops_in_time_and_writes_nothing(tmp_path, monkeypatch):
+    for number in range(5):
+        (tmp_path / f"{number}.csv").write_bytes(b"12")
+    home = Path("/home/somebody")
+    assert initialise.preview(tmp_path / "0.csv", home).refused == f"{tmp_path / '0.csv'} is not a folder"
+    assert initialise.preview(tmp_path, tmp_path).files == 0
+    expected = initialise.Preview(root=str(tmp_path), files=5, size=10, more=False, refused=None)
+    assert initialise.preview(tmp_path, home) == expected
+    monkeypatch.setattr(initialise, "PREVIEW_S", -1.0)
+    assert initialise.preview(tmp_path, home).more is True
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_newly_executed_cells_are_those_without_an_account():
     assert newly_executed(["a", "b", "c"], ["b"]) == ["a", "c"]
     assert newly_executed([], ["b"]) == []

@@ -158,8 +158,16 @@ async def test_preview_counts_what_would_be_tracked(jp_root_dir, api):
     status, answer = await api("GET", "tracking", path="data")
     assert (status, answer["files"], answer["size"], answer["more"]) == (200, 1, 1000, False)
     status, answer = await api("GET", "tracking")
-    assert answer["files"] == 2  # a.bin and the link itself
+    assert (answer["files"], answer["root"]) == (1, str(jp_root_dir))  # links are kept, but hold nothing
     assert answer["refused"] is None
+
+
+async def test_a_folder_that_cannot_be_looked_at_says_why(jp_root_dir, api):
+    (jp_root_dir / ".dotscienceignore").symlink_to("/etc/passwd")
+    status, answer = await api("GET", "tracking")
+    assert (status, answer["code"]) == (409, "tracking-failed")
+    assert ".dotscienceignore" in answer["message"]
+    assert answer["hint"]
 
 
 async def test_the_home_folder_is_refused(jp_root_dir, api, monkeypatch):
