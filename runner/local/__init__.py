@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import click
+
 from dotscience.errors import NotAWorkspace
 from dotscience.workspace import open_workspace
-from runner.local.command import run_command
+from runner.local.command import COMMAND_NOT_FOUND, CommandNotFound, run_command
 from runner.local.notebook import run_notebook
 from runner.local.recording import recording
 
@@ -18,13 +20,18 @@ if TYPE_CHECKING:
 def run_locally(execution: Execution) -> int:
     """Execute and return the exit status, once every run is durable in the workspace.
 
-    Outside a tracked folder the workload runs all the same, and its runs stay in the notebook or output only.
+    Outside a tracked folder the workload runs all the same, and its runs stay in the notebook or output only. A command
+    that cannot be started has the status that a shell gives it.
     """
     workspace = _workspace(execution)
-    with recording(workspace, execution.notebook):
-        if execution.notebook is not None:
-            return run_notebook(execution, execution.notebook, workspace)
-        return run_command(execution, workspace)
+    try:
+        with recording(workspace, execution.notebook):
+            if execution.notebook is not None:
+                return run_notebook(execution, execution.notebook, workspace)
+            return run_command(execution, workspace)
+    except CommandNotFound as error:
+        click.echo(f"Error: {error}", err=True)
+        return COMMAND_NOT_FOUND
 
 
 def _workspace(execution: Execution) -> Workspace | None:

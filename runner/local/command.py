@@ -9,6 +9,7 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING
 
+from dotscience.errors import DotscienceError
 from dotscience.record import RunRecord, encode_json
 from dotscience.workspace import ROOT_VARIABLE, Workspace, write_durably
 from runner.local.markers import MarkerStream
@@ -20,8 +21,16 @@ CHUNK = 64 * 1024
 COMMAND_NOT_FOUND = 127
 
 
+class CommandNotFound(DotscienceError):
+    """The command could not be started."""
+
+
 def run_command(execution: Execution, workspace: Workspace | None) -> int:
-    """Run the command in the current folder and return its exit status (128 + n when signal n ended it)."""
+    """Run the command in the current folder and return its exit status (128 + n when signal n ended it).
+
+    Raises:
+        CommandNotFound: it could not be started.
+    """
     try:
         process = subprocess.Popen(
             execution.command,
@@ -30,8 +39,7 @@ def run_command(execution: Execution, workspace: Workspace | None) -> int:
             env=workload_environment(workspace, "command"),
         )
     except OSError as error:
-        print(f"ds run: {execution.command[0]}: {error.strerror}", file=sys.stderr)  # noqa: T201 - the command line's own output
-        return COMMAND_NOT_FOUND
+        raise CommandNotFound(f"{execution.command[0]!r} cannot be started: {error.strerror}") from error
     status = _pass_through(process, workspace)
     return 128 - status if status < 0 else status
 

@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ import msgspec
 
 from dotscience.cli import processes
 from dotscience.client.committer import CommitterClient
-from dotscience.errors import CommitterUnavailable
+from dotscience.errors import CommitterUnavailable, DotscienceError
 from dotscience.workspace import Workspace, write_durably
 
 START_TIMEOUT_S = 60.0
@@ -33,22 +33,35 @@ MOST_REPORTED = 100
 
 @contextmanager
 def recording(workspace: Workspace | None, notebook: Path | None) -> Iterator[None]:
-    """Bracket an execution in a workspace; leaving waits until its runs are committed. Without one, does nothing."""
+    """Bracket an execution in a workspace; leaving waits until its runs are committed, and says which there are.
+
+    Where the block raises an error of ours nothing was executed, so nothing is said. Without a workspace, does nothing.
+    """
     if workspace is None:
         click.echo("Not a tracked folder (see `ds init`): runs stay in the notebook or output.", err=True)
         yield
         return
-    with ExitStack() as stack:
-        stack.enter_context(_committer(workspace))
-        stack.callback(_report_runs, workspace, since=_newest(workspace))
-        stack.callback(_wait_until_settled, workspace)
-        if notebook is not None:
-            stack.enter_context(_bracket(workspace, notebook))
-        yield
+    with _committer(workspace):
+        since = _newest(workspace)
+        executed = True
+        try:
+            with _bracket(workspace, notebook):
+                yield
+        except DotscienceError:
+            executed = False
+            raise
+        finally:
+            if executed:
+                _wait_until_settled(workspace)
+                _report_runs(workspace, since=since)
 
 
 @contextmanager
-def _bracket(workspace: Workspace, notebook: Path) -> Iterator[None]:
+def _bracket(workspace: Workspace, notebook: Path | None) -> Iterator[None]:
+    """Say that a notebook is being executed; a command needs no bracket."""
+    if notebook is None:
+        yield
+        return
     path = workspace.runs_dir / f"{uuid4()}.execution.json"
     content = {
         "notebook": os.path.relpath(notebook, workspace.root),
