@@ -22,7 +22,7 @@ lint: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	tests/system-packages strace
-	pytest -q tests/unit tests/contract
+	pytest -q --ignore tests/integration --ignore tests/e2e
 
 integration: $(VENV)/.installed-dev
 	pytest -q tests/integration
