@@ -12,7 +12,14 @@ import { RunsPage } from "./features/runs/RunsPage";
 import { readRunsSearch } from "./features/runs/search";
 import { LoginPage } from "./features/session/LoginPage";
 
-const rootRoute = createRootRoute({ component: Outlet });
+const rootRoute = createRootRoute({
+  component: Outlet,
+  notFoundComponent: () => (
+    <main id="content">
+      <NotFoundPage />
+    </main>
+  ),
+});
 
 const loginRoute = createRoute({
   getParentRoute: () => rootRoute,
@@ -63,7 +70,7 @@ const routeTree = rootRoute.addChildren([
 function NotFoundPage() {
   return (
     <div className="page">
-      <EmptyState title="There is no such page">
+      <EmptyState title="There is no such page" isPage>
         <p>The address may be from another hub or an older version.</p>
       </EmptyState>
     </div>
@@ -73,7 +80,7 @@ function NotFoundPage() {
 function FailedPage({ error, reset }: ErrorComponentProps) {
   return (
     <div className="page">
-      <ErrorPanel error={error instanceof Error ? error : new Error(String(error))} retry={reset} />
+      <ErrorPanel error={error instanceof Error ? error : new Error(String(error))} retry={reset} isPage />
     </div>
   );
 }

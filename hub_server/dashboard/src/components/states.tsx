@@ -16,21 +16,37 @@ export function Skeleton({ rows = 6, what }: { rows?: number; what: string }) {
   );
 }
 
-export function EmptyState({ title, children }: { title: string; children?: ReactNode }) {
+interface EmptyStateProps {
+  title: string;
+  /** It is all that the page says, so that its title is the page's. */
+  isPage?: boolean;
+  children?: ReactNode;
+}
+
+export function EmptyState({ title, isPage = false, children }: EmptyStateProps) {
+  const Heading = isPage ? "h1" : "h2";
   return (
     <section className="notice">
-      <h2>{title}</h2>
+      <Heading>{title}</Heading>
       {children}
     </section>
   );
 }
 
+interface ErrorPanelProps {
+  error: Error;
+  retry?: () => void;
+  /** It is all that the page says, so that its title is the page's. */
+  isPage?: boolean;
+}
+
 /** Says what went wrong, with the request id that finds it in the hub's log, and offers another try. */
-export function ErrorPanel({ error, retry }: { error: Error; retry?: () => void }) {
+export function ErrorPanel({ error, retry, isPage = false }: ErrorPanelProps) {
+  const Heading = isPage ? "h1" : "h2";
   const requestId = error instanceof HubError ? error.requestId : null;
   return (
     <section className="notice" data-tone="bad" role="alert">
-      <h2>{titleOf(error)}</h2>
+      <Heading>{titleOf(error)}</Heading>
       <p>{detailOf(error)}</p>
       {requestId && (
         <p className="muted">

@@ -21,7 +21,7 @@ export function CommitPage() {
   return (
     <div className="page wide">
       {query.isPending && <Skeleton what="the commit" rows={10} />}
-      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
+      {query.isError && <ErrorPanel isPage={!query.data} error={query.error} retry={() => void query.refetch()} />}
       {query.data && <CommitView project={project} commit={query.data} />}
     </div>
   );

@@ -15,7 +15,7 @@ export function ProjectLayout() {
   if (query.isError && isNotFound(query.error)) {
     return (
       <div className="page">
-        <ErrorPanel error={query.error} />
+        <ErrorPanel error={query.error} isPage />
       </div>
     );
   }

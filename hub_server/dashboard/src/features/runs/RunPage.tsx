@@ -28,7 +28,7 @@ export function RunPage() {
   return (
     <div className="page wide">
       {query.isPending && <Skeleton what="the run" rows={10} />}
-      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
+      {query.isError && <ErrorPanel isPage={!query.data} error={query.error} retry={() => void query.refetch()} />}
       {query.data && <RunView project={project} run={query.data} />}
     </div>
   );
