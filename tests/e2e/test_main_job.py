@@ -4,36 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-import signal
 import subprocess
 import threading
 
 import pytest
+from support.lab import Lab, Up
 from support.stack import DS, TIMEOUT_S
 
-
-class Up:
-    """A running `ds up` with the links that it printed."""
-
-    def __init__(self, root):
-        command = [*DS, "up", str(root), "--example", "--yes", "--no-browser", "--hub-port", "0", "--jupyter-port", "0"]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.printed = ""
-        watchdog = threading.Timer(120, self.process.kill)
-        watchdog.start()
-        for line in self.process.stdout:
-            self.printed += line
-            if "Ctrl-C" in line:
-                break
-        watchdog.cancel()
-        assert "Ctrl-C" in self.printed, self.printed
-        self.jupyter = re.search(r"JupyterLab\s+(http\S+)", self.printed)[1]
-        self.dashboard = re.search(r"Dashboard\s+(http\S+)", self.printed)[1]
-
-    def stop(self):
-        self.process.send_signal(signal.SIGINT)
-        self.printed += self.process.communicate(timeout=60)[0]
-        return self.process.returncode
+from dotscience.cli.example import FILE_NAME
 
 
 @pytest.fixture
@@ -42,22 +20,6 @@ def up(home, tmp_path):
     yield up
     if up.process.poll() is None:
         up.stop()
-
-
-def open_lab(page, up):
-    page.goto(up.jupyter)
-    page.wait_for_selector("#jupyterlab-splash", state="detached")
-    page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
-    page.locator(
-        '.jp-Toolbar [data-status="idle"], .jp-Notebook-ExecutionIndicator[data-status="idle"]'
-    ).first.wait_for()
-
-
-def run_all_and_save(page):
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    page.locator("#jp-mainmenu-run").get_by_text("Run All Cells", exact=True).click()
-    page.locator(".jp-Notebook .ds-Card, .jp-Notebook .ds-RunCard").nth(1).wait_for()
-    page.keyboard.press("Control+s")
 
 
 def screenshot(page, name):
@@ -71,9 +33,12 @@ def test_from_a_cell_to_the_panel_and_the_dashboard(up, page):
     dashboard.goto(up.dashboard)
     dashboard.get_by_role("link", name="hello").first.click()
 
-    open_lab(page, up)
-    run_all_and_save(page)
-    panel = page.get_by_role("region", name="Dotscience")
+    lab = Lab(page, up.jupyter)
+    lab.open(FILE_NAME)
+    lab.run_all()
+    lab.cards.nth(1).wait_for()
+    page.keyboard.press("Control+s")
+    panel = lab.panel
     panel.get_by_text("fit a line by gradient descent").first.wait_for()
     panel.get_by_text("loss").first.wait_for()
     panel.get_by_text("Everything is pushed").first.wait_for()
@@ -112,7 +77,7 @@ def test_a_page_of_another_origin_can_neither_read_nor_post(up, page, tmp_path):
 
     page.goto(up.dashboard)
     page.get_by_role("link", name="hello").first.wait_for()
-    open_lab(page, up)
+    Lab(page, up.jupyter).open(FILE_NAME)
     (tmp_path / "evil").mkdir()
     (tmp_path / "evil" / "index.html").write_text("<title>evil</title>")
     handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path / "evil")
