@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from committer.storage.index import disk_errors
 from committer.sync.journal import Journal
 
 T = TypeVar("T")
@@ -19,13 +20,19 @@ class Books:
     def __init__(self) -> None:
         self._executor = ThreadPoolExecutor(1, "journal")
         self._journal: Journal | None = None
+        self._folder = Path()
 
     async def open(self, folder: Path) -> None:
         """Open the journal of the store in `folder`."""
+        self._folder = folder
         self._journal = await self._submit(lambda: Journal(folder))
 
     async def use(self, function: Callable[[Journal], T]) -> T:
-        """What `function` returns, called with the journal."""
+        """What `function` returns, called with the journal.
+
+        Raises:
+            DiskFull, SnapshotError: the disk does not let it write; nothing of its transaction has happened.
+        """
         journal = self._journal
         if journal is None:
             raise RuntimeError("the books are not open")
@@ -39,4 +46,8 @@ class Books:
         self._executor.shutdown()
 
     async def _submit(self, function: Callable[[], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._executor, function)
+        return await asyncio.get_running_loop().run_in_executor(self._executor, self._call, function)
+
+    def _call(self, function: Callable[[], T]) -> T:
+        with disk_errors(self._folder):
+            return function()

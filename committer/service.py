@@ -32,7 +32,7 @@ from committer.events import EventFeed
 from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
 from committer.notice import Noticed, notice, notice_notebook
 from committer.settings import CommitterSettings
-from committer.status import Facts, HubStatus, Problem, Status
+from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
 from committer.storage.ignore import IgnoreRules, load_ignore
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Counts, Journal
@@ -40,7 +40,7 @@ from committer.sync.push import PushLoop
 from committer.sync.transfer import Target, push
 from committer.work import CommitLoop
 from dotscience.client import credentials
-from dotscience.errors import ConfigError
+from dotscience.errors import ConfigError, DotscienceError
 from dotscience.version import __version__
 from dotscience.workspace import HubBinding, Workspace, is_root, read_project
 
@@ -49,6 +49,8 @@ log = structlog.get_logger(__name__)
 ROOT_CHECK_S = 2.0
 STOP_PUSH_S = 3.0
 RESTART_LOOP_S = 1.0
+MENDED_AFTER_S = 15.0
+"""A loop that has run for so long is well again; longer than any of them waits before it repeats what failed."""
 
 T = TypeVar("T")
 
@@ -104,7 +106,7 @@ class Committer:
         """Be the workspace's committer until stopped; returns where to go on when the folder or its dot changed.
 
         Raises:
-            RootIsTaken: it has one already.
+            WorkspaceError: it has one already, or cannot be written.
             SnapshotError: the store cannot be used.
         """
         self._loop = asyncio.get_running_loop()
@@ -184,22 +186,33 @@ class Committer:
                 log.info("committer.stopped", root=str(self._workspace.root))
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]], *, ends: bool = False) -> None:
-        """Run one of the loops; a defect in it is logged and shown, and must not stop the others."""
+        """Run one of the loops; what goes wrong in it is logged and shown, and must not stop the others."""
         while True:
+            mended = self._loop.call_later(MENDED_AFTER_S, self._forget_problem, name)
             try:
                 await loop()
+            except DotscienceError as error:
+                log.error("loop.failed", loop=name, error=str(error))  # noqa: TRY400 - the message says it all
+                await self._pause_after(name, problem_of(error))
             except Exception as error:
                 log.exception("loop.failed", loop=name)
-                self._facts.problems[name] = Problem(
-                    type="internal",
-                    detail=f"An internal error occurred ({type(error).__name__}: {error})",
-                    hint="The committer goes on. Please report this with the committer's log.",
-                )
-                self._stale.set()
-                await asyncio.sleep(RESTART_LOOP_S)
+                await self._pause_after(name, internal_problem(error))
             else:
                 if ends or self._stopping.is_set():
                     return
+            finally:
+                mended.cancel()
+
+    async def _pause_after(self, name: str, problem: Problem) -> None:
+        self._facts.problems[name] = problem
+        self._stale.set()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(RESTART_LOOP_S):
+                await self._stopping.wait()
+
+    def _forget_problem(self, name: str) -> None:
+        if self._facts.problems.pop(name, None) is not None:
+            self._stale.set()
 
     async def _end_push(self) -> None:
         """Give a push under way a moment; it can be cut off anywhere."""
@@ -263,8 +276,7 @@ class Committer:
 
     def notebook_gone(self, path: str) -> None:
         """Forget what was wrong with a notebook that is gone."""
-        if self._facts.problems.pop(f"notebook:{path}", None) is not None:
-            self._stale.set()
+        self._forget_problem(f"notebook:{path}")
 
     def project_changed(self) -> None:
         """Follow a new hub; start afresh for a new dot; end where the folder is not tracked any more."""
@@ -461,8 +473,8 @@ class Committer:
                 hint=f"Look into {self._workspace.runs_dir}; the files stay there until they are repaired or removed.",
             )
             self._stale.set()
-        elif self._facts.problems.pop("sidecar", None) is not None:
-            self._stale.set()
+        else:
+            self._forget_problem("sidecar")
 
     # Threads
 

@@ -8,6 +8,7 @@ from typing import Literal
 from msgspec import Struct, field
 
 from committer.sync.journal import Counts
+from dotscience.errors import ConfigError, DiskFull, SnapshotError
 
 State = Literal["starting", "watching", "snapshotting", "committed", "pushing", "pushed", "unreachable", "error"]
 
@@ -165,3 +166,29 @@ def _watching(facts: Facts) -> str:
 
 def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def problem_of(error: Exception, prefix: str = "") -> Problem:
+    """What is wrong when a commit, or entering what was noticed, failed. Nothing is lost then; all is tried again."""
+    match error:
+        case DiskFull():
+            kind, hint = (
+                "disk-full",
+                "Make room on this disk; the runs are kept and committed as soon as there is some.",
+            )
+        case ConfigError():
+            kind, hint = "settings", "Correct the file; the runs are kept until then."
+        case SnapshotError():
+            kind, hint = "snapshot-failed", "The runs are kept and tried again; the committer's log has the details."
+        case _:
+            kind, hint = "commit-failed", "The runs are kept and tried again; the committer's log has the details."
+    return Problem(type=kind, detail=f"{prefix}{error}", hint=hint)
+
+
+def internal_problem(error: Exception) -> Problem:
+    """What is wrong when an error was not foreseen."""
+    return Problem(
+        type="internal",
+        detail=f"An internal error occurred ({type(error).__name__}: {error})",
+        hint="The committer goes on. Please report this with the committer's log.",
+    )

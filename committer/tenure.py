@@ -10,7 +10,7 @@ import os
 import tempfile
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,9 +37,13 @@ def hold_root(root: Path) -> Iterator[None]:
 
     Raises:
         RootIsTaken: another process is.
+        WorkspaceError: the state folder cannot be written.
     """
     path = root / STATE_DIR / LOCK_FILE
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise _not_writable(root, error) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,14 +56,29 @@ def hold_root(root: Path) -> Iterator[None]:
 
 @contextmanager
 def announce(root: Path, socket_path: Path) -> Iterator[None]:
-    """Name the socket in `committer.json` while the block runs."""
+    """Name the socket in `committer.json` while the block runs.
+
+    Raises:
+        WorkspaceError: the state folder cannot be written.
+    """
     path = root / STATE_DIR / ENDPOINT_FILE
     endpoint = Endpoint(pid=os.getpid(), socket=str(socket_path), started_at=datetime.now(UTC).isoformat())
-    write_durably(path, msgspec.json.encode(endpoint))
+    try:
+        write_durably(path, msgspec.json.encode(endpoint))
+    except OSError as error:
+        raise _not_writable(root, error) from error
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # a file that names a dead committer misleads nobody: its socket is gone
+            path.unlink()
+
+
+def _not_writable(root: Path, error: OSError) -> WorkspaceError:
+    return WorkspaceError(
+        f"the committer of {root} cannot start: {error.strerror} at {error.filename or root / STATE_DIR}; runs stay in"
+        f" {STATE_DIR} and are committed once that can be written"
+    )
 
 
 def socket_path(root: Path) -> Path:

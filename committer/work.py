@@ -19,9 +19,9 @@ from committer.books import Books
 from committer.commits import Plan, Taken
 from committer.notice import Noticed, close_derived
 from committer.settings import CommitterSettings
-from committer.status import Facts, Problem
+from committer.status import Facts, problem_of
 from committer.sync.journal import Journal
-from dotscience.errors import ConfigError, DiskFull, DotscienceError, SnapshotError, WorkspaceError
+from dotscience.errors import DotscienceError, SnapshotError, WorkspaceError
 
 log = structlog.get_logger(__name__)
 
@@ -241,7 +241,7 @@ class CommitLoop:
     def _failed(self, error: Exception) -> None:
         log.error("commit.failed", error=str(error))
         self._not_before = datetime.now(UTC) + timedelta(seconds=RETRY_S)
-        self._facts.problems[PROBLEM] = _problem(error)
+        self._facts.problems[PROBLEM] = problem_of(error, "No snapshot could be taken: ")
         self._hands.changed()
 
 
@@ -260,19 +260,3 @@ def _plan(journal: Journal, wish: Wish | None) -> Plan:
         environments=stored,
         description=INITIAL if head is None and not runs and not description else description,
     )
-
-
-def _problem(error: Exception) -> Problem:
-    match error:
-        case DiskFull():
-            kind, hint = (
-                "disk-full",
-                "Make room on this disk; the runs are kept and committed as soon as there is some.",
-            )
-        case ConfigError():
-            kind, hint = "settings", "Correct the file; the runs are kept until then."
-        case SnapshotError():
-            kind, hint = "snapshot-failed", "The runs are kept and tried again; the committer's log has the details."
-        case _:
-            kind, hint = "commit-failed", "The runs are kept and tried again; the committer's log has the details."
-    return Problem(type=kind, detail=f"No snapshot could be taken: {error}", hint=hint)

@@ -17,7 +17,7 @@ from committer.detect.sighting import NotebookSight
 from committer.detect.watcher import Changes, Watcher
 from committer.settings import CommitterSettings
 from committer.storage.ignore import IGNORE_FILE, IgnoreRules, load_ignore
-from dotscience.errors import ConfigError, NotebookError
+from dotscience.errors import ConfigError, DotscienceError, NotebookError
 from dotscience.workspace import Workspace
 
 log = structlog.get_logger(__name__)
@@ -78,22 +78,34 @@ class Detector:
         return self._watcher.polling
 
     async def start(self) -> None:
-        """Begin to watch, then look at everything that is there: nothing can fall between the two."""
+        """Begin to watch, then look at everything that is there: nothing can fall between the two.
+
+        What cannot be entered, for want of room perhaps, is left to `watch`.
+        """
         self._watcher.attach(asyncio.get_running_loop())
         await self._call(self._watcher.start)
-        await self._scan()
+        try:
+            await self._scan()
+        except DotscienceError as error:
+            log.warning("scan.failed", error=str(error))
+            self._watcher.require_scan()
 
     async def stop(self) -> None:
         """Stop watching; idempotent."""
         await self._call(self._watcher.stop)
 
     async def watch(self) -> None:
-        """Take changes from the watcher until cancelled."""
+        """Take changes from the watcher until cancelled. When this fails, the next call looks at everything again."""
         while True:
-            await self._heed(await self._watcher.changes())
+            changes = await self._watcher.changes()
+            try:
+                await self._heed(changes)
+            except Exception:
+                self._watcher.require_scan()
+                raise
 
     async def read(self) -> None:
-        """Read the notebooks that are due until cancelled."""
+        """Read the notebooks that are due until cancelled. One at which this fails is put off, behind the others."""
         while True:
             self._listed.clear()
             for path in list(self._readings.due(self._now())):
@@ -167,6 +179,7 @@ class Detector:
         started_at = self._now()
         try:
             sight = await self._call(partial(self._read_whole, path, patient=path in self._readings.settling()))
+            await self._listener.notebook_read(sight)
         except FileNotFoundError:
             self._readings.done(path, started_at)
             self._listener.notebook_gone(path)
@@ -174,8 +187,10 @@ class Detector:
             failing_s = self._readings.failed(path, self._now())
             if failing_s >= self._settings.unreadable_after_s:
                 self._listener.notebook_unreadable(path, str(error))
+        except Exception:
+            self._readings.failed(path, self._now())
+            raise
         else:
-            await self._listener.notebook_read(sight)
             self._readings.done(path, started_at)
 
     def _read_whole(self, path: str, *, patient: bool) -> NotebookSight:

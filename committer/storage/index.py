@@ -8,12 +8,13 @@ runs.
 from __future__ import annotations
 
 import sqlite3
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from committer.storage.compression import Encoding
 from committer.storage.objects import Kind
 from committer.storage.pack import Pack, PackEntry
-from dotscience.errors import CorruptObject, NewerStore, SnapshotError
+from dotscience.errors import CorruptObject, DiskFull, NewerStore, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 INDEX = "index.db"
 FORMAT = 1
 BUSY_TIMEOUT_S = 30.0
+PRIMARY_CODE = 0xFF
+"""The part of an SQLite result code that is not detail (https://www.sqlite.org/rescode.html)."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS store_format (version INTEGER NOT NULL);
@@ -163,6 +166,25 @@ def contains(connection: sqlite3.Connection, name: bytes) -> bool:
 def packs(connection: sqlite3.Connection) -> Iterator[tuple[bytes, int]]:
     """Every pack and its size in bytes, oldest first."""
     yield from connection.execute("SELECT hash, size FROM pack ORDER BY id")
+
+
+@contextmanager
+def disk_errors(folder: Path) -> Iterator[None]:
+    """Turn what SQLite says when the disk refuses the database of a store into the errors that callers of a store know.
+
+    Raises:
+        DiskFull: there is no room.
+        SnapshotError: the disk failed, or does not let us write.
+    """
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        match error.sqlite_errorcode & PRIMARY_CODE:
+            case sqlite3.SQLITE_FULL:
+                raise DiskFull(f"{folder} is full; make room there") from error
+            case sqlite3.SQLITE_IOERR | sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN:
+                raise SnapshotError(f"{folder} cannot be written: {error}; check the disk") from error
+        raise
 
 
 def _unreadable(folder: Path, error: sqlite3.DatabaseError) -> SnapshotError:

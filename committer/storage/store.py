@@ -34,7 +34,7 @@ from committer.storage.pack import (
     read_index,
     read_record,
 )
-from dotscience.errors import CorruptObject, DiskFull, MissingObject, SnapshotError
+from dotscience.errors import CorruptObject, MissingObject, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,8 +47,6 @@ PACK_SIZE = 16 * 2**20
 
 LOCK = "lock"
 DAMAGED_SUFFIX = ".damaged"
-PRIMARY_CODE = 0xFF
-"""The part of an SQLite result code that is not detail (https://www.sqlite.org/rescode.html)."""
 
 T = TypeVar("T")
 
@@ -244,24 +242,15 @@ class ObjectStore(StoreReader):
             SnapshotError: the disk failed.
         """
         connection = self._connection
-        connection.execute("BEGIN IMMEDIATE")
-        try:
-            yield connection
-            connection.execute("COMMIT")
-        except BaseException as error:
-            if connection.in_transaction:  # SQLite itself rolls back on some errors, such as a full disk
-                connection.execute("ROLLBACK")
-            if isinstance(error, sqlite3.OperationalError):
-                self._raise_disk_error(error)
-            raise
-
-    def _raise_disk_error(self, error: sqlite3.OperationalError) -> None:
-        """Raise what callers know in place of an SQLite error that is the disk's fault; return for any other."""
-        match error.sqlite_errorcode & PRIMARY_CODE:
-            case sqlite3.SQLITE_FULL:
-                raise DiskFull(f"{self.folder} is full; make room there") from error
-            case sqlite3.SQLITE_IOERR:
-                raise SnapshotError(f"{self.folder} cannot be written: {error}; check the disk") from error
+        with index.disk_errors(self.folder):
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:  # SQLite itself rolls back on some errors, such as a full disk
+                    connection.execute("ROLLBACK")
+                raise
 
     def rollback(self) -> None:
         """Drop what was put and deferred since the last commit."""

@@ -192,7 +192,7 @@ def _version(connection: sqlite3.Connection) -> int | None:
 class Journal:
     """Reads and small writes; every method is one durable transaction unless called inside `transaction()`.
 
-    One thread at a time: the one that made it.
+    One thread at a time: the one that made it. Whoever owns a journal calls it inside `index.disk_errors`.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -209,10 +209,11 @@ class Journal:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             yield
+            self._connection.execute("COMMIT")
         except BaseException:
-            self._connection.execute("ROLLBACK")
+            if self._connection.in_transaction:  # SQLite itself rolls back on some errors, such as a full disk
+                self._connection.execute("ROLLBACK")
             raise
-        self._connection.execute("COMMIT")
 
     # Runs
 

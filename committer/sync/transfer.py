@@ -10,11 +10,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import structlog
 from msgspec import Struct
 
+from committer.storage.index import disk_errors
 from committer.storage.store import StoreReader
 from committer.sync.journal import CommitRow, Journal
 from dotscience.client.hub import DotState, HubClient, chunked
@@ -158,9 +160,9 @@ def push(store_folder: Path, target: Target, progress: Callable[[], None]) -> No
     Raises:
         HubUnavailable: the hub does not answer; try again later.
         HubError: it refuses.
+        SnapshotError: the store cannot be read, or the journal not be written.
     """
-    journal = Journal(store_folder)
-    try:
+    with disk_errors(store_folder), closing(Journal(store_folder)) as journal:
         transfer = Transfer(store_folder, journal, target, progress)
         for _ in range(3):
             try:
@@ -169,5 +171,3 @@ def push(store_folder: Path, target: Target, progress: Callable[[], None]) -> No
             except Conflict as error:
                 log.warning("hub.head_moved", head=error.problem.get("head"))
         raise HubError("the branch on the hub keeps moving while we push to it; the next attempt is made later")
-    finally:
-        journal.close()
