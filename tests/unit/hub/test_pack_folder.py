@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+from contextlib import contextmanager
 
 import pytest
 
@@ -21,13 +22,18 @@ def folder(tmp_path):
     return PackFolder(tmp_path)
 
 
-@pytest.fixture
+@contextmanager
 def no_room():
-    """Nothing larger than a page can be written (setrlimit(2)); the interpreter turns the signal into an OSError."""
+    """Nothing larger than a page can be written (setrlimit(2)); the interpreter turns the signal into an OSError.
+
+    It holds for all that the process writes, the test run's own output in a file as well: so for one call only.
+    """
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def test_an_upload_touches_no_disk_before_it_is_flushed(folder, staging):
@@ -41,11 +47,10 @@ def test_an_upload_touches_no_disk_before_it_is_flushed(folder, staging):
     assert not list(staging.iterdir())
 
 
-@pytest.mark.usefixtures("no_room")
 def test_an_upload_that_found_no_room_leaves_nothing(folder, staging):
     upload = folder.begin()
     upload.add(b"x" * 10_000)
-    with pytest.raises(SnapshotError):
+    with pytest.raises(SnapshotError), no_room():
         upload.flush()
     upload.discard()
     upload.discard()
