@@ -432,7 +432,11 @@ class Committer:
     def _note_progress(self) -> None:
         """On the push thread; when the loop is closed already, nobody is left to tell."""
         with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._stale.set)
+            self._loop.call_soon_threadsafe(self._progressed)
+
+    def _progressed(self) -> None:
+        self._push.note_reached()
+        self._stale.set()
 
     async def _refreshing(self) -> None:
         while True:
@@ -497,15 +501,16 @@ class _JournalFacts(Struct, frozen=True, kw_only=True):
 
 
 def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
-    head, pushed = journal.head(), journal.newest_pushed()
-    return _JournalFacts(
-        counts=journal.counts(),
-        head=head.id if head else None,
-        head_at=journal.head_at(),
-        consistency=journal.get("consistency"),
-        pushed_number=pushed,
-        pushed_runs=[] if pushed_before is None else journal.runs_pushed_between(pushed_before, pushed),
-    )
+    with journal.reading():
+        head, pushed = journal.head(), journal.newest_pushed()
+        return _JournalFacts(
+            counts=journal.counts(),
+            head=head.id if head else None,
+            head_at=journal.head_at(),
+            consistency=journal.get("consistency"),
+            pushed_number=pushed,
+            pushed_runs=[] if pushed_before is None else journal.runs_pushed_between(pushed_before, pushed),
+        )
 
 
 def _hub_status(hub: HubBinding | None) -> HubStatus | None:

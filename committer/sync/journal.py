@@ -215,6 +215,15 @@ class Journal:
                 self._connection.execute("ROLLBACK")
             raise
 
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Let all reads inside the block see one state, whatever the store's owner commits meanwhile."""
+        self._connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            self._connection.execute("COMMIT")
+
     # Runs
 
     def add_run(self, run: NewRun) -> None:

@@ -94,10 +94,14 @@ class PushLoop:
             self._facts.pushing = False
             await self._changed()
 
-    def _reached(self) -> float:
-        self._failures = 0
+    def note_reached(self) -> None:
+        """Say that the hub answers, as an attempt under way shows."""
         self._facts.problems.pop(PROBLEM, None)
         self._note(reachable=True, unreachable_since=None)
+
+    def _reached(self) -> float:
+        self._failures = 0
+        self.note_reached()
         return self._check_s
 
     def _unreachable(self, error: HubUnavailable) -> float:
