@@ -18,7 +18,8 @@ def configure_logging(level: int = logging.INFO) -> None:
     ]
     renderer: structlog.typing.Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
-        renderer = structlog.dev.ConsoleRenderer()
+        # Not the default: that shows the values of variables, among which are tokens.
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         shared.pop()
     structlog.configure(
         processors=[*shared, renderer],

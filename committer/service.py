@@ -35,7 +35,7 @@ from committer.settings import CommitterSettings
 from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
 from committer.storage.ignore import IgnoreRules, load_ignore
 from committer.storage.store import ObjectStore
-from committer.sync.journal import Counts, Journal
+from committer.sync.journal import Counts, Journal, RunOutline
 from committer.sync.push import PushLoop
 from committer.sync.transfer import Target, push
 from committer.work import CommitLoop
@@ -238,7 +238,9 @@ class Committer:
         def enter(journal: Journal) -> tuple[list[Noticed], list[Path], set[str]]:
             with journal.transaction():
                 noticed = notice(journal, sightings, tracked_since=self._tracked_since)
-            done = [path for path, seen in scan.runs if _is_committed(journal, seen.record.run_id)]
+            outlines = journal.outlines(seen.record.run_id for seen in sightings)
+            committed = {run.run_id for run in outlines if run.state in ("committed", "pushed")}
+            done = [path for path, seen in scan.runs if seen.record.run_id in committed]
             return noticed, done, set(journal.environment_hashes())
 
         noticed, done, stored = await self._books.use(enter)
@@ -451,23 +453,20 @@ class Committer:
         self._pushed_number = read.pushed_number
         known.set_counts(read.counts)
         known.head, known.head_at, known.consistency = read.head, read.head_at, read.consistency
-        for run_id, notebook in read.pushed_runs:
-            self._tell_run(run_id, notebook, "updated", "pushed")
+        self._tell(read.pushed_runs, "updated")
         status = self.status()
         if status != self._published:
             self._published = status
             self.feed.publish({"type": "status", "status": status})
 
     async def _tell_runs(self, run_ids: list[str], action: str) -> None:
-        if not run_ids:
-            return
-        rows = await self._books.use(lambda journal: [journal.run(run_id) for run_id in run_ids])
-        for row in rows:
-            if row is not None:
-                self._tell_run(row.run_id, row.notebook, action, row.state)
+        if run_ids:
+            self._tell(await self._books.use(lambda journal: journal.outlines(run_ids)), action)
 
-    def _tell_run(self, run_id: str, notebook: str | None, action: str, state: str) -> None:
-        self.feed.publish({"type": "run", "action": action, "run_id": run_id, "notebook": notebook, "state": state})
+    def _tell(self, runs: list[RunOutline], action: str) -> None:
+        for run_id, notebook, state in runs:
+            event = {"type": "run", "action": action, "run_id": run_id, "notebook": notebook, "state": state}
+            self.feed.publish(event)
 
     def _show_broken(self, broken: list[str]) -> None:
         if broken:
@@ -497,7 +496,7 @@ class _JournalFacts(Struct, frozen=True, kw_only=True):
     head_at: datetime | None
     consistency: str | None
     pushed_number: int
-    pushed_runs: list[tuple[str, str | None]]
+    pushed_runs: list[RunOutline]
 
 
 def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
@@ -515,11 +514,6 @@ def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
 
 def _hub_status(hub: HubBinding | None) -> HubStatus | None:
     return HubStatus(url=hub.url, project_id=hub.project_id, project_name=hub.project_name) if hub else None
-
-
-def _is_committed(journal: Journal, run_id: str) -> bool:
-    row = journal.run(run_id)
-    return row is not None and row.state in ("committed", "pushed")
 
 
 def _remove_sidecars(folder: Path, done: list[Path], stored_environments: set[str]) -> None:

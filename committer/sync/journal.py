@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -94,6 +94,14 @@ class RunRow(Struct, frozen=True, kw_only=True):
     noticed_at: datetime
     commit: str | None
     environment: str | None
+
+
+class RunOutline(NamedTuple):
+    """What an event says of a run."""
+
+    run_id: str
+    notebook: str | None
+    state: State
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
@@ -289,6 +297,16 @@ class Journal:
         """One run."""
         return next(self._runs("WHERE r.run_id = ?", (run_id,)), None)
 
+    def outlines(self, run_ids: Iterable[str]) -> list[RunOutline]:
+        """Those of the runs that are known, without their records."""
+        query = (
+            f"SELECT r.run_id, r.notebook, iif(coalesce(c.pushed, 0), 'pushed', r.state) FROM {RUNS}"  # noqa: S608 - a constant
+            " WHERE r.run_id IN (SELECT value FROM json_each(?)) ORDER BY r.seq"
+        )
+        return [
+            RunOutline(*row) for row in self._connection.execute(query, (msgspec.json.encode([*run_ids]).decode(),))
+        ]
+
     def pending_runs(self) -> list[RunRow]:
         """The runs that wait for a commit, in the order in which they were noticed."""
         return list(self._runs("WHERE r.state = 'pending' ORDER BY r.seq", ()))
@@ -313,14 +331,14 @@ class Journal:
         query = "SELECT count(*) FROM journal_runs WHERE ?1 IS NULL OR notebook = ?1"
         return int(self._one(query, (notebook,)))
 
-    def runs_pushed_between(self, after: int, up_to: int) -> list[tuple[str, str | None]]:
-        """Ids and notebooks of the runs in the commits with these numbers, `after` excluded."""
+    def runs_pushed_between(self, after: int, up_to: int) -> list[RunOutline]:
+        """The runs in the commits with these numbers, `after` excluded."""
         found = self._connection.execute(
-            "SELECT r.run_id, r.notebook FROM journal_runs r JOIN journal_commits c ON c.id = r.commit_id"
+            "SELECT r.run_id, r.notebook, 'pushed' FROM journal_runs r JOIN journal_commits c ON c.id = r.commit_id"
             " WHERE c.number > ? AND c.number <= ? ORDER BY r.seq",
             (after, up_to),
         )
-        return list(found)
+        return [RunOutline(*row) for row in found]
 
     def _runs(self, where: str, values: tuple[Any, ...]) -> Iterator[RunRow]:
         for row in self._connection.execute(f"SELECT {RUN_COLUMNS} FROM {RUNS} {where}", values):  # noqa: S608 - as below

@@ -351,16 +351,14 @@ class Folder:
         )
 
     def runs(self) -> list[dict[str, Any]]:
-        """All runs, oldest first, through all pages."""
-        found: list[dict[str, Any]] = []
-        before = None
-        while True:
-            page = self.client.runs(limit=50, before=before)
+        """The runs that were there when the first page was asked for, oldest first, through all pages."""
+        page = self.client.runs(limit=50)
+        found, total = page["runs"], page["total"]
+        while page["next_before"] is not None:
+            page = self.client.runs(limit=50, before=page["next_before"])
             found += page["runs"]
-            before = page["next_before"]
-            if before is None:
-                assert len(found) == page["total"]
-                return found[::-1]
+        assert len(found) == total
+        return list(reversed(found))
 
     def committed(self) -> dict[str, dict[str, Any]]:
         runs = [run for run in self.runs() if run["state"] in ("committed", "pushed")]

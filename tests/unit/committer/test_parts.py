@@ -8,6 +8,8 @@ import os
 import re
 import socket
 import sqlite3
+import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -259,3 +261,22 @@ def test_a_database_that_is_none_says_what_to_do(tmp_path):
     (folder / INDEX).write_bytes(b"nonsense" * 1000)
     with pytest.raises(CorruptObject, match="Move it"):
         Journal(folder)
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_tracebacks_in_the_log_show_no_values(terminal):
+    program = (
+        "import sys, structlog\n"
+        f"sys.stderr.isatty = lambda: {terminal}\n"
+        "from committer.logs import configure_logging\n"
+        "configure_logging()\n"
+        "def fail(token):\n"
+        "    raise ValueError('it failed')\n"
+        "try:\n"
+        "    fail('ds_' + 'secret')\n"
+        "except ValueError:\n"
+        "    structlog.get_logger().exception('loop.failed')\n"
+    )
+    logged = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stderr
+    assert "it failed" in logged
+    assert "ds_secret" not in logged
