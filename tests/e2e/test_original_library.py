@@ -63,6 +63,10 @@ def printed_in(notebook):
     return printed_runs("".join(output.text for output in outputs if output.output_type == "stream"))
 
 
+def wait_until_pushed(tracked, run_ids):
+    tracked.wait_for(lambda _: {run["run_id"] for run in tracked.runs() if run["state"] == "pushed"} >= set(run_ids))
+
+
 def workload_runs(hub, tracked):
     """The hub's runs of code by id; each is there once."""
     runs = [run for run in hub.runs(tracked.project) if run["record"]["authority"] == "workload"]
@@ -95,7 +99,7 @@ def test_a_notebook_of_the_original_library(hub, tracked, execute):
     path = write_notebook(tracked.root / "train.ipynb", SETUP, TRAIN, FAIL)
     printed = printed_in(execute(path))
     assert len(printed) == 2
-    tracked.wait_for_runs(2)
+    wait_until_pushed(tracked, printed)
     runs = workload_runs(hub, tracked)
     assert {run_id: without_file(wire_view(run)) for run_id, run in runs.items()} == printed
     assert {run["record"]["workload_file"] for run in runs.values()} == {"train.ipynb"}
@@ -116,7 +120,7 @@ def test_a_script_of_the_original_library(hub, tracked, original):
     finished = ds("run", "--", str(original.python), "train.py", cwd=tracked.root)
     printed = printed_runs(finished.stdout)
     assert len(printed) == 2
-    tracked.wait_for_runs(2)
+    wait_until_pushed(tracked, printed)
     runs = workload_runs(hub, tracked)
     assert {run_id: wire_view(run) for run_id, run in runs.items()} == printed
     assert {metadata["workload-file"] for metadata in printed.values()} == {"train.py"}
@@ -130,7 +134,7 @@ def test_capture_does_not_hide_a_run_of_the_original_library(hub, tracked, execu
     printed = printed_in(notebook)
     assert len(printed) == 1
     assert "hidden" not in nbformat.writes(notebook).replace("print('hidden')", "")
-    tracked.wait_for_runs(1)
+    wait_until_pushed(tracked, printed)
     runs = workload_runs(hub, tracked)
     assert {run_id: without_file(wire_view(run)) for run_id, run in runs.items()} == printed
     check_training(hub, tracked, next(iter(runs.values())))
@@ -138,9 +142,9 @@ def test_capture_does_not_hide_a_run_of_the_original_library(hub, tracked, execu
 
 def test_executing_again_makes_new_runs_and_keeps_the_old(hub, tracked, execute):
     path = write_notebook(tracked.root / "again.ipynb", SETUP, TRAIN)
-    first = printed_in(execute(path))
-    tracked.wait_for_runs(1)
-    second = printed_in(execute(path))
-    tracked.wait_for_runs(2)
-    assert set(workload_runs(hub, tracked)) == set(first) | set(second)
-    assert len(set(first) | set(second)) == 2
+    printed = set()
+    for _ in range(2):
+        printed |= set(printed_in(execute(path)))
+        wait_until_pushed(tracked, printed)
+    assert len(printed) == 2
+    assert set(workload_runs(hub, tracked)) == printed
