@@ -9,6 +9,8 @@ import sys
 import threading
 from typing import IO, TYPE_CHECKING
 
+import click
+
 from dotscience.errors import DotscienceError
 from dotscience.record import RunRecord, encode_json
 from dotscience.workspace import ROOT_VARIABLE, Workspace, write_durably
@@ -54,8 +56,12 @@ def workload_environment(workspace: Workspace | None, workload_type: str) -> dic
 def _pass_through(process: subprocess.Popen[bytes], workspace: Workspace | None) -> int:
     streams = ((process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer))
     copiers = [threading.Thread(target=_copy, args=(*stream, workspace)) for stream in streams]
-    # The terminal sends Ctrl-C to the workload as well: it decides how to end, and we read its output until it has.
-    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # The workload decides how to end, and we read its output until it has. The terminal sends Ctrl-C to it as well as
+    # to us; a service manager or CI system tells us alone that it is time to end.
+    previous = {
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, lambda number, _: process.send_signal(number)),
+    }
     try:
         for copier in copiers:
             copier.start()
@@ -63,7 +69,8 @@ def _pass_through(process: subprocess.Popen[bytes], workspace: Workspace | None)
             copier.join()
         return process.wait()
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in previous.items():
+            signal.signal(number, handler)
 
 
 def _copy(source: IO[bytes], target: IO[bytes], workspace: Workspace | None) -> None:
@@ -77,9 +84,15 @@ def _copy(source: IO[bytes], target: IO[bytes], workspace: Workspace | None) -> 
 
 
 def _write_sidecar(record: RunRecord, workspace: Workspace | None) -> None:
-    """Leave the run for the committer, which knows by its id whether the workload's library did so already."""
+    """Leave the run for the committer, which knows by its id whether the workload's library did so already.
+
+    A run that cannot be kept is no reason to end the workload.
+    """
     if workspace is None:
         return
     path = workspace.runs_dir / f"{record.run_id}.json"
-    if not path.exists():
-        write_durably(path, encode_json(record))
+    try:
+        if not path.exists():
+            write_durably(path, encode_json(record))
+    except OSError as error:
+        click.echo(f"The run {record.run_id} is not recorded: {path} cannot be written ({error.strerror}).", err=True)
