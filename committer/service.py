@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
@@ -26,7 +26,7 @@ from committer.books import Books
 from committer.commits import CommitMaker, Plan, Taken
 from committer.detect.detector import Detector
 from committer.detect.notebooks import is_notebook
-from committer.detect.sidecars import ENVIRONMENT_SUFFIX, SidecarScan, environment_path, executing
+from committer.detect.sidecars import ENVIRONMENT_SUFFIX, SidecarScan, environment_path, read_brackets, remove_ended
 from committer.detect.sighting import NotebookSight
 from committer.events import EventFeed
 from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
@@ -91,7 +91,6 @@ class Committer:
             retry_max_s=settings.retry_max_s,
         )
         self._tracked_since = workspace.initialised_at
-        self._executing: frozenset[str] = frozenset()
         self._stopping = asyncio.Event()
         self._stale = asyncio.Event()
         self._push_idle = threading.Event()
@@ -246,10 +245,9 @@ class Committer:
         noticed, done, stored = await self._books.use(enter)
         await self._on_reading(_remove_sidecars, self._workspace.runs_dir, done, stored)
         self._show_broken(scan.broken)
-        for notebook in self._executing - scan.executing:
+        for notebook in scan.brackets.ended.values():
             self._detector.nudge(notebook)
             self._commits.close_at_once(notebook)
-        self._executing = scan.executing
         await self.noticed(noticed)
 
     async def notebook_read(self, sight: NotebookSight) -> None:
@@ -336,7 +334,11 @@ class Committer:
 
     async def executing(self) -> frozenset[str]:
         """The notebooks of living brackets."""
-        return await self._on_reading(executing, self._workspace.runs_dir)
+        return (await self._on_reading(read_brackets, self._workspace.runs_dir)).executing
+
+    async def closed(self, notebooks: Collection[str]) -> None:
+        """Acknowledge the end of the notebooks' executions."""
+        await self._on_reading(remove_ended, self._workspace.runs_dir, notebooks)
 
     def is_listed(self, notebook: str) -> bool:
         """Whether a notebook has changes that were not read yet."""

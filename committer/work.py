@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -52,6 +53,9 @@ class Hands(Protocol):
 
     async def executing(self) -> frozenset[str]:
         """The notebooks of living brackets."""
+
+    async def closed(self, notebooks: Collection[str]) -> None:
+        """What the notebooks' last executions did is accounted for."""
 
     def is_listed(self, notebook: str) -> bool:
         """Whether a notebook has changes that were not read yet."""
@@ -165,8 +169,15 @@ class CommitLoop:
                 pause_s = min(pause_s, wait_s)
             else:
                 await self._close(notebook)
-        self._closing &= candidates.keys() | {path for path in self._closing if self._hands.is_listed(path)}
+        await self._acknowledge(still_open=candidates.keys())
         return pause_s
+
+    async def _acknowledge(self, still_open: Collection[str]) -> None:
+        """Tell of the notebooks that had nothing to derive once they were read."""
+        closed = {path for path in self._closing if path not in still_open and not self._hands.is_listed(path)}
+        if closed:
+            self._closing -= closed
+            await self._hands.closed(closed)
 
     def _derived_in_s(self, notebook: str, since: datetime, executing: frozenset[str]) -> float:
         if notebook in executing:
@@ -181,6 +192,7 @@ class CommitLoop:
         self._closing.discard(notebook)
         noticed = await self._books.use(lambda journal: close_derived(journal, notebook, dot_id=self._dot_id))
         await self._hands.noticed(noticed)
+        await self._hands.closed({notebook})
 
     # Commits
 

@@ -27,8 +27,8 @@ def is_code(path: str) -> bool:
 
 
 def unexplained(changed: Iterable[str], runs: Iterable[RunRecord]) -> list[str]:
-    """The changed data files that are no run's output, sorted."""
-    claimed = {file.path for run in runs for file in run.outputs}
+    """The changed data files that no run names as an input or output, sorted."""
+    claimed = {file.path for run in runs for file in (*run.inputs, *run.outputs)}
     return sorted({path for path in changed if path not in claimed and not is_code(path)})
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import msgspec
@@ -24,14 +24,11 @@ MAX_SIDECAR_BYTES = 64 << 20
 
 
 class SidecarScan(Struct, frozen=True, kw_only=True):
-    """What the folder holds: the runs with the files that carry them, and why other files cannot be read.
-
-    `executing` names the notebooks that `ds run` executes right now: their saves after each cell are one execution.
-    """
+    """What the folder holds: the runs with the files that carry them, why other files cannot be read, and brackets."""
 
     runs: list[tuple[Path, Sighting]]
     broken: list[str]
-    executing: frozenset[str] = frozenset()
+    brackets: Brackets
 
 
 class Execution(Struct, frozen=True):
@@ -39,6 +36,17 @@ class Execution(Struct, frozen=True):
 
     notebook: str
     pid: int
+    ended_at: str | None = None
+
+
+class Brackets(Struct, frozen=True):
+    """The notebooks that `ds run` executes right now, and those of executions that are over, by their files.
+
+    Saves after each cell of a notebook that is being executed are one execution.
+    """
+
+    executing: frozenset[str]
+    ended: dict[Path, str]
 
 
 def scan_sidecars(folder: Path) -> SidecarScan:
@@ -54,20 +62,31 @@ def scan_sidecars(folder: Path) -> SidecarScan:
             continue
         if seen is not None:
             runs.append((path, seen))
-    return SidecarScan(runs=runs, broken=broken, executing=executing(folder))
+    return SidecarScan(runs=runs, broken=broken, brackets=read_brackets(folder))
 
 
-def executing(folder: Path) -> frozenset[str]:
-    """The notebooks of the brackets in `folder` whose process lives."""
-    found = []
+def read_brackets(folder: Path) -> Brackets:
+    """The brackets in `folder`; an execution is over when its bracket says so or its process is gone."""
+    executing, ended = set(), {}
     for path in folder.glob(f"*{EXECUTION_SUFFIX}"):
         try:
             execution = msgspec.json.decode(read_regular(path), type=Execution)
         except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             continue
-        if is_inside(execution.notebook) and _lives(execution.pid):
-            found.append(execution.notebook)
-    return frozenset(found)
+        if not is_inside(execution.notebook):
+            continue
+        if execution.ended_at is None and _lives(execution.pid):
+            executing.add(execution.notebook)
+        else:
+            ended[path] = execution.notebook
+    return Brackets(frozenset(executing), ended)
+
+
+def remove_ended(folder: Path, notebooks: Collection[str]) -> None:
+    """Remove the brackets of executions of these notebooks that are over: whoever waits learns that they are closed."""
+    for path, notebook in read_brackets(folder).ended.items():
+        if notebook in notebooks:
+            path.unlink(missing_ok=True)
 
 
 def _lives(pid: int) -> bool:

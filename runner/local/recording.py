@@ -1,8 +1,8 @@
 """What surrounds a local execution: a bracket that tells the committer, and a committer where none is running.
 
-The bracket `.dotscience/runs/<uuid>.execution.json` says which notebook is being executed and by which process. While
-it is there and its process lives, the committer keeps the notebook's derived run open, so that saves after each cell
-make one run.
+The bracket `.dotscience/runs/<uuid>.execution.json` says which notebook is being executed and by which process. Until
+it says that the execution ended, or its process is gone, the committer keeps the notebook's derived run open, so that
+saves after each cell make one run. Then the committer closes that run and removes the bracket.
 """
 
 from __future__ import annotations
@@ -43,37 +43,33 @@ def recording(workspace: Workspace | None, notebook: Path | None) -> Iterator[No
         return
     with _committer(workspace):
         since = _newest(workspace)
+        bracket = workspace.runs_dir / f"{uuid4()}.execution.json"
         executed = True
         try:
-            with _bracket(workspace, notebook):
+            with _bracket(bracket, workspace, notebook):
                 yield
         except DotscienceError:
             executed = False
             raise
         finally:
             if executed:
-                _wait_until_settled(workspace)
+                _wait_until_settled(workspace, bracket)
                 _report_runs(workspace, since=since)
 
 
 @contextmanager
-def _bracket(workspace: Workspace, notebook: Path | None) -> Iterator[None]:
+def _bracket(path: Path, workspace: Workspace, notebook: Path | None) -> Iterator[None]:
     """Say that a notebook is being executed; a command needs no bracket."""
     if notebook is None:
         yield
         return
-    path = workspace.runs_dir / f"{uuid4()}.execution.json"
-    content = {
-        "notebook": os.path.relpath(notebook, workspace.root),
-        "pid": os.getpid(),
-        "started_at": datetime.now(UTC).isoformat(),
-    }
+    content = {"notebook": os.path.relpath(notebook, workspace.root), "pid": os.getpid(), "started_at": _now()}
     workspace.runs_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     write_durably(path, msgspec.json.encode(content))
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        write_durably(path, msgspec.json.encode({**content, "ended_at": _now()}))
 
 
 @contextmanager
@@ -91,8 +87,8 @@ def _committer(workspace: Workspace) -> Iterator[None]:
         processes.stop(component)
 
 
-def _wait_until_settled(workspace: Workspace) -> None:
-    """Wait until no run is pending; says so, and returns, where the committer cannot go on or goes away."""
+def _wait_until_settled(workspace: Workspace, bracket: Path) -> None:
+    """Wait until the committer took the execution's end in and no run is pending; says so where it cannot go on."""
     deadline = time.monotonic() + SETTLE_TIMEOUT_S
     while time.monotonic() < deadline:
         status = _status(workspace.root)
@@ -102,9 +98,18 @@ def _wait_until_settled(workspace: Workspace) -> None:
         if status["state"] == "error":
             click.echo(f"Not committed yet: {status['message']}", err=True)
             return
-        if status["pending_runs"] == 0 and status["state"] not in {"starting", "snapshotting"}:
+        # The order matters: the committer removes the bracket once it has entered the run that the execution made.
+        if not bracket.exists() and _is_settled(_status(workspace.root)):
             return
         time.sleep(POLL_S)
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _is_settled(status: dict[str, Any] | None) -> bool:
+    return status is None or (status["pending_runs"] == 0 and status["state"] not in {"starting", "snapshotting"})
 
 
 def _newest(workspace: Workspace) -> int:

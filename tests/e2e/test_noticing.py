@@ -156,7 +156,9 @@ def test_ds_run_picks_runs_from_a_commands_output(hub, tracked, stream):
 
 def test_a_notebook_that_published_nothing_is_a_derived_run(hub, tracked):
     path = write_notebook(tracked.root / "plain.ipynb", "x = 1", "open('made.txt', 'w').write('x')")
-    ds("run", str(path), cwd=tracked.root)
+    finished = ds("run", str(path), cwd=tracked.root)
+    assert "1 run recorded" in finished.stderr
+    assert list((tracked.root / ".dotscience" / "runs").glob("*.execution.json")) == []
     tracked.wait_for_runs(1)
     (run,) = on_hub(hub, tracked, "derived")
     assert run["record"]["workload_file"] == "plain.ipynb"

@@ -78,6 +78,9 @@ class Hands:
     async def executing(self):
         return frozenset()
 
+    async def closed(self, notebooks):
+        """There are no brackets."""
+
     def is_listed(self, notebook):
         return False
 

@@ -14,7 +14,7 @@ import pytest
 from committer.detect import inotify
 from committer.detect.notebooks import ReadingList, is_notebook, read_notebook
 from committer.detect.scan import changed_notebooks
-from committer.detect.sidecars import environment_path, executing, read_regular, scan_sidecars
+from committer.detect.sidecars import environment_path, read_brackets, read_regular, remove_ended, scan_sidecars
 from committer.detect.watcher import MAX_PATHS, Changes, Watcher
 from committer.storage.ignore import IgnoreRules
 from dotscience.errors import NotebookError
@@ -215,20 +215,33 @@ def test_a_forged_environment_id_names_no_file(tmp_path, name):
 def test_a_bracket_holds_while_its_process_lives(tmp_path):
     bracket = tmp_path / "x.execution.json"
     bracket.write_text(f'{{"notebook": "a.ipynb", "pid": {os.getpid()}, "started_at": ""}}')
-    assert executing(tmp_path) == {"a.ipynb"}
+    assert read_brackets(tmp_path).executing == {"a.ipynb"}
     for pid in (0, -1, 2**22 + 1, 2**80):
         bracket.write_text(f'{{"notebook": "a.ipynb", "pid": {pid}}}')
-        assert executing(tmp_path) == frozenset()
+        assert read_brackets(tmp_path).executing == frozenset()
     assert scan_sidecars(tmp_path).broken == []
+
+
+def test_a_bracket_that_is_over_goes_when_its_notebook_is_closed(tmp_path):
+    over, dead, living = (tmp_path / f"{name}.execution.json" for name in ("over", "dead", "living"))
+    over.write_text(f'{{"notebook": "a.ipynb", "pid": {os.getpid()}, "ended_at": "now"}}')
+    dead.write_text(f'{{"notebook": "a.ipynb", "pid": {2**22 + 1}}}')
+    living.write_text(f'{{"notebook": "b.ipynb", "pid": {os.getpid()}}}')
+    assert read_brackets(tmp_path).ended == {over: "a.ipynb", dead: "a.ipynb"}
+    remove_ended(tmp_path, {"b.ipynb"})
+    assert len(read_brackets(tmp_path).ended) == 2
+    remove_ended(tmp_path, {"a.ipynb", "b.ipynb"})
+    assert read_brackets(tmp_path).ended == {}
+    assert living.exists()
 
 
 @pytest.mark.parametrize("notebook", ["../a.ipynb", "/a.ipynb", "b/../../a.ipynb", "a\0.ipynb"])
 def test_a_bracket_cannot_point_out_of_the_workspace(tmp_path, notebook):
     (tmp_path / "x.execution.json").write_text(json.dumps({"notebook": notebook, "pid": os.getpid()}))
-    assert executing(tmp_path) == frozenset()
+    assert read_brackets(tmp_path).executing == frozenset()
 
 
 @pytest.mark.parametrize("content", [b'{"notebook": "\xff", "pid": 1}', b'{"x": ' + b"[" * 100_000])
 def test_a_broken_bracket_is_none(tmp_path, content):
     (tmp_path / "x.execution.json").write_bytes(content)
-    assert executing(tmp_path) == frozenset()
+    assert read_brackets(tmp_path).executing == frozenset()

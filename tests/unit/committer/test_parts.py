@@ -192,8 +192,8 @@ def test_a_derived_run_has_the_same_id_for_the_same_execution():
 
 
 def test_corrections_are_about_data_that_nothing_claims():
-    claimed = RunRecord(run_id="r", outputs=[FileRef(path="out.csv")])
-    changed = ["out.csv", "data.csv", "code.py", "a.ipynb", "Makefile", "deep/model.bin"]
+    claimed = RunRecord(run_id="r", inputs=[FileRef(path="in.csv")], outputs=[FileRef(path="out.csv")])
+    changed = ["in.csv", "out.csv", "data.csv", "code.py", "a.ipynb", "Makefile", "deep/model.bin"]
     assert unexplained(changed, [claimed]) == ["data.csv", "deep/model.bin"]
     assert is_code("src/main.PY")
     run = correction_run(DOT, "parent", ["data.csv"], noticed_at=NOW)
