@@ -27,7 +27,7 @@ unit: $(VENV)/.installed-dev
 integration: $(VENV)/.installed-dev
 	pytest -q tests/integration
 
-e2e: $(VENV)/.installed-dev
+e2e: $(VENV)/.installed-dev node_modules/.package-lock.json
 	tests/system-packages chromium
 	pytest -q tests/e2e
 
