@@ -55,4 +55,5 @@ def test_the_wheel_brings_the_dashboard_and_no_sources_of_it(installed):
     assert (packages / "hub_server" / "static" / "index.html").is_file()
     assert not (packages / "hub_server" / "dashboard").exists()
     assert not (packages / "tests").exists()
-    assert (packages / "dotscience" / "py.typed").is_file()
+    for name in ("dotscience/py.typed", "hub_server/store/migrations/env.py", "jupyter_extension/events/run.v1.yaml"):
+        assert (packages / name).is_file(), name
