@@ -136,7 +136,12 @@ async def _answer_lines(reader: asyncio.StreamReader) -> AsyncGenerator[bytes]:
     status = head.split(b" ", 2)[1:2]
     if status != [b"200"]:
         raise ValueError(f"the event feed answered {head[:80]!r}")
-    while line := await asyncio.wait_for(reader.readline(), SILENCE_LIMIT_S):
+    while True:
+        # Not wait_for: until Python 3.12 it drops a cancellation that comes together with a line.
+        async with asyncio.timeout(SILENCE_LIMIT_S):
+            line = await reader.readline()
+        if not line:
+            return
         if line.strip():
             yield line
 

@@ -107,5 +107,6 @@ class Follower:
 
     async def _pause(self, delay_s: float) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._retry_now.wait(), delay_s * random.uniform(0.8, 1.2))
+            async with asyncio.timeout(delay_s * random.uniform(0.8, 1.2)):
+                await self._retry_now.wait()
         self._retry_now.clear()
