@@ -79,6 +79,12 @@ def stop(component: Component) -> None:
     try:
         component.process.wait(STOP_TIMEOUT_S)
     except subprocess.TimeoutExpired:
+        kill(component)
+
+
+def kill(component: Component) -> None:
+    """End the process and all that it started, at once; idempotent."""
+    if component.alive:
         os.killpg(component.process.pid, signal.SIGKILL)
         component.process.wait()
 

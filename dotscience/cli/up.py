@@ -17,7 +17,6 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
 
 import click
 import msgspec
@@ -32,6 +31,7 @@ from dotscience.workspace import Workspace, find_root, is_root, read_project
 
 START_TIMEOUT_S = 90.0
 WATCH_INTERVAL_S = 1.0
+ECHO_S = 1.0
 DS = (sys.executable, "-m", "dotscience.cli")
 QUICK = Timeouts(connect_s=2.0, read_s=5.0)
 
@@ -126,7 +126,7 @@ class Session:
 
     def run(self) -> None:
         """Start everything, say where it is, and keep it going until SIGINT or SIGTERM comes or JupyterLab ends."""
-        with _interruptible(self._stop):
+        with _interruptible(self._stop, self._kill):
             hub = self._ensure_hub()
             workspace = self._bind(hub)
             self._ensure_committer(workspace)
@@ -209,6 +209,12 @@ class Session:
                 click.echo(f"Stopping {component.name} …")
                 processes.stop(component)
 
+    def _kill(self) -> None:
+        for component in (self._jupyter, self._committer, self._hub):
+            if component is not None:
+                processes.kill(component)
+        click.echo("Killed; the committer and the hub recover by themselves at the next start.", err=True)
+
 
 def find_hub(data: Path) -> RunningHub | None:
     """The hub that runs on a data folder, when there is one and it answers."""
@@ -280,25 +286,30 @@ def _offer_example(root: Path, wanted: bool | None) -> None:
 
 
 @contextmanager
-def _interruptible(clean_up: Callable[[], None]) -> Iterator[None]:
-    """Leave the body at the first SIGINT or SIGTERM, and clean up; a second one meanwhile ends the command at once."""
-    previous = {number: signal.signal(number, _interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+def _interruptible(clean_up: Callable[[], None], give_up: Callable[[], None]) -> Iterator[None]:
+    """Leave the body at the first SIGINT or SIGTERM, and clean up; a later one meanwhile gives up on that.
+
+    A second signal within `ECHO_S` is the first one's echo: a terminal and a wrapper, such as timeout(1), may both send
+    theirs.
+    """
+    interrupted_at = 0.0
+
+    def on_signal(_number: int, _frame: object) -> None:
+        nonlocal interrupted_at
+        if interrupted_at == 0.0:
+            interrupted_at = time.monotonic()
+            raise KeyboardInterrupt
+        if time.monotonic() - interrupted_at > ECHO_S:
+            give_up()
+            os._exit(130)
+
+    previous = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     except KeyboardInterrupt:
         click.echo()
     finally:
-        for number in previous:
-            signal.signal(number, _give_up)
+        interrupted_at = interrupted_at or time.monotonic()
         clean_up()
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def _interrupt(_number: int, _frame: object) -> NoReturn:
-    raise KeyboardInterrupt
-
-
-def _give_up(_number: int, _frame: object) -> NoReturn:
-    click.echo("Stopped without waiting; the committer and hub recover by themselves at the next start.", err=True)
-    os._exit(130)

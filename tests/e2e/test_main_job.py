@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import subprocess
 import threading
 
+import psutil
 import pytest
 from support.lab import Lab, Up
 from support.stack import DS, TIMEOUT_S
@@ -122,3 +124,14 @@ BLIND_POST = """async url => {
   const options = {method: 'POST', mode: 'no-cors', credentials: 'include', body: '{"description": "hostile"}'};
   return fetch(url, options).then(answer => answer.type, () => 'blocked');
 }"""
+
+
+def test_interrupts_stop_everything_that_was_started(up):
+    """Twice at once, as a terminal and a wrapper send them; the hub, committer and JupyterLab all end."""
+    children = psutil.Process(up.process.pid).children(recursive=True)
+    assert len(children) >= 3
+    up.process.send_signal(signal.SIGINT)
+    up.process.send_signal(signal.SIGINT)
+    up.printed += up.process.communicate(timeout=60)[0]
+    assert up.process.returncode == 0, up.printed
+    assert psutil.wait_procs(children, timeout=10)[1] == []
