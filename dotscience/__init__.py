@@ -24,6 +24,7 @@ _default = Dotscience()
 interactive = _default.interactive
 script = _default.script
 remote = _default.remote
+connect = _default.connect
 
 start = _default.start
 end = _default.end
@@ -79,6 +80,7 @@ __all__ = [
     "add_parameters",
     "add_summaries",
     "add_summary",
+    "connect",
     "debug",
     "description",
     "end",

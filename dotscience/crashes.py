@@ -69,7 +69,7 @@ class _Watch:
             return
         for tracker in list(self.trackers or ()):
             run = tracker.unfinished()
-            if run is None or (touched_only and not run.touched):
+            if run is None or run.publish_error is error or (touched_only and not run.touched):
                 continue
             try:
                 tracker.publish_failed(run, error)

@@ -15,8 +15,10 @@
         DiskFull                  too little free space to go on safely
         NewerStore                a newer version of this program wrote the store
       CommitterUnavailable        no committer answers for this workspace
+      NotConnected                remote mode without `ds.connect()`
       HubError                    the hub refused; carries the problem document
-        Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, TooLarge, Invalid, RateLimited
+        Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, TooLarge, Invalid, Locked, RateLimited
+        NotOffered                no hub of this version does that
         HubUnavailable            no answer, or one that is not the hub's
 
 Messages say what happened, with which value, and what to do.
@@ -89,6 +91,10 @@ class CommitterUnavailable(DotscienceError):
     """No committer answers for this workspace."""
 
 
+class NotConnected(DotscienceError):
+    """A run was to be published in remote mode, but no hub is connected."""
+
+
 class HubError(DotscienceError):
     """The hub answered with a problem document (RFC 9457), kept in `problem`."""
 
@@ -129,6 +135,14 @@ class Invalid(HubError):
     """400, 415 or 422: the request is malformed or its values are not acceptable."""
 
 
+class Locked(HubError):
+    """423: somebody else holds the lock of what is to be changed."""
+
+
+class NotOffered(HubError):
+    """No hub of this version does what was asked for; it was not asked."""
+
+
 class RateLimited(HubError):
     """429: too many requests; try again after `retry_after_s` seconds."""
 
@@ -145,6 +159,7 @@ HUB_ERRORS: dict[int, type[HubError]] = {
     413: TooLarge,
     415: Invalid,
     422: Invalid,
+    423: Locked,
     429: RateLimited,
 }
 """The exception for each status of a problem document; any other status is a plain `HubError`."""

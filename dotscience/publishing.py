@@ -29,10 +29,14 @@ _warned_roots: set[str] = set()
 
 
 class PublishedRun:
-    """A run that was published: `record` is what was recorded. A notebook does not echo it."""
+    """A run that was published: `record` is what was recorded, `url` where a hub that took it shows it (remote mode).
 
-    def __init__(self, record: RunRecord) -> None:
+    A notebook does not echo it.
+    """
+
+    def __init__(self, record: RunRecord, *, url: str | None = None) -> None:
         self.record = record
+        self.url = url
 
     @property
     def run_id(self) -> str:
@@ -164,7 +168,7 @@ def _workload_file(mode: Mode | None, named: str | None, root: str) -> str | Non
     if mode == "script":
         return clean_text(os.path.relpath(named or sys.argv[0], root))
     script = sys.argv[0] if sys.argv else ""
-    if mode is None and surroundings.kernel_shell() is None and os.path.isfile(script):  # noqa: PTH113 - it is a str
+    if mode in (None, "remote") and surroundings.kernel_shell() is None and os.path.isfile(script):  # noqa: PTH113 - it is a str
         return clean_text(os.path.relpath(script, root))
     return None
 

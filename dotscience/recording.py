@@ -30,7 +30,7 @@ class Run:
 
     `root` is the workspace that paths are relative to; by default the one that the process is in when the run is
     published. `unfinished` says that it was started or added to since it was last published, `touched` that it was
-    added to.
+    added to. `publish_error` is why it could not be published, which says nothing about the run itself.
     """
 
     def __init__(self, root: Any = None) -> None:
@@ -49,6 +49,7 @@ class Run:
         self.models: dict[str, NamedModel] = {}
         self.unfinished = False
         self.touched = False
+        self.publish_error: BaseException | None = None
         self._start_called = False
 
     def __repr__(self) -> str:
@@ -102,6 +103,7 @@ class Run:
         """Begin the next run with all that this one had, except for its times and its failure."""
         self.started_at = self.ended_at = self.failure = self.traceback = None
         self.unfinished = self.touched = False
+        self.publish_error = None
 
     # -- what happened
 

@@ -20,6 +20,7 @@ ROOT_VARIABLE = "DOTSCIENCE_PROJECT_DOT_ROOT"
 
 WORKLOAD_VARIABLE = "DOTSCIENCE_WORKLOAD_TYPE"
 NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
+HUB_VARIABLE = "DOTSCIENCE_URL"
 
 _RECORDED_VARIABLES = (
     "CONDA_DEFAULT_ENV",
@@ -65,6 +66,11 @@ def root_is_given() -> bool:
 def workload_type() -> str | None:
     """What kind of workload whoever started the process says it is: "jupyter", "command", or nothing."""
     return os.environ.get(WORKLOAD_VARIABLE)
+
+
+def hub_url() -> str:
+    """The hub that remote mode talks to where `ds.connect` is not told; empty if the environment does not say."""
+    return os.environ.get(HUB_VARIABLE, "")
 
 
 def recorded_variables() -> dict[str, str]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from dotscience.publishing import PublishedRun
+    from dotscience.remote_mode import RemoteProject
 
 STDOUT = sys.stdout
 """The standard output when the library was imported: `%%capture` and `redirect_stdout` do not replace it."""
@@ -73,6 +74,7 @@ class Dotscience:
         self.current = CurrentRun()
         self._mode: Mode | None = None
         self._workload_file: str | None = None
+        self._remote: RemoteProject | None = None
 
     # -- modes
 
@@ -95,12 +97,33 @@ class Dotscience:
         self._workload_file = paths.absolute(sys.argv[0] if workload_file is None else workload_file)
 
     def remote(self) -> None:
-        """Say that this is code outside of any workspace of a hub.
+        """Say that this is code outside of any workspace of a hub; `connect` says so, too, and which hub.
 
         Raises:
             RuntimeError: another mode has been chosen.
         """
         self._choose("remote")
+
+    def connect(self, username: Any, apikey: Any, project: Any, hostname: Any = "") -> None:
+        """Publish runs from here on to a project of a hub, whichever mode was chosen before.
+
+        The project is made when the first run is published, if it does not exist. A connection that fails changes
+        nothing; one that succeeds keeps the current run.
+
+        Args:
+            username: the user's name on the hub.
+            apikey: an API token of theirs.
+            project: the project's name.
+            hostname: the hub's address, like https://hub.example.com; by default `$DOTSCIENCE_URL`.
+
+        Raises:
+            ConfigError: the project or the hub's address is missing, or a value cannot be used.
+            HubError: the hub refused the credentials, or does not answer.
+        """
+        from dotscience import remote_mode
+
+        self._remote = remote_mode.connect(username, apikey, project, hostname)
+        self._mode, self._workload_file = "remote", None
 
     def _choose(self, mode: Mode) -> None:
         if self._mode not in (None, mode):
@@ -149,12 +172,17 @@ class Dotscience:
         Args:
             description: replaces the run's description, if not None.
             stream: where to write the marker, instead of showing the run in the notebook or on the standard output.
-            build: with a hub that the process is connected to, build the run's model.
+            build: with a hub that the process is connected to, build the run's model; no hub offers that yet.
             deploy: build and deploy it.
+
+        Raises:
+            NotConnected: in remote mode without `connect`.
+            NotOffered: `build` or `deploy` in remote mode; nothing was recorded.
+            HubError: in remote mode, the hub refused the run or does not answer; the run can be published again.
         """
         run = self._run()
         if build or deploy:
-            warn("build and deploy need a connection to a hub; the run is only recorded")
+            self._refuse_build(run)
         if description is not None:
             run.set_description(description)
         return self.publish_run(run, None if stream is STDOUT else stream)
@@ -163,9 +191,40 @@ class Dotscience:
         """Publish `run`, be it the current one or not."""
         run.end()
         self._choose_from_environment()
+        if self._mode == "remote":
+            return self._publish_remotely(run)
         from dotscience import publishing
 
         return publishing.publish(run, self._mode, self._workload_file, stream, STDOUT)
+
+    def _publish_remotely(self, run: Run) -> PublishedRun:
+        try:
+            return self._connected().publish(run)
+        except Exception as error:
+            run.publish_error = error
+            raise
+
+    def _connected(self) -> RemoteProject:
+        if self._remote is not None:
+            return self._remote
+        from dotscience.errors import NotConnected
+
+        raise NotConnected(
+            "in remote mode runs are published to a hub, and none is connected: "
+            "call ds.connect(username, apikey, project, hostname) instead of ds.remote()"
+        )
+
+    def _refuse_build(self, run: Run) -> None:
+        if self._mode != "remote":
+            warn("build and deploy need a connection to a hub; the run is only recorded")
+            return
+        from dotscience.errors import NotOffered
+
+        run.publish_error = NotOffered(
+            "hubs of this version do not build or deploy models; nothing was published: "
+            "call ds.publish() without build and deploy"
+        )
+        raise run.publish_error
 
     def run(self, description: Any = None) -> RunBlock:
         """A run for a `with` block: started when it is entered, published when it is left, also by an exception.
@@ -337,8 +396,19 @@ class RunBlock:
             raise RuntimeError("a run block was left that had not been entered")
         try:
             if error is not None and not crashes.is_success(error):
-                self.published = self._tracker.publish_failed(run, error)
+                self._publish_failed(run, error)
             elif run.unfinished:
                 self.published = self._tracker.publish_run(run)
         finally:
             self._tracker.current.set(self._before)
+
+    def _publish_failed(self, run: Run, error: BaseException) -> None:
+        """Publish the run with the exception that leaves the block; no other must take its place."""
+        from dotscience.errors import DotscienceError
+
+        if run.publish_error is error:
+            return
+        try:
+            self.published = self._tracker.publish_failed(run, error)
+        except DotscienceError as refusal:
+            warn(f"the failed run could not be published: {refusal}")
