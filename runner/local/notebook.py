@@ -25,15 +25,16 @@ if TYPE_CHECKING:
     from dotscience.cli.run import Execution
     from dotscience.workspace import Workspace
 
+INTERRUPTED = 130
 INJECTED = "injected-parameters"
 PARAMETERS = "parameters"
 """The cell tags by which papermill, too, marks default parameters and the ones it puts in."""
 
 
 def run_notebook(execution: Execution, path: Path, workspace: Workspace | None) -> int:
-    """Execute the notebook in its own folder and return 0, or 1 where a cell failed; the failure is kept in the file.
+    """Execute the notebook in its own folder and return 0, 1 where a cell failed, or 130 at SIGINT and SIGTERM.
 
-    The file is replaced whole after each cell, so that a reader never sees half of it.
+    The failure is kept in the file, which is replaced whole after each cell: a reader never sees half of it.
 
     Raises:
         ConfigError: the file or the kernel is missing.
@@ -61,6 +62,12 @@ def run_notebook(execution: Execution, path: Path, workspace: Workspace | None) 
     except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
         click.echo(f"{path.name}: {_first_line(error)}", err=True)
         return 1
+    except AssertionError:
+        # At SIGINT and SIGTERM nbclient shuts the kernel down, and then trips over the kernel manager being gone.
+        if client.km is not None:
+            raise
+        click.echo(f"{path.name}: interrupted", err=True)
+        return INTERRUPTED
     finally:
         progress.save()
     return 0

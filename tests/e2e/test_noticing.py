@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 import threading
 
 import nbformat
+import psutil
 import pytest
-from support.stack import ds, json_lines, publishing, write_notebook
+from support.stack import DS, ds, json_lines, publishing, write_notebook
 
 
 def execute(path, root, *arguments):
@@ -182,3 +184,19 @@ def test_inspect_agrees_with_what_was_taken(hub, tracked):
     (run,) = on_hub(hub, tracked)
     assert shown["run_id"] == run["id"]
     assert shown["metadata"]["parameters"] == {"i": "0"}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_execution_keeps_its_runs_and_leaves_nothing_running(hub, make_tracked, number):
+    tracked = make_tracked()
+    path = write_notebook(tracked.root / "long.ipynb", publishing(1), "import time\nwhile True: time.sleep(1)")
+    process = subprocess.Popen([*DS, "run", str(path)], cwd=tracked.root, stderr=subprocess.PIPE, text=True)
+    said = "".join(iter(process.stderr.readline, "[2/2] import time\n"))
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.send_signal(number)
+    said += process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "interrupted" in said
+    assert "1 run recorded" in said
+    assert len(children) >= 2
+    assert psutil.wait_procs(children, timeout=10)[1] == []
