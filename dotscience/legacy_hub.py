@@ -21,6 +21,8 @@ from dotscience.errors import ConfigError, HubError, HubUnavailable
 if TYPE_CHECKING:
     import requests
 
+T = TypeVar("T")
+
 TIMEOUTS = Timeouts(connect_s=10.0, read_s=300.0)
 """The hub unpacks an upload, and snapshots the workspace, before it answers."""
 
@@ -150,8 +152,7 @@ class LegacyHub:
     def _refusal(self, answer: requests.Response, doing: str) -> HubError:
         status = answer.status_code
         error = hub_error(status, answer.content, answer.headers.get("Retry-After"), self.url)
-        hint = _REDIRECT_HINT if 300 <= status < 400 else _HINTS.get(status, "nothing was recorded; try again later")
-        error.args = (f"the hub refused {doing} with status {status}: {error}; {hint}",)
+        error.args = (f"the hub refused {doing} with status {status}: {error}; {_hint(status)}",)
         return error
 
     def _decoded(self, answer: requests.Response, kind: type[T]) -> T:
@@ -162,9 +163,6 @@ class LegacyHub:
 
     def _no_hub(self) -> HubUnavailable:
         return HubUnavailable(f"{self.url} does not answer like a Dotscience hub; check the address")
-
-
-T = TypeVar("T")
 
 
 def checked_url(hostname: str) -> str:
@@ -193,6 +191,12 @@ def checked_url(hostname: str) -> str:
 def _basic(username: str, apikey: str) -> str:
     """RFC 7617, in UTF-8."""
     return "Basic " + b64encode(f"{username}:{apikey}".encode()).decode("ascii")
+
+
+def _hint(status: int) -> str:
+    if 300 <= status < 400:
+        return _REDIRECT_HINT
+    return _HINTS.get(status, "try again later" if status >= 500 else "nothing was recorded")
 
 
 def _rpc_message(error: Any) -> str:

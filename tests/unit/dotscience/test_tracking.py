@@ -12,6 +12,7 @@ import pytest
 
 import dotscience
 from dotscience import Dotscience, DotscienceWarning, Run
+from dotscience.errors import NotConnected
 from dotscience.notebook import find_runs_in_text, read_sidecar
 from dotscience.surroundings import WORKLOAD_VARIABLE
 
@@ -35,6 +36,7 @@ def publish(ds, description=None):
         "interactive": "()",
         "script": "(workload_file=None)",
         "remote": "()",
+        "connect": "(username, apikey, project, hostname='')",
         "start": "(description=None)",
         "end": "()",
         "set_error": "(error)",
@@ -76,7 +78,6 @@ def test_aliases_are_the_same_functions():
 
 def test_everything_public_is_exported_and_there():
     assert set(dotscience.__all__) <= set(dir(dotscience))
-    assert "connect" not in dotscience.__all__
 
 
 def test_inline_forms_return_their_argument(ds, root):
@@ -155,10 +156,17 @@ def test_without_a_mode_the_wire_names_no_script_but_the_record_does(ds, monkeyp
     assert "workload-file" not in publish(ds)
 
 
-def test_remote_mode_and_builds_without_a_hub_still_record(ds):
-    ds.remote()
+def test_builds_without_a_hub_still_record(ds):
     with pytest.warns(DotscienceWarning, match="need a connection to a hub"):
-        assert ds.publish(stream=io.StringIO(), deploy=True).record.mode == "remote"
+        assert ds.publish(stream=io.StringIO(), deploy=True).record.mode is None
+
+
+def test_remote_mode_without_a_hub_is_refused_and_loses_nothing(ds):
+    ds.remote()
+    ds.parameter("p", 1)
+    with pytest.raises(NotConnected, match=r"call ds\.connect"):
+        ds.publish(stream=io.StringIO())
+    assert ds.unfinished().parameters == {"p": 1}
 
 
 # -- the life of a run
