@@ -28,7 +28,7 @@ integration: $(VENV)/.installed-dev
 	pytest -q tests/integration
 
 e2e: $(VENV)/.installed-dev node_modules/.package-lock.json
-	tests/system-packages chromium
+	tests/system-packages chromium libatomic1
 	pytest -q tests/e2e
 
 front-ends: $(VENV)/.installed-dev node_modules/.package-lock.json

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import os
 import shutil
 from pathlib import Path
@@ -22,10 +23,14 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def chromium():
-    """The path of Chromium; where it is missing, the test is skipped, and fails with CI=true."""
+    """The path of Chromium; where it or its driver's library is missing, tests are skipped, and fail with CI=true."""
     path = shutil.which("chromium")
+    try:
+        ctypes.CDLL("libatomic.so.1")
+    except OSError:
+        path = None
     if path is None:
-        message = "needs chromium (on Debian: apt-get install chromium)"
+        message = "needs Chromium and libatomic (on Debian: apt-get install chromium libatomic1)"
         pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
     return path
 
