@@ -197,6 +197,7 @@ def test_an_interrupted_execution_keeps_its_runs_and_leaves_nothing_running(hub,
     said += process.communicate(timeout=60)[1]
     assert process.returncode == 130, said
     assert "interrupted" in said
-    assert "1 run recorded" in said
+    # Whether the cell that was cut short makes a derived run depends on whether its kernel had said that it began.
+    assert "  run 0\n" in said
     assert len(children) >= 2
     assert psutil.wait_procs(children, timeout=10)[1] == []
