@@ -12,6 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import deque
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -75,6 +76,7 @@ class Dotscience:
         self._mode: Mode | None = None
         self._workload_file: str | None = None
         self._remote: RemoteProject | None = None
+        self._told_of_start = False
 
     # -- modes
 
@@ -257,10 +259,18 @@ class Dotscience:
         """The current run, begun if there is none or it was published."""
         run = self.current.get()
         if run is None:
+            self._say_that_a_run_begins()
             run = Run()
             self._adopt(run)
         run.lazy_start()
         return run
+
+    def _say_that_a_run_begins(self) -> None:
+        """Say so as the original does, once: the runs of later threads and tasks begin just so. No output, no words."""
+        if not self._told_of_start:
+            self._told_of_start = True
+            with suppress(OSError, ValueError):
+                print("You have not called ds.start() yet, so I'm doing it for you!")  # noqa: T201 - for people
 
     def _adopt(self, run: Run) -> None:
         crashes.watch(self)

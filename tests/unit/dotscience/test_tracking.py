@@ -223,7 +223,27 @@ def test_str_of_a_run_is_the_originals_marker(root):
     )
 
 
+def test_a_run_that_begins_by_itself_is_announced_once(ds, capsys):
+    ds.parameter("a", 1)
+    publish(ds)
+    ds.metric("b", 2)
+    ds.start()
+    thread = threading.Thread(target=ds.parameter, args=("c", 3))
+    thread.start()
+    thread.join()
+    assert capsys.readouterr().out == "You have not called ds.start() yet, so I'm doing it for you!\n"
+
+
+def test_a_run_that_was_started_is_not_announced(ds, capsys):
+    ds.start()
+    ds.parameter("a", 1)
+    with ds.run():
+        ds.parameter("b", 2)
+    assert "ds.start()" not in capsys.readouterr().out
+
+
 def test_debug_prints_the_metadata(ds, capsys):
+    ds.start()
     ds.parameter("a", 1)
     ds.debug()
     assert json.loads(capsys.readouterr().out)["parameters"] == {"a": "1"}
