@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from enum import IntEnum
+from itertools import pairwise
 from operator import attrgetter
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -24,6 +25,8 @@ VERSION = 1
 MAX_ENTRIES = 2**20
 MAX_NAME = 1024
 MAX_TARGET = 4096
+MAX_XATTRS = 64 * 2**10
+"""Bytes of names and values together; the kernel allows no longer list of names (XATTR_LIST_MAX)."""
 
 
 class EntryKind(IntEnum):
@@ -35,12 +38,20 @@ class EntryKind(IntEnum):
     SYMLINK = 4
 
 
+class Attribute(Struct, frozen=True, array_like=True):
+    """An extended attribute of a file or directory (xattr(7)); the `user.` namespace only, without that prefix."""
+
+    name: Annotated[bytes, Meta(min_length=1, max_length=255)]
+    value: Annotated[bytes, Meta(max_length=MAX_XATTRS)]
+
+
 class TreeEntry(Struct, frozen=True, array_like=True):
     """One name in a directory.
 
     `content` is the hash of the file's blob (FILE), of its chunk list (CHUNKED_FILE) or of its tree (DIRECTORY), and
     the target itself for a SYMLINK. `size` is in bytes, 0 for a directory; `mtime_ns` counts from the Unix epoch, 0
-    for a directory; `mode` has the permission bits only.
+    for a directory; `mode` has the permission bits only. `link` is not 0 for a file that has several names: files of
+    a snapshot with the same number, equal in all but their names, are one file. `attributes` are sorted by name.
     """
 
     name: Annotated[bytes, Meta(max_length=MAX_NAME)]
@@ -49,6 +60,8 @@ class TreeEntry(Struct, frozen=True, array_like=True):
     size: Size
     mtime_ns: Annotated[int, Meta(ge=-MAX_SIZE, le=MAX_SIZE)]
     content: Annotated[bytes, Meta(max_length=MAX_TARGET)]
+    link: Size = 0
+    attributes: tuple[Attribute, ...] = ()
 
     @property
     def is_file(self) -> bool:
@@ -120,3 +133,17 @@ def _check_entry(entry: TreeEntry) -> None:
         raise CorruptObject(f"{name!r} has a content hash of {len(entry.content)} bytes, not 32")
     if entry.kind is EntryKind.DIRECTORY and (entry.size or entry.mtime_ns):
         raise CorruptObject(f"the directory {name!r} has a size or a time of its own")
+    if entry.link and not entry.is_file:
+        raise CorruptObject(f"{name!r} is not a file and has other names")
+    if entry.attributes:
+        _check_attributes(entry)
+
+
+def _check_attributes(entry: TreeEntry) -> None:
+    names = [one.name for one in entry.attributes]
+    if entry.kind is EntryKind.SYMLINK:
+        raise CorruptObject(f"the symbolic link {entry.name!r} has extended attributes")
+    if any(b"\0" in name for name in names) or any(one >= two for one, two in pairwise(names)):
+        raise CorruptObject(f"{entry.name!r} has extended attributes that are out of order or cannot be set")
+    if sum(len(one.name) + len(one.value) for one in entry.attributes) > MAX_XATTRS:
+        raise CorruptObject(f"{entry.name!r} has more than {MAX_XATTRS} bytes of extended attributes")

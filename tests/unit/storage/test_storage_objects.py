@@ -10,13 +10,18 @@ from hypothesis import strategies as st
 from committer.storage.chunks import Chunk, ChunkList, decode_chunks, store_chunks
 from committer.storage.codec import encode
 from committer.storage.objects import Kind, decode_commit, digest, encode_commit, references
-from committer.storage.tree import EntryKind, Tree, TreeEntry, decode_tree, encode_tree
+from committer.storage.tree import Attribute, EntryKind, Tree, TreeEntry, decode_tree, encode_tree
 from dotscience.errors import CorruptObject, SnapshotError
 from dotscience.record import Commit, Environment, RunRecord, encode_json
 
 HASH = digest(b"x")
 names = st.binary(min_size=1, max_size=40).filter(lambda n: n not in (b".", b"..") and b"/" not in n and b"\0" not in n)
 hashes = st.binary(min_size=32, max_size=32)
+attributes = st.lists(
+    st.builds(Attribute, st.binary(min_size=1, max_size=9).filter(lambda n: b"\0" not in n), st.binary(max_size=20)),
+    unique_by=lambda a: a.name,
+    max_size=3,
+).map(lambda found: tuple(sorted(found, key=lambda a: a.name)))
 entries = st.one_of(
     st.builds(
         TreeEntry,
@@ -26,6 +31,8 @@ entries = st.one_of(
         st.integers(0, 2**63 - 1),
         st.integers(-(2**63) + 1, 2**63 - 1),
         hashes,
+        st.integers(0, 2**63 - 1),
+        attributes,
     ),
     st.builds(TreeEntry, names, st.just(EntryKind.DIRECTORY), st.integers(0, 0o7777), st.just(0), st.just(0), hashes),
 )
@@ -82,6 +89,15 @@ def test_a_tree_is_read_back_sorted_whatever_order_it_was_given_in(given_entries
         [entry(b"a", size=2**63)],
         [entry(b"a", mtime_ns=2**63)],
         [entry(b"a", kind=9)],
+        [entry(b"a", link=-1)],
+        [entry(b"a", EntryKind.DIRECTORY, link=7)],
+        [entry(b"a", EntryKind.SYMLINK, b"t", link=7)],
+        [entry(b"a", EntryKind.SYMLINK, b"t", attributes=(Attribute(b"n", b"v"),))],
+        [entry(b"a", attributes=(Attribute(b"", b"v"),))],
+        [entry(b"a", attributes=(Attribute(b"a\0b", b"v"),))],
+        [entry(b"a", attributes=(Attribute(b"n", b"v"), Attribute(b"n", b"w")))],
+        [entry(b"a", attributes=(Attribute(b"o", b"v"), Attribute(b"n", b"v")))],
+        [entry(b"a", attributes=tuple(Attribute(b"%02d" % n, bytes(2**15)) for n in range(3)))],
     ],
 )
 def test_a_hostile_tree_is_refused(bad):
