@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import io
-import json
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from support.http_server import Answer, serve
 
 from dotscience.client.hub import HubClient, Timeouts
 from dotscience.errors import Conflict, Forbidden, HubUnavailable, Invalid, NotFound, RateLimited, Unauthenticated
@@ -21,42 +19,21 @@ class Answers:
         self.requests = []
 
     def say(self, status, body=b"", headers=()):
-        self.queue.append((status, body if isinstance(body, bytes) else json.dumps(body).encode(), dict(headers)))
+        self.queue.append(Answer(status, body, dict(headers)))
+
+    def answer(self, request):
+        self.requests.append(request)
+        return self.queue.pop(0)
 
 
 @pytest.fixture
 def hub():
     answers = Answers()
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def answer(self):
-            length = int(self.headers.get("Content-Length", 0))
-            answers.requests.append((self.command, self.path, dict(self.headers), self.rfile.read(length)))
-            status, body, headers = answers.queue.pop(0)
-            self.send_response(status)
-            for name, value in {"Content-Length": str(len(body)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
-
-        do_GET = do_POST = do_PUT = answer  # noqa: N815 - the names that BaseHTTPRequestHandler calls
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.block_on_close = False
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    answers.url = f"http://127.0.0.1:{server.server_port}"
-    with HubClient(answers.url, "ds_1_secret", timeouts=Timeouts(connect_s=2, read_s=2)) as client:
-        answers.client = client
+    with (
+        serve(answers.answer) as answers.url,
+        HubClient(answers.url, "ds_1_secret", timeouts=Timeouts(connect_s=2, read_s=2)) as answers.client,
+    ):
         yield answers
-    server.shutdown()
-    server.server_close()
-    thread.join()
 
 
 @pytest.mark.parametrize(

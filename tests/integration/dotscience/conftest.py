@@ -7,7 +7,9 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from support.legacy_hub import SECRET, USER, legacy_hub
 
+from dotscience import Dotscience
 from dotscience.notebook import read_sidecar
 from dotscience.workspace import ROOT_VARIABLE, new_workspace, write_project
 
@@ -56,3 +58,41 @@ def sidecars(root):
         ]
 
     return read
+
+
+@pytest.fixture
+def hub():
+    """A hub of the original's that users connect to from anywhere."""
+    with legacy_hub() as hub:
+        yield hub
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder that nobody tracks, as the working directory."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOTSCIENCE_PROJECT_DOT_ROOT", str(tmp_path))
+    monkeypatch.delenv("DOTSCIENCE_URL", raising=False)
+    monkeypatch.delenv("DOTSCIENCE_WORKLOAD_TYPE", raising=False)
+    return tmp_path
+
+
+@pytest.fixture
+def ds(hub, folder):
+    """A library of one's own, connected."""
+    library = Dotscience()
+    library.connect(USER, SECRET, "mnist", hub.url)
+    return library
+
+
+@pytest.fixture
+def write(folder):
+    """Write a file of the folder, and return its path there."""
+
+    def write(path, content="x"):
+        file = folder / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
