@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import os
 import shutil
 from pathlib import Path
 
 import pytest
+from support.requirements import lacks
 from support.stack import TIMEOUT_S, Hub, Tracked, own_home
 
 from dotscience.cli.processes import stop
@@ -30,8 +30,7 @@ def chromium():
     except OSError:
         path = None
     if path is None:
-        message = "needs Chromium and libatomic (on Debian: apt-get install chromium libatomic1)"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+        lacks("needs Chromium and libatomic (on Debian: apt-get install chromium libatomic1)")
     return path
 
 

@@ -9,6 +9,7 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 from support.lab import Lab, Up
+from support.requirements import lacks
 from support.stack import ds, own_home, write_notebook
 
 AXE = Path(__file__).parents[2] / "node_modules" / "axe-core" / "axe.min.js"
@@ -40,8 +41,7 @@ document.addEventListener('securitypolicyviolation', event =>
 @pytest.fixture(scope="module")
 def axe():
     if not AXE.is_file():
-        message = "needs node_modules/axe-core (npm ci)"
-        pytest.fail(message) if os.environ.get("CI") == "true" else pytest.skip(message)
+        lacks("needs node_modules/axe-core (npm ci)")
     return AXE.read_text()
 
 
