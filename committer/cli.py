@@ -20,6 +20,14 @@ if TYPE_CHECKING:
     from dotscience.workspace import Workspace
 
 
+def _hub_address(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    from dotscience.client.address import EXPECTED, is_hub_address
+
+    if value is not None and not is_hub_address(value):
+        raise click.BadParameter(f"it must be {EXPECTED}")
+    return value
+
+
 @click.command(
     epilog="""\b
 Examples:
@@ -31,7 +39,13 @@ Examples:
 """
 )
 @click.argument("path", type=click.Path(path_type=Path, file_okay=False), default=".")
-@click.option("--hub", "hub_url", metavar="URL", help="Push to this hub; its token is asked for, or read from stdin.")
+@click.option(
+    "--hub",
+    "hub_url",
+    metavar="URL",
+    callback=_hub_address,
+    help="Push to this hub; its token is asked for, or read from stdin.",
+)
 @click.option("--project", metavar="NAME", help="Name of the project on the hub; default: the folder's name.")
 @click.option("--offline", is_flag=True, help="Keep everything here; a hub can be bound later.")
 @click.option("--force", is_flag=True, help="Also track a home or system folder.")
@@ -91,7 +105,7 @@ def _preview(folder: Path, *, as_json: bool) -> None:
     elif found.refused:
         click.echo(found.refused)
     else:
-        click.echo(f"{folder} holds {'more than ' if found.more else ''}{found.files:,} files, {_size(found.size)}.")
+        click.echo(f"{folder} holds {'more than ' if found.more else ''}{_files(found.files)}, {_size(found.size)}.")
 
 
 def _check(folder: Path, *, force: bool, yes: bool, quiet: bool) -> None:
@@ -106,7 +120,7 @@ def _check(folder: Path, *, force: bool, yes: bool, quiet: bool) -> None:
     if census.more and not yes:
         _ask(folder, census)
     elif not quiet:
-        click.echo(f"{folder} holds {census.files:,} files, {_size(census.size)}.")
+        click.echo(f"{folder} holds {_files(census.files)}, {_size(census.size)}.")
 
 
 def _ask(folder: Path, census: Census) -> None:
@@ -222,17 +236,22 @@ def commit(*, message: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(taken))
         return
-    runs = len(taken["runs"])
-    click.echo(
-        f"Committed {taken['commit'][:12]}: {taken['files']:,} files, {_size(taken['new_bytes'])} new,"
-        f" {runs} run{'' if runs == 1 else 's'}"
-    )
+    new, runs = _size(taken["new_bytes"]), _count(len(taken["runs"]), "run")
+    click.echo(f"Committed {taken['commit'][:12]}: {_files(taken['files'])}, {new} new, {runs}")
 
 
 def _settings(root: Path) -> CommitterSettings:
     from committer.settings import load_settings
 
     return load_settings(root, dict(os.environ))
+
+
+def _files(count: int) -> str:
+    return _count(count, "file")
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _size(size: int) -> str:

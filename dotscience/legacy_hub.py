@@ -10,11 +10,12 @@ import os
 from base64 import b64encode
 from itertools import count
 from typing import IO, TYPE_CHECKING, Any, Self, TypeVar
-from urllib.parse import quote, quote_from_bytes, urlsplit
+from urllib.parse import quote, quote_from_bytes
 
 import msgspec
 from msgspec import Struct
 
+from dotscience.client.address import EXPECTED, is_hub_address
 from dotscience.client.hub import Timeouts, hub_error
 from dotscience.errors import ConfigError, HubError, HubUnavailable
 
@@ -175,16 +176,8 @@ def checked_url(hostname: str) -> str:
         raise ConfigError(
             "ds.connect() does not know which hub is meant: pass hostname='https://your.hub' or set DOTSCIENCE_URL"
         )
-    try:
-        parts = urlsplit(hostname)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
-    except ValueError:
-        usable = False
-    if not usable or "@" in hostname or "?" in hostname or "#" in hostname:
-        raise ConfigError(
-            "the hostname for ds.connect() must be an address like https://hub.example.com:8800, "
-            "without a user name, password, query or fragment"
-        )
+    if not is_hub_address(hostname):
+        raise ConfigError(f"the hostname for ds.connect() must be {EXPECTED}")
     return hostname.rstrip("/")
 
 

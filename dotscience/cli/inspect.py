@@ -61,7 +61,7 @@ def _expand(paths: Iterable[str]) -> Iterator[str]:
             yield path
             continue
         notebooks = Path(path).rglob("*.ipynb")
-        yield from sorted(str(notebook) for notebook in notebooks if not _is_copy(notebook.relative_to(path)))
+        yield from sorted(str(one) for one in notebooks if one.is_file() and not _is_copy(one.relative_to(path)))
 
 
 def _is_copy(notebook: Path) -> bool:

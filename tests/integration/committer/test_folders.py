@@ -216,12 +216,22 @@ def test_init_says_what_is_next_unless_told_not_to(make_folder):
     assert "Next:" not in again.stdout
 
 
+def test_init_refuses_what_is_no_address_of_a_hub_before_it_writes_anything(make_folder):
+    folder = make_folder(init=False)
+    for address in ("hub.example.com", "ftp://hub", "https://alice:s3cret@hub"):
+        refused = folder.command("init", "--hub", address, stdin="token\n")
+        assert refused.returncode == 2
+        assert "an address like https://hub.example.com:8800" in refused.stderr
+        assert "s3cret" not in refused.stderr
+    assert not (folder.root / ".dotscience").exists()
+
+
 def test_init_previews_without_tracking(make_folder):
     folder = make_folder(init=False)
     folder.write("data.csv", b"1,2\n")
     found = json.loads(folder.command("init", "--preview", "--json").stdout)
     assert found == {"root": str(folder.root), "files": 1, "size": 4, "more": False, "refused": None}
-    assert "1 files, 4 B" in folder.command("init", "--preview").stdout
+    assert "1 file, 4 B" in folder.command("init", "--preview").stdout
     assert not (folder.root / ".dotscience").exists()
 
 

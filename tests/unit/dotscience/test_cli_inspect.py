@@ -1,6 +1,7 @@
 """`ds inspect` on notebooks, logs, sidecars, folders and standard input."""
 
 import json
+import os
 
 import pytest
 from click.testing import CliRunner
@@ -50,6 +51,11 @@ def test_json_of_a_notebook(folder):
         "output": 0,
         "output_type": "display_data",
     }
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(folder):
+    os.mkfifo(folder / "pipe.ipynb")
+    assert inspect(".").stdout == "No runs found.\n"
 
 
 def test_a_broken_block_has_no_metadata_and_says_why(folder):
