@@ -56,12 +56,15 @@ class FoundRun(Struct, frozen=True, kw_only=True):
 
 
 class CellState(Struct, frozen=True, kw_only=True):
-    """What tells whether a code cell was executed again. The hashes do not depend on how the file is laid out."""
+    """What tells whether a code cell was executed again. The hash does not depend on how the file is laid out.
+
+    `started_at` is when the execution began, as whoever executed the cell wrote it down; not everybody does.
+    """
 
     index: int
     cell_id: str | None
     execution_count: int | None
-    source_hash: str
+    started_at: str | None
     output_hash: str
     has_output: bool
 
@@ -328,11 +331,14 @@ def read_sidecar(data: bytes, path: str) -> FoundRun:
 # ---------------------------------------------------------------------------------- executed cells
 
 
+EXECUTE_INPUT = "iopub.execute_input"
+
+
 class _CodeCell(Struct):
     cell_type: str = ""
     id: str | None = None
     execution_count: int | None = None
-    source: str | list[str] = ""
+    metadata: dict[str, Any] = {}
     outputs: list[dict[str, Any]] = []
 
 
@@ -354,7 +360,7 @@ def read_cells(data: bytes, path: str = "the file") -> list[CellState]:
             index=index,
             cell_id=cell.id,
             execution_count=cell.execution_count,
-            source_hash=_digest(_text(cell.source)),
+            started_at=_started_at(cell.metadata),
             output_hash=_digest([_laid_out_alike(output) for output in cell.outputs]),
             has_output=bool(cell.outputs),
         )
@@ -380,14 +386,24 @@ def _as_executed_notebook(document: Any, path: str) -> _ExecutedNotebook:
 def _as_code_cell(cell: Any) -> _CodeCell:
     if not isinstance(cell, dict):
         return _CodeCell()
-    count, outputs = cell.get("execution_count"), cell.get("outputs")
+    count, outputs, metadata = cell.get("execution_count"), cell.get("outputs"), cell.get("metadata")
     return _CodeCell(
         cell_type=_text(cell.get("cell_type")),
         id=_text(cell.get("id")) or None,
         execution_count=count if type(count) is int else None,
-        source=_text(cell.get("source")),
+        metadata=metadata if isinstance(metadata, dict) else {},
         outputs=[output for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else [],
     )
+
+
+def _started_at(metadata: dict[str, Any]) -> str | None:
+    """From the timing that nbclient, and so nbconvert and papermill, records, and JupyterLab with `recordTiming`.
+
+    Of its times this one stays the same from an execution's first save to its last (jupyter_client, messaging).
+    """
+    timing = metadata.get("execution")
+    started_at = timing.get(EXECUTE_INPUT) if isinstance(timing, dict) else None
+    return started_at if isinstance(started_at, str) else None
 
 
 def _laid_out_alike(output: dict[str, Any]) -> dict[str, Any]:

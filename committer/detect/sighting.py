@@ -59,12 +59,16 @@ def sighting(found: FoundRun, *, seen_in: str | None) -> Sighting | None:
 
 
 def executed_cells(cells: list[CellState]) -> list[str]:
-    """A key for each cell that holds the traces of an execution; another execution or output gives another key."""
-    return [
-        f"{cell.cell_id or cell.index}:{cell.execution_count}:{cell.output_hash}"
-        for cell in cells
-        if cell.execution_count is not None
-    ]
+    """A key for each cell that holds the traces of an execution; another execution gives another key.
+
+    Where nobody wrote down when a cell was executed, only another count or output tells that it was executed again.
+    """
+    return [_key(cell) for cell in cells if cell.execution_count is not None]
+
+
+def _key(cell: CellState) -> str:
+    key = f"{cell.cell_id or cell.index}:{cell.execution_count}:{cell.output_hash}"
+    return key if cell.started_at is None else f"{key}:{cell.started_at}"
 
 
 def time_of(ns: int) -> datetime:

@@ -371,9 +371,9 @@ class Folder:
         write_durably(self.workspace.runs_dir / f"{run.run_id}.json", encode_json(run))
         return run
 
-    def save_notebook(self, path: str, *runs: RunRecord, cells: int = 0) -> None:
-        """Save a notebook with a cell for each run, and more cells that print something."""
-        self.write(path, notebook(*runs, cells=cells))
+    def save_notebook(self, path: str, *runs: RunRecord, cells: int = 0, executed_at: str | None = None) -> None:
+        """Save a notebook with a cell for each run, and more cells that were executed."""
+        self.write(path, notebook(*runs, cells=cells, executed_at=executed_at))
 
     def write(self, path: str, data: bytes) -> None:
         target = self.root / path
@@ -398,20 +398,21 @@ def record(notebook_path: str | None = None, *, ended_at: datetime | None = None
     )
 
 
-def notebook(*runs: RunRecord, cells: int = 0) -> bytes:
-    """A notebook's bytes; `cells` sets how many cells without a run were executed."""
+def notebook(*runs: RunRecord, cells: int = 0, executed_at: str | None = None) -> bytes:
+    """A notebook's bytes; `cells` sets how many cells without a run were executed, at the time noted in each."""
     outputs = [{"output_type": "display_data", "data": mime_bundle(run), "metadata": {}} for run in runs]
     made = [_cell(f"run{index}", index + 1, [output]) for index, output in enumerate(outputs)]
-    made += [_cell(f"cell{index}", index + 1, []) for index in range(cells)]
+    made += [_cell(f"cell{index}", index + 1, [], executed_at) for index in range(cells)]
     return json.dumps({"cells": made, "metadata": {}, "nbformat": 4, "nbformat_minor": 5}, indent=1).encode()
 
 
-def _cell(name: str, count: int, outputs: list[Any]) -> dict[str, Any]:
+def _cell(name: str, count: int, outputs: list[Any], executed_at: str | None = None) -> dict[str, Any]:
+    timing = {"iopub.execute_input": executed_at}
     return {
         "cell_type": "code",
         "id": name,
         "execution_count": count,
-        "metadata": {},
+        "metadata": {"execution": timing} if executed_at else {},
         "source": "1",
         "outputs": outputs,
     }

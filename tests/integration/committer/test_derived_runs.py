@@ -27,6 +27,16 @@ def test_an_execution_without_a_publish_is_a_run_with_what_it_changed(folder):
     assert not [one for one in folder.runs() if one["record"]["authority"] == "correction"]
 
 
+def test_cells_that_are_executed_again_with_equal_numbers_and_outputs_are_another_run(folder):
+    folder.save_notebook("a.ipynb", cells=2, executed_at="2026-01-01T00:00:00Z")
+    folder.start(derived_quiet_s="0.1")
+    folder.until(lambda status: status["head"])
+    folder.save_notebook("a.ipynb", cells=2, executed_at="2026-01-01T00:05:00Z")
+    folder.until(lambda _: _derived(folder))
+    (run,) = _derived(folder)
+    assert run["record"]["description"] == "Executed 2 cells of a.ipynb"
+
+
 def test_a_save_that_executed_nothing_is_no_run(folder, make_record):
     folder.save_notebook("a.ipynb", cells=2)
     folder.start()
