@@ -51,19 +51,15 @@ def hub(context: click.Context, data: Path | None, port: int | None, host: str |
     asyncio.run(app.run(settings, ready=lambda url: click.echo(f"The hub is at {url}")))
 
 
-@hub.command("login-link")
+@hub.command("login-link", epilog="Example: ds hub login-link")
 @click.pass_obj
 def login_link(settings: HubSettings) -> None:
-    r"""Print a link that signs one browser in; it works once, for 10 minutes.
+    """Print a link that signs one browser in; it works once, for 10 minutes.
 
     The hub must be running, on this machine and for this user.
-
-    \b
-    Example:
-      ds hub login-link
     """
     from dotscience.client.hub import HubClient
-    from hub_server.data_folder import read_hub_file, read_token
+    from dotscience.client.local_hub import read_hub_file, read_token
 
     running, token = read_hub_file(settings.data), read_token(settings.data)
     if running is None or token is None:

@@ -12,24 +12,13 @@ from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from msgspec import Struct
 
+from dotscience.client.local_hub import HUB_FILE, TOKEN_FILE, HubFile, read_hub_file
 from dotscience.errors import ConfigError
-from dotscience.record import UtcTime
 from dotscience.workspace import write_durably
 
 DATABASE = "hub.db"
-HUB_FILE = "hub.json"
-TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
 LOCK_FILE = "hub.lock"
-
-
-class HubFile(Struct, frozen=True, kw_only=True):
-    """A running hub: where it answers, its process, since when."""
-
-    url: str
-    pid: int
-    started_at: UtcTime
 
 
 class DataFolder:
@@ -63,22 +52,6 @@ class DataFolder:
             (self.path / HUB_FILE).unlink(missing_ok=True)
             os.close(self._lock)
             self._lock = -1
-
-
-def read_hub_file(folder: Path) -> HubFile | None:
-    """The hub that says it runs on a data folder; it may have been killed since."""
-    try:
-        return msgspec.json.decode((folder / HUB_FILE).read_bytes(), type=HubFile)
-    except (OSError, msgspec.DecodeError):
-        return None
-
-
-def read_token(folder: Path) -> str | None:
-    """The administrator's token, where this user may read it."""
-    try:
-        return (folder / TOKEN_FILE).read_text("ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return None
 
 
 def _lock(folder: Path) -> int:

@@ -36,13 +36,15 @@ class HubSettings(Struct, frozen=True, kw_only=True):
 
 
 def load_settings(environment: Mapping[str, str], **flags: Any) -> HubSettings:
-    """The settings from the environment's `DS_HUB_*` variables and from flags; None is a flag not given.
+    """The settings from the environment's `DS_HUB_*` variables and from flags.
+
+    An empty variable is one that is not set, and None a flag that was not given.
 
     Raises:
         ConfigError: a variable is unknown, or a value is not acceptable; the message names it.
     """
     names = {PREFIX + name.upper(): name for name in HubSettings.__struct_fields__}
-    given = {key: value for key, value in environment.items() if key.startswith(PREFIX)}
+    given = {key: value for key, value in environment.items() if key.startswith(PREFIX) and value}
     for key in given:
         if key not in names:
             near = difflib.get_close_matches(key, names, 1)

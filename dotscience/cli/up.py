@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import secrets
+import shlex
 import signal
 import subprocess
 import sys
@@ -19,13 +20,14 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import click
-import msgspec
 from msgspec import Struct
 
 from dotscience.cli import example, processes
+from dotscience.client.address import is_on_this_machine
 from dotscience.client.binding import bind
 from dotscience.client.committer import CommitterClient
 from dotscience.client.hub import HubClient, Timeouts
+from dotscience.client.local_hub import read_hub_file, read_token
 from dotscience.errors import CommitterUnavailable, ConfigError, HubError
 from dotscience.workspace import Workspace, find_root, is_root, read_project
 
@@ -43,13 +45,6 @@ class RunningHub(Struct, frozen=True):
     admin_token: str
 
 
-class HubFile(Struct, frozen=True):
-    """What a hub writes into its data folder while it runs."""
-
-    url: str
-    pid: int
-
-
 class Options(Struct, frozen=True, kw_only=True):
     """The command line of `ds up`, with the folders resolved."""
 
@@ -59,9 +54,18 @@ class Options(Struct, frozen=True, kw_only=True):
     jupyter_port: int
     project: str | None
     browser: bool
+    local_hub: bool
 
 
-@click.command("up")
+@click.command(
+    "up",
+    epilog="""\b
+Examples:
+  ds up                      track this folder
+  ds up ~/churn --example    make or use a folder, with an example notebook in it
+  ds up --hub-port 0 --jupyter-port 0 --no-browser
+""",
+)
 @click.argument("folder", type=click.Path(file_okay=False, path_type=Path), default=".")
 @click.option("--project", metavar="NAME", help="Name of the project to make; the folder's name by default.")
 @click.option("--hub-port", type=click.IntRange(0, 65535), default=8800, show_default=True, help="0 for any free port.")
@@ -69,6 +73,7 @@ class Options(Struct, frozen=True, kw_only=True):
     "--jupyter-port", type=click.IntRange(0, 65535), default=8888, show_default=True, help="0 for any free port."
 )
 @click.option("--data", type=click.Path(file_okay=False, path_type=Path), help="The hub's data folder.")
+@click.option("--local-hub", is_flag=True, help="Bind a folder of another machine's hub to the hub on this one.")
 @click.option("--example/--no-example", default=None, help="Put an example notebook into the folder, or do not ask.")
 @click.option("--browser/--no-browser", default=None, help="Open JupyterLab in a browser; by default on a terminal.")
 @click.option("--force", is_flag=True, help="Track the home folder or a system folder all the same.")
@@ -83,14 +88,11 @@ def up(
     browser: bool | None,
     force: bool,
     yes: bool,
+    local_hub: bool,
 ) -> None:
-    r"""Start a hub, a committer and JupyterLab for FOLDER (default: this one), and open it.
+    """Start a hub, a committer and JupyterLab for FOLDER (default: this one), and open it.
 
-    \b
-    Examples:
-      ds up                      track this folder
-      ds up ~/churn --example    make or use a folder, with an example notebook in it
-      ds up --hub-port 0 --jupyter-port 0 --no-browser
+    A folder that is bound to a hub on another machine stays so: then only the other two are started.
     """
     _require_components()
     root = _tracked_root(folder, force=force, yes=yes)
@@ -103,6 +105,7 @@ def up(
         jupyter_port=jupyter_port,
         project=project,
         browser=interactive if browser is None else browser,
+        local_hub=local_hub,
     )
     Session(options).run()
 
@@ -127,20 +130,20 @@ class Session:
     def run(self) -> None:
         """Start everything, say where it is, and keep it going until SIGINT or SIGTERM comes or JupyterLab ends."""
         with _interruptible(self._stop, self._kill):
-            hub = self._ensure_hub()
-            workspace = self._bind(hub)
+            hub = None if self._bound_elsewhere() else self._ensure_hub()
+            workspace = self._bind(hub) if hub else read_project(self._options.root)
             self._ensure_committer(workspace)
             self._show(hub, workspace, self._start_jupyter(workspace))
             while True:
                 time.sleep(WATCH_INTERVAL_S)
-                self._keep_going(workspace)
+                self._keep_going(workspace, with_hub=hub is not None)
 
-    def _keep_going(self, workspace: Workspace) -> None:
+    def _keep_going(self, workspace: Workspace, *, with_hub: bool) -> None:
         if self._jupyter is not None and not self._jupyter.alive:
             raise ConfigError(
                 f"JupyterLab ended with status {self._jupyter.process.returncode}; see {self._jupyter.log}"
             )
-        if self._hub is None or not self._hub.alive:
+        if with_hub and (self._hub is None or not self._hub.alive):
             self._bind(self._ensure_hub())
         if self._committer is None or not self._committer.alive:
             self._ensure_committer(workspace)
@@ -155,9 +158,21 @@ class Session:
         self._hub = processes.start("the hub", command, log=self._logs / "hub.log")
         return processes.wait_until(self._hub, lambda: find_hub(self._options.data), timeout_s=START_TIMEOUT_S)
 
+    def _bound_elsewhere(self) -> bool:
+        """Whether the folder belongs to a hub on another machine, and is to stay there."""
+        hub = read_project(self._options.root).hub
+        return hub is not None and not self._options.local_hub and not is_on_this_machine(hub.url)
+
     def _bind(self, hub: RunningHub) -> Workspace:
+        before = read_project(self._options.root)
         with HubClient(hub.url, hub.admin_token) as client:
-            return bind(read_project(self._options.root), client, name=self._options.project)
+            workspace = bind(before, client, name=self._options.project)
+        if before.hub and workspace.hub and before.hub.project_id != workspace.hub.project_id:
+            click.echo(
+                f"{before.root} was bound to {before.hub.project_name} on {before.hub.url}; "
+                f"its history is now pushed to {workspace.hub.project_name} on {workspace.hub.url}"
+            )
+        return workspace
 
     def _ensure_committer(self, workspace: Workspace) -> None:
         if _committer_answers(workspace.root):
@@ -187,21 +202,26 @@ class Session:
         page = f"lab/tree/{example.FILE_NAME}" if notebook.is_file() else "lab"
         return f"http://localhost:{port}/{page}?token={token}"
 
-    def _show(self, hub: RunningHub, workspace: Workspace, jupyter_url: str) -> None:
-        with HubClient(hub.url, hub.admin_token) as client:
-            login = client.create_login_code()
-        name = workspace.hub.project_name if workspace.hub else workspace.root.name
+    def _show(self, hub: RunningHub | None, workspace: Workspace, jupyter_url: str) -> None:
+        bound = workspace.hub
+        dashboard, hint = self._login_link(hub) if hub else (f"{bound.url}/p/{bound.project_id}" if bound else "", "")
         click.echo()
-        click.echo(f"  Tracking    {workspace.root}  (project {name})")
+        click.echo(f"  Tracking    {workspace.root}  (project {bound.project_name if bound else workspace.root.name})")
         click.echo(f"  JupyterLab  {jupyter_url}")
-        click.echo(f"  Dashboard   {login.url}")
+        click.echo(f"  Dashboard   {dashboard}")
         click.echo()
-        click.echo(
-            "The dashboard link signs one browser in, once, within 10 minutes; `ds hub login-link` makes another."
-        )
-        click.echo("Press Ctrl-C to stop.")
+        click.echo(f"{hint}Press Ctrl-C to stop.")
         if self._options.browser:
             webbrowser.open(jupyter_url)
+
+    def _login_link(self, hub: RunningHub) -> tuple[str, str]:
+        """The link, and what to say about it."""
+        with HubClient(hub.url, hub.admin_token) as client:
+            login = client.create_login_code()
+        data = self._options.data
+        named = "" if data == default_data_folder().absolute() else f" --data {shlex.quote(str(data))}"
+        another = f"`ds hub{named} login-link` makes another"
+        return login.url, f"The dashboard link signs one browser in, once, within 10 minutes; {another}.\n"
 
     def _stop(self) -> None:
         for component in (self._jupyter, self._committer, self._hub):
@@ -218,12 +238,10 @@ class Session:
 
 def find_hub(data: Path) -> RunningHub | None:
     """The hub that runs on a data folder, when there is one and it answers."""
-    try:
-        written = msgspec.json.decode((data / "hub.json").read_bytes(), type=HubFile)
-        token = (data / "admin.token").read_text("ascii").strip()
-    except (OSError, msgspec.DecodeError):
+    written, token = read_hub_file(data), read_token(data)
+    if written is None or token is None:
         return None
-    with HubClient(written.url, token, timeouts=QUICK, retries=0) as client:
+    with HubClient(written.url, timeouts=QUICK, retries=0) as client:
         try:
             client.version()
         except HubError:
@@ -269,10 +287,13 @@ def _tracked_root(folder: Path, *, force: bool, yes: bool) -> Path:
 
 def _initialise(folder: Path, *, force: bool, yes: bool) -> None:
     flags = [*(["--force"] if force else []), *(["--yes"] if yes else [])]
+    made = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     # `ds init` belongs to the committer, which this package may not import; it asks its questions on our terminal.
     finished = subprocess.run([*DS, "init", str(folder), "--offline", "--no-next", *flags], check=False)
     if finished.returncode != 0:
+        if made:
+            folder.rmdir()
         sys.exit(finished.returncode)
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 RETRYABLE_STATUSES = frozenset({502, 503, 504})
 MAX_HASHES_PER_QUESTION = 16_384
 HASH_SIZE = 32
+
+T = TypeVar("T")
 
 
 class Timeouts(Struct, frozen=True):
@@ -88,6 +90,15 @@ class CommitAccepted(Struct, frozen=True, kw_only=True):
     runs: int = 0
 
 
+class _Version(Struct, frozen=True):
+    version: str
+
+
+class _Page(Struct, Generic[T], frozen=True):
+    items: list[T]
+    next: str | None = None
+
+
 class HubClient:
     """Calls one hub with one bearer token.
 
@@ -117,21 +128,20 @@ class HubClient:
 
     def version(self) -> str:
         """The hub's version; needs no token, so it tells whether a hub is there at all."""
-        return str(self._json("GET", "/api/v1/version")["version"])
+        return self._call("GET", "/api/v1/version", _Version).version
 
     def projects(self) -> Iterator[Project]:
         """All projects that the token may see."""
-        for item in self._pages("/api/v1/projects"):
-            yield msgspec.convert(item, Project)
+        yield from self._pages("/api/v1/projects", Project)
 
     def project(self, project_id: str) -> Project:
         """One project, by its id."""
-        return msgspec.convert(self._json("GET", f"/api/v1/projects/{quote(project_id, safe='')}"), Project)
+        return self._call("GET", f"/api/v1/projects/{quote(project_id, safe='')}", Project)
 
     def create_project(self, name: str, *, dot_id: str | None = None) -> Project:
         """Make a project for a dot, or return the one that the dot already has; the name is numbered when taken."""
         body = {"name": name} if dot_id is None else {"name": name, "dot_id": dot_id}
-        return msgspec.convert(self._json("POST", "/api/v1/projects", body=body), Project)
+        return self._call("POST", "/api/v1/projects", Project, body=body)
 
     def create_token(
         self,
@@ -147,22 +157,24 @@ class HubClient:
             body["project_id"] = project_id
         if expires_in_s is not None:
             body["expires_in_s"] = expires_in_s
-        return msgspec.convert(self._json("POST", "/api/v1/tokens", body=body), Token)
+        return self._call("POST", "/api/v1/tokens", Token, body=body)
 
     def create_login_code(self) -> LoginCode:
         """Make a one-time login link."""
-        return msgspec.convert(self._json("POST", "/api/v1/login-codes", body={}), LoginCode)
+        return self._call("POST", "/api/v1/login-codes", LoginCode, body={})
 
     def runs(self, project_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
         """The project's runs, newest first, at most `limit` of them."""
-        for count, item in enumerate(self._pages(f"/api/v1/projects/{quote(project_id, safe='')}/runs")):
+        for count, item in enumerate(
+            self._pages(f"/api/v1/projects/{quote(project_id, safe='')}/runs", dict[str, Any])
+        ):
             if limit is not None and count >= limit:
                 return
             yield item
 
     def dot(self, dot_id: str) -> DotState:
         """The hub's heads of a dot."""
-        return msgspec.convert(self._json("GET", _dot_path(dot_id)), DotState, strict=False)
+        return self._call("GET", _dot_path(dot_id), DotState)
 
     def have(self, dot_id: str, hashes: Sequence[bytes]) -> Have:
         """Ask which of at most `MAX_HASHES_PER_QUESTION` objects the dot's project has."""
@@ -185,23 +197,26 @@ class HubClient:
             Invalid: objects are missing; `problem["missing"]` names the first of them.
         """
         body = {"commit": commit, "branch": branch, "expected_parent": expected_parent}
-        return msgspec.convert(self._json("POST", f"{_dot_path(dot_id)}/commits", body=body), CommitAccepted)
+        return self._call("POST", f"{_dot_path(dot_id)}/commits", CommitAccepted, body=body)
 
-    def _pages(self, path: str) -> Iterator[dict[str, Any]]:
+    def _pages(self, path: str, kind: type[T]) -> Iterator[T]:
         cursor: str | None = None
         while True:
-            page = self._json("GET", path, params={"cursor": cursor} if cursor else None)
-            yield from page["items"]
-            cursor = page.get("next")
+            page: _Page[T] = self._call("GET", path, _Page[kind], params={"cursor": cursor} if cursor else None)  # type: ignore[valid-type]
+            yield from page.items
+            cursor = page.next
             if cursor is None:
                 return
 
-    def _json(self, method: str, path: str, *, body: Any = None, params: dict[str, str] | None = None) -> Any:
+    def _call(
+        self, method: str, path: str, kind: type[T], *, body: Any = None, params: dict[str, str] | None = None
+    ) -> T:
+        """A call whose answer is JSON of this kind."""
         data = None if body is None else msgspec.json.encode(body)
         answer = self._send(method, path, data=data, params=params)
         try:
-            return msgspec.json.decode(answer.content)
-        except msgspec.DecodeError as error:
+            return msgspec.json.decode(answer.content, type=kind, strict=False)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise HubUnavailable(f"{self.url} does not answer like a Dotscience hub; check the URL") from error
 
     def _send(

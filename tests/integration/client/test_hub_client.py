@@ -122,3 +122,17 @@ def test_a_netrc_entry_does_not_replace_the_token(hub, tmp_path, monkeypatch):
     hub.say(200, {"version": "1"})
     hub.client.version()
     assert hub.requests[0][2]["Authorization"] == "Bearer ds_1_secret"
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"[]", b"{}", b'{"version": 1}', b'{"version": "\xff"}', b"null"])
+def test_an_answer_of_something_else_is_no_hub(hub, body):
+    hub.say(200, body)
+    with pytest.raises(HubUnavailable, match="does not answer like a Dotscience hub"):
+        hub.client.version()
+
+
+@pytest.mark.parametrize("body", [b'{"items": 5}', b'{"items": [5]}', b'{"items": [{}]}', b'{"items": [], "next": {}}'])
+def test_a_page_of_something_else_is_no_hub(hub, body):
+    hub.say(200, body)
+    with pytest.raises(HubUnavailable, match="does not answer like a Dotscience hub"):
+        list(hub.client.projects())

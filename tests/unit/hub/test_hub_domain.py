@@ -147,6 +147,11 @@ def test_settings_come_from_variables_and_flags(tmp_path):
     assert (settings.port, settings.host, settings.data) == (2, "::1", tmp_path)
 
 
+def test_an_empty_variable_is_one_that_is_not_set():
+    default = load_settings({})
+    assert load_settings({"DS_HUB_HOST": "", "DS_HUB_PORT": "", "DS_HUB_PUBLIC_URL": ""}) == default
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
