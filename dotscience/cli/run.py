@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from importlib.metadata import entry_points
+from keyword import iskeyword
 from pathlib import Path
 from typing import Protocol
 
@@ -49,7 +50,17 @@ class _Run(click.Command):
         return rest
 
 
-@click.command("run", cls=_Run, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.command(
+    "run",
+    cls=_Run,
+    context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False},
+    epilog="""\b
+Examples:
+  ds run train.ipynb
+  ds run train.ipynb --param epochs=10 --param optimizer=adam
+  ds run -- python train.py --epochs 10
+""",
+)
 @click.option(
     "--param", "-P", "parameters", metavar="NAME=VALUE", multiple=True, help="A parameter of a notebook; repeatable."
 )
@@ -68,16 +79,10 @@ def run(
     image: str | None,
     what: tuple[str, ...],
 ) -> None:
-    r"""Execute a notebook or a command, and record its runs.
+    """Execute a notebook or a command, and record its runs.
 
     A notebook is saved after each cell; where a cell fails, the failure is kept in the file and the exit status is 1.
     A command's runs are picked from its output, whichever library or language printed them; its exit status is kept.
-
-    \b
-    Examples:
-      ds run train.ipynb
-      ds run train.ipynb --param epochs=10 --param optimizer=adam
-      ds run -- python train.py --epochs 10
     """
     if detach or runner or image:
         raise ConfigError("-d, --runner and --image need a hub with runners, which this version does not have yet")
@@ -104,7 +109,7 @@ def _execution(
 
 def _parameter(text: str) -> tuple[str, str]:
     name, separator, value = text.partition("=")
-    if not separator or not name.isidentifier():
+    if not separator or not name.isidentifier() or iskeyword(name):
         raise click.UsageError(f"--param {text!r} is not NAME=VALUE with a Python name")
     return name, value
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+import msgspec
 
 from dotscience.errors import NotAWorkspace
 from dotscience.workspace import open_workspace
@@ -23,6 +26,8 @@ def run_locally(execution: Execution) -> int:
     Outside a tracked folder the workload runs all the same, and its runs stay in the notebook or output only. A command
     that cannot be started has the status that a shell gives it.
     """
+    if execution.notebook is not None:  # what a link names is executed and saved; the link stays
+        execution = msgspec.structs.replace(execution, notebook=Path(os.path.realpath(execution.notebook)))
     workspace = _workspace(execution)
     try:
         with recording(workspace, execution.notebook):

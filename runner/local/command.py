@@ -74,13 +74,25 @@ def _pass_through(process: subprocess.Popen[bytes], workspace: Workspace | None)
 
 
 def _copy(source: IO[bytes], target: IO[bytes], workspace: Workspace | None) -> None:
+    """Until either end closes: a workload whose reader went away gets SIGPIPE, as it would without us."""
     markers = MarkerStream()
     with source:
         while chunk := source.read1(CHUNK):  # type: ignore[attr-defined] # a pipe is a BufferedReader
-            target.write(chunk)
-            target.flush()
             for record in markers.feed(chunk):
                 _write_sidecar(record, workspace)
+            try:
+                target.write(chunk)
+                target.flush()
+            except BrokenPipeError:
+                _write_nowhere(target)
+                return
+
+
+def _write_nowhere(target: IO[bytes]) -> None:
+    """Let nothing trip over what is left in the buffer (library/signal, "Note on SIGPIPE")."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, target.fileno())
+    os.close(nowhere)
 
 
 def _write_sidecar(record: RunRecord, workspace: Workspace | None) -> None:

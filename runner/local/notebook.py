@@ -13,7 +13,7 @@ from jupyter_client.kernelspec import NoSuchKernel
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 
-from dotscience.errors import ConfigError, WireFormatError
+from dotscience.errors import ConfigError, DotscienceError, WireFormatError
 from dotscience.workspace import write_durably
 from runner.local.command import workload_environment
 
@@ -39,6 +39,7 @@ def run_notebook(execution: Execution, path: Path, workspace: Workspace | None) 
     Raises:
         ConfigError: the file or the kernel is missing.
         WireFormatError: the file is no notebook.
+        NotSaved: there is no room for the notebook, or it may not be written any more.
     """
     notebook = _read(path)
     if execution.parameters:
@@ -79,13 +80,17 @@ def inject_parameters(notebook: NotebookNode, parameters: dict[str, str]) -> Non
     A cell that an earlier execution put in is replaced. Values that read as Python literals are those; all others are
     strings.
     """
-    lines = [f"{name} = {_literal(value)!r}" for name, value in parameters.items()]
+    lines = [f"{name} = {_literal(value)}" for name, value in parameters.items()]
     source = "# Parameters\n" + "\n".join(lines)
     cell = nbformat.v4.new_code_cell(source, metadata={"tags": [INJECTED]})  # type: ignore[no-untyped-call]
     cells = [cell for cell in notebook.cells if INJECTED not in _tags(cell)]
     defaults = [index for index, cell in enumerate(cells) if PARAMETERS in _tags(cell)]
     cells.insert(defaults[0] + 1 if defaults else 0, cell)
     notebook.cells = cells
+
+
+class NotSaved(DotscienceError):
+    """The executed notebook cannot be written."""
 
 
 class _Progress:
@@ -113,26 +118,36 @@ class _Progress:
     def save(self) -> None:
         """Replace the file by the notebook as it stands."""
         text = nbformat.writes(self._notebook) + "\n"  # type: ignore[no-untyped-call]
-        write_durably(self._path, text.encode(), mode=self._mode)
+        try:
+            write_durably(self._path, text.encode(), mode=self._mode)
+        except OSError as error:
+            raise NotSaved(
+                f"{self._path} cannot be saved ({error.strerror}), so the execution ended; earlier cells are kept"
+            ) from error
 
 
 def _read(path: Path) -> NotebookNode:
+    if path.exists() and not path.is_file():
+        raise ConfigError(f"{path} is not a file")
     try:
         notebook: NotebookNode = nbformat.read(path, as_version=4)  # type: ignore[no-untyped-call]
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (nbformat.reader.NotJSONError, nbformat.ValidationError, UnicodeDecodeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError, nbformat.ValidationError) as error:
+        # What nbformat trips over: text that is no JSON or UTF-8, and JSON of any other shape or depth.
         raise WireFormatError(f"{path} is not a notebook ({_first_line(error)})") from error
     if not os.access(path, os.W_OK):
         raise ConfigError(f"{path} cannot be written; executed outputs are saved into it")
     return notebook
 
 
-def _literal(text: str) -> Any:
+def _literal(text: str) -> str:
+    """The source of the value: the text itself where it is a literal, since not every value has one (1e999)."""
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        return text
+        ast.literal_eval(text)
+        return ast.unparse(ast.parse(text.strip(), mode="eval"))
+    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
+        return repr(text)
 
 
 def _tags(cell: NotebookNode) -> list[str]:

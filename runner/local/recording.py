@@ -20,6 +20,7 @@ from uuid import uuid4
 import click
 import msgspec
 
+from committer.status import HOLDS_COMMITS
 from dotscience.cli import processes
 from dotscience.client.committer import CommitterClient
 from dotscience.errors import CommitterUnavailable, DotscienceError
@@ -95,8 +96,8 @@ def _wait_until_settled(workspace: Workspace, bracket: Path) -> None:
         if status is None:
             click.echo("The committer went away; it takes the runs up at its next start.", err=True)
             return
-        if status["state"] == "error":
-            click.echo(f"Not committed yet: {status['message']}", err=True)
+        if (problem := status["error"]) is not None and problem["type"] in HOLDS_COMMITS:
+            click.echo(f"Not committed yet: {problem['detail']}", err=True)
             return
         # The order matters: the committer removes the bracket once it has entered the run that the execution made.
         if not bracket.exists() and _is_settled(_status(workspace.root)):

@@ -46,6 +46,13 @@ def test_a_second_execution_replaces_those_of_the_first():
         ("", ""),
         ('say "hi"\\n', 'say "hi"\\n'),
         ("(" * 300, "(" * 300),
+        ("1e999", float("inf")),
+        ("-1e999", -float("inf")),
+        ("{1: [2]}", {1: [2]}),
+        ("{[]: 1}", "{[]: 1}"),
+        (" 2 ", 2),
+        ("2 # two", 2),
+        ("2\n", 2),
     ],
 )
 def test_values_are_literals_or_strings_and_never_code(text, value):
