@@ -133,13 +133,22 @@ def _ask(folder: Path, census: Census) -> None:
 def _bind(workspace: Workspace, hub_url: str, project: str | None) -> Workspace:
     from dotscience.client.binding import bind
     from dotscience.client.hub import HubClient
+    from dotscience.errors import HubError
 
     if sys.stdin.isatty():
         token = click.prompt(f"Token of {hub_url} (make one there under Settings)", hide_input=True)
     else:
         token = sys.stdin.readline().strip()
-    with HubClient(hub_url, token) as hub:
-        return bind(workspace, hub, name=project)
+    if not token or not token.isascii():
+        raise click.UsageError(
+            "the token is missing, or is none: it looks like ds_…; make one on the hub under Settings"
+        )
+    try:
+        with HubClient(hub_url, token) as hub:
+            return bind(workspace, hub, name=project)
+    except HubError:
+        click.echo(f"{workspace.root} is tracked, but not bound to the hub; `ds init --hub` tries again.", err=True)
+        raise
 
 
 def _described(workspace: Workspace) -> dict[str, Any]:
@@ -226,18 +235,22 @@ Examples:
 def commit(*, message: str, as_json: bool) -> None:
     """Save the workspace as it is now, with everything that was published, and push it."""
     from committer.logs import configure_logging
-    from committer.process import save
+    from committer.process import present_status, save
     from dotscience.workspace import open_workspace
 
     configure_logging(logging.WARNING)
 
     workspace = open_workspace()
-    taken = save(workspace, _settings(workspace.root), message)
+    settings = _settings(workspace.root)
+    taken = save(workspace, settings, message)
     if as_json:
         click.echo(json.dumps(taken))
         return
     new, runs = _size(taken["new_bytes"]), _count(len(taken["runs"]), "run")
     click.echo(f"Committed {taken['commit'][:12]}: {_files(taken['files'])}, {new} new, {runs}")
+    found = present_status(workspace, settings)
+    if found["hub"] and found["unpushed"]:
+        click.echo(f"{_count(found['unpushed'], 'commit')} not pushed yet; `ds status` says how it goes", err=True)
 
 
 def _settings(root: Path) -> CommitterSettings:

@@ -52,7 +52,13 @@ SYSTEM_FOLDERS = frozenset(
         *("Applications", "Library", "System", "Users", "Volumes", "private"),
     )
 )
-FORBIDDEN_BELOW = tuple(Path(name) for name in ("/boot", "/dev", "/etc", "/proc", "/sys", "/usr/bin", "/usr/lib"))
+FORBIDDEN_BELOW = tuple(
+    Path("/", name)
+    for name in (
+        *("boot", "dev", "etc", "proc", "sys", "run/user", "usr/bin", "usr/lib", "usr/sbin", "usr/share"),
+        *("var/cache", "var/lib", "var/log", "var/spool"),
+    )
+)
 GIT_IGNORE = """\
 # The project file may be kept in git; everything else here belongs to this machine.
 *

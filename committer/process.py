@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +27,9 @@ from dotscience.workspace import Workspace, read_project
 log = structlog.get_logger(__name__)
 
 PUSH_PATIENCE_S = 60.0
+CANNOT_PUSH = frozenset({"unreachable", "error"})
+STOPPED = "stopped"
+"""The state of a workspace that has no committer, which therefore cannot say so itself."""
 
 
 def serve(workspace: Workspace, environment: Mapping[str, str]) -> bool:
@@ -72,7 +77,7 @@ def _status_from_journal(workspace: Workspace, settings: CommitterSettings) -> d
     if (folder / INDEX).is_file():
         _read_journal(facts, Journal(folder))
     described: dict[str, Any] = msgspec.to_builtins(facts.status())
-    return described | {"message": "No committer runs; start one with `ds committer` or `ds up`"}
+    return described | {"state": STOPPED, "message": "No committer runs; start one with `ds committer` or `ds up`"}
 
 
 def _read_journal(facts: Facts, journal: Journal) -> None:
@@ -86,16 +91,30 @@ def _read_journal(facts: Facts, journal: Journal) -> None:
 
 
 def save(workspace: Workspace, settings: CommitterSettings, description: str) -> dict[str, Any]:
-    """Take a commit: by the living committer, else by being one for as long as it takes to commit and push.
+    """Take a commit and push it: by the living committer, else by being one for as long as that takes.
+
+    Returns when it is pushed, or when that cannot be done for now or takes longer than `PUSH_PATIENCE_S`.
 
     Raises:
         DotscienceError: it could not be taken.
     """
+    client = CommitterClient(workspace.root)
     try:
-        return CommitterClient(workspace.root).commit(description)
+        taken = client.commit(description)
     except CommitterUnavailable:
-        taken: dict[str, Any] = msgspec.to_builtins(asyncio.run(_save_here(workspace, settings, description)))
-        return taken
+        here: dict[str, Any] = msgspec.to_builtins(asyncio.run(_save_here(workspace, settings, description)))
+        return here
+    with contextlib.suppress(CommitterUnavailable):
+        _follow_push(client)
+    return taken
+
+
+def _follow_push(client: CommitterClient) -> None:
+    until = time.monotonic() + PUSH_PATIENCE_S
+    for event in client.events(timeout_s=PUSH_PATIENCE_S):
+        status = event["status"] if event["type"] == "status" else client.status()
+        if not status["hub"] or not status["unpushed"] or status["state"] in CANNOT_PUSH or time.monotonic() > until:
+            return
 
 
 async def _save_here(workspace: Workspace, settings: CommitterSettings, description: str) -> Taken:

@@ -377,8 +377,10 @@ class Committer:
         return await self._on_reading(entries.detail, row, self._workspace, self._store_folder, known)
 
     async def save(self, description: str) -> Taken:
-        """Take a commit now and push it."""
-        return await self._commits.save(description)
+        """Take a commit now, and have it pushed; the status knows of it when this returns."""
+        taken = await self._commits.save(description)
+        await self._refresh()
+        return taken
 
     async def pushed(self, timeout_s: float) -> bool:
         """Wait until everything is pushed, or cannot be for now; at most `timeout_s`. Whether it is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -11,6 +12,10 @@ from committer.sync.journal import Counts
 from dotscience.errors import ConfigError, DiskFull, SnapshotError
 
 State = Literal["starting", "watching", "snapshotting", "committed", "pushing", "pushed", "unreachable", "error"]
+
+
+HOLDS_COMMITS = frozenset({"disk-full", "settings", "snapshot-failed", "commit-failed", "copied-workspace", "internal"})
+"""The types of problems that keep runs from being committed; all others leave the rest to go on."""
 
 
 class HubStatus(Struct, frozen=True, kw_only=True):
@@ -89,7 +94,7 @@ class Facts(Struct, kw_only=True):
     def status(self) -> Status:
         """The status at this moment."""
         state = _state(self)
-        problem = next(iter(self.problems.values()), None)
+        problem = _most_urgent(self.problems.values())
         return Status(
             root=self.root,
             dot_id=self.dot_id,
@@ -110,6 +115,12 @@ class Facts(Struct, kw_only=True):
         )
 
 
+def _most_urgent(problems: Collection[Problem]) -> Problem | None:
+    """The oldest problem that keeps runs from being committed, else the oldest."""
+    holding = (problem for problem in problems if problem.type in HOLDS_COMMITS)
+    return next(holding, next(iter(problems), None))
+
+
 def _state(facts: Facts) -> State:
     """The most urgent thing first."""
     hub, unpushed = facts.hub, facts.unpushed
@@ -117,8 +128,8 @@ def _state(facts: Facts) -> State:
         ("snapshotting", facts.snapshotting),
         ("error", bool(facts.problems)),
         ("starting", not facts.started),
-        ("pushing", facts.pushing and unpushed > 0),
         ("unreachable", hub is not None and hub.unreachable_since is not None),
+        ("pushing", facts.pushing and unpushed > 0),
         ("committed", hub is not None and unpushed > 0),
         ("pushed", hub is not None and facts.head is not None),
     ]

@@ -44,6 +44,8 @@ class _Watch:
         def hook(kind: type[BaseException], error: BaseException, traceback: TracebackType | None) -> None:
             self.publish(error)
             before(kind, error, traceback)
+            if kind is KeyboardInterrupt:
+                _end_as_interrupted()
 
         sys.excepthook = hook
 
@@ -77,6 +79,18 @@ class _Watch:
                 import logging
 
                 logging.getLogger(__name__).exception("a failed run could not be published")
+
+
+def _end_as_interrupted() -> None:
+    """Have Python end by SIGINT, so that a shell's loop ends, too (bpo-1054041).
+
+    It remembers that an interrupt was not handled, and forgets it with the next code that is run from a string, such as
+    the namedtuples of a module that is imported to publish.
+    """
+    try:
+        exec("raise KeyboardInterrupt")  # noqa: S102 - a constant
+    except KeyboardInterrupt:
+        return
 
 
 def _current_task() -> Any:

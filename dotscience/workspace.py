@@ -10,7 +10,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from msgspec import Struct
 
@@ -83,9 +83,18 @@ def read_project(root: Path) -> Workspace:
     try:
         content = tomllib.loads(path.read_text("utf-8"))
         return _from_toml(root, content)
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError,
+        UnicodeDecodeError,
+        tomllib.TOMLDecodeError,
+        AttributeError,
+        KeyError,
+        OverflowError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise ConfigError(
-            f"{path} cannot be used ({error!r}); restore it, or remove it and run `ds init` again"
+            f"{path} cannot be used ({error!r}); restore it; its dot id is what the folder's history belongs to"
         ) from error
 
 
@@ -95,7 +104,7 @@ def _from_toml(root: Path, content: dict[str, Any]) -> Workspace:
     hub = content.get("hub")
     return Workspace(
         root=root,
-        dot_id=str(content["dot_id"]),
+        dot_id=str(UUID(content["dot_id"])),
         initialised_at=datetime.fromisoformat(str(content["initialised_at"])).astimezone(UTC),
         hub=HubBinding(**{name: str(hub[name]) for name in HubBinding.__struct_fields__}) if hub else None,
     )

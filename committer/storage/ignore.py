@@ -146,8 +146,11 @@ def _read_ignore(path: Path) -> str | None:
     except OSError as error:
         reason = "it is a symbolic link" if error.errno == errno.ELOOP else str(error.strerror)
         raise ConfigError(f"{path} cannot be read: {reason}") from error
-    with os.fdopen(descriptor, "rb") as file:
+    try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or status.st_size > MAX_IGNORE_SIZE:
             raise ConfigError(f"{path} is not a text file of at most {MAX_IGNORE_SIZE} bytes")
-        return file.read(MAX_IGNORE_SIZE).decode("utf-8", "surrogateescape")
+        with os.fdopen(descriptor, "rb", closefd=False) as file:
+            return file.read(MAX_IGNORE_SIZE).decode("utf-8", "surrogateescape")
+    finally:
+        os.close(descriptor)

@@ -143,7 +143,7 @@ def _problem(error: DotscienceError) -> Problem:
         case Unauthenticated():
             kind, hint = (
                 "hub-unauthenticated",
-                "Make a new token for this workspace: run `ds up`, or `ds init --hub URL`.",
+                "Give the workspace a new token: run `ds init --hub URL`, or `ds up` where the hub is on this machine.",
             )
         case Forbidden() | NotFound():
             kind, hint = (

@@ -13,7 +13,7 @@ import click
 import msgspec
 
 from dotscience.errors import DotscienceError, NotebookError, WireFormatError
-from dotscience.notebook import FoundRun, find_runs, find_runs_in_text, read_sidecar
+from dotscience.notebook import FoundRun, find_runs, find_runs_in_text, read_cells, read_sidecar
 from dotscience.record import encode_json
 from dotscience.workspace import find_root, read_project
 
@@ -23,20 +23,21 @@ if TYPE_CHECKING:
 STDIN = "-"
 
 
-@click.command()
+@click.command(
+    epilog="""\b
+Examples:
+  ds inspect analysis.ipynb
+  ds inspect --json notebooks/ | jq .metadata.summary
+  python train.py | ds inspect -
+"""
+)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, allow_dash=True), metavar="PATH...")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run and line.")
 def inspect(paths: tuple[str, ...], *, as_json: bool) -> None:
-    r"""Show the runs in notebooks, logs and sidecars.
+    """Show the runs in notebooks, logs and sidecars.
 
     PATH is a notebook (.ipynb), a sidecar (.json), any other file as a log, a folder for all notebooks below it, or -
     for standard input. Nothing is recorded. The exit status is 1 where a file could not be read.
-
-    \b
-    Examples:
-      ds inspect analysis.ipynb
-      ds inspect --json notebooks/ | jq .metadata.summary
-      python train.py | ds inspect -
     """
     runs = []
     failed = False
@@ -83,13 +84,23 @@ def _read(path: str) -> list[FoundRun]:
 
 def _read_as(suffix: str, data: bytes, path: str, dot_id: str | None) -> list[FoundRun]:
     if suffix == ".ipynb":
-        return find_runs(data, path=path, dot_id=dot_id)
+        found = find_runs(data, path=path, dot_id=dot_id)
+        if not found:
+            read_cells(data, path)  # is it a notebook at all?
+        return found
     if suffix == ".json":
-        try:
-            return [read_sidecar(data, path)]
-        except WireFormatError:
-            pass
+        return _read_sidecar_or_log(data, path, dot_id)
     return find_runs_in_text(data, path=path, dot_id=dot_id)
+
+
+def _read_sidecar_or_log(data: bytes, path: str, dot_id: str | None) -> list[FoundRun]:
+    try:
+        return [read_sidecar(data, path)]
+    except WireFormatError:
+        found = find_runs_in_text(data, path=path, dot_id=dot_id)
+        if not found and b'"run_id"' in data:
+            raise  # it was meant to be a sidecar
+        return found
 
 
 def _read_any(data: bytes) -> list[FoundRun]:

@@ -2,6 +2,7 @@
 
 import platform
 import re
+import signal
 
 import pytest
 
@@ -143,3 +144,14 @@ def test_importing_is_cheap(run_script):
     heavy = {"msgspec", "json", "logging", "pathlib", "asyncio", "subprocess", "uuid", "inspect", "click", "requests"}
     assert "dotscience.tracking" in imported
     assert heavy & imported == set()
+
+
+@pytest.mark.parametrize("start", ["", "ds.start('fit')\n"])
+def test_an_interrupted_script_ends_by_the_signal(run_script, sidecars, start):
+    """So that a shell's loop over scripts ends, too."""
+    result = run_script(
+        f"import os, signal\nimport dotscience as ds\n{start}os.kill(os.getpid(), signal.SIGINT)\nsignal.pause()"
+    )
+    assert result.returncode == -signal.SIGINT
+    assert result.stderr.endswith("KeyboardInterrupt\n")
+    assert [record.error for record in sidecars()] == (["KeyboardInterrupt"] if start else [])

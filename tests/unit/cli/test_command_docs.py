@@ -40,3 +40,5 @@ def test_every_option_is_documented(name):
 def test_every_command_shows_an_example(name):
     help_text = ALL[name].get_help(click.Context(ALL[name], info_name=name))
     assert "Example" in help_text
+    assert "\b" not in help_text
+    assert "\\b" not in help_text

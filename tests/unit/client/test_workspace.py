@@ -66,12 +66,15 @@ def test_outside_any_workspace_the_error_names_the_folder_and_the_remedy(tmp_pat
         b"\xff\xfe",
         b"version = [",
         b'version = 1\ndot_id = "x"\ninitialised_at = 3',
+        b'version = 1\ndot_id = "../x"\ninitialised_at = "2026-01-01T00:00:00Z"',
+        b'version = 1\ndot_id = 5\ninitialised_at = "2026-01-01T00:00:00Z"',
+        b'version = 1\ndot_id = "6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0"\ninitialised_at = "0001-01-01T00:00:00+23:59"',
     ],
 )
 def test_a_damaged_project_file_is_a_clear_error(workspace, content):
     path = workspace.state_dir / "project.toml"
     path.write_bytes(content)
-    with pytest.raises(ConfigError, match="ds init"):
+    with pytest.raises(ConfigError, match="restore it"):
         read_project(workspace.root)
 
 

@@ -90,6 +90,7 @@ PROBLEM = Problem(type="t", detail="it broke", hint="mend it")
         (facts(hub=HUB, head="h", counts=Counts(commits=2, pushed=1), pushing=True), "pushing"),
         (facts(hub=HUB, head="h", counts=Counts(commits=1, pushed=1), pushing=True), "pushed"),
         (facts(hub=DOWN, head="h", counts=Counts(commits=2, pushed=1)), "unreachable"),
+        (facts(hub=DOWN, head="h", counts=Counts(commits=2, pushed=1), pushing=True), "unreachable"),
         (facts(hub=HUB, problems={"x": PROBLEM}), "error"),
         (facts(hub=HUB, snapshotting=True), "snapshotting"),
         (Facts(root="/w", dot_id=DOT, version="1"), "starting"),
@@ -99,6 +100,15 @@ def test_the_state_follows_from_the_facts(known, state):
     status = known.status()
     assert status.state == state
     assert status.message
+
+
+def test_a_problem_that_holds_commits_back_is_told_before_an_older_one_that_does_not():
+    unreadable = Problem(type="unreadable-notebook", detail="half a notebook", hint="")
+    full = Problem(type="disk-full", detail="no room", hint="")
+    known = facts(problems={"a.ipynb": unreadable})
+    assert known.status().error == unreadable
+    known.problems["disk"] = full
+    assert (known.status().error, known.status().message) == (full, "no room")
 
 
 def test_a_burst_is_counted_from_its_beginning():
@@ -149,7 +159,8 @@ def test_socket_paths_are_short_whatever_the_runtime_folder_is(tmp_path, monkeyp
 def test_folders_that_should_not_be_tracked(tmp_path):
     home = tmp_path / "home" / "me"
     home.mkdir(parents=True)
-    for folder in (Path("/"), home, tmp_path / "home", Path("/etc"), Path("/usr"), Path("/proc/self")):
+    system = ["/", "/etc", "/usr", "/proc/self", "/usr/share/dict", "/var/lib/x", "/var/log", "/run/user/1000"]
+    for folder in (home, tmp_path / "home", *map(Path, system)):
         assert initialise.refusal(folder, home) is not None
     link = tmp_path / "link"
     link.symlink_to(home)

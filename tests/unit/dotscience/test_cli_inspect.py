@@ -132,3 +132,18 @@ def test_hostile_text_cannot_drive_the_terminal(folder):
     output = inspect("log").output
     assert "\x1b" not in output
     assert "[red]" in output
+
+
+@pytest.mark.parametrize("content", [b'{"cells": 5}', b"{}", b'{"worksheets": []}'])
+def test_json_that_is_no_notebook_says_so(folder, content):
+    (folder / "odd.ipynb").write_bytes(content)
+    result = inspect("odd.ipynb")
+    assert result.exit_code == 1
+    assert "odd.ipynb is not a notebook" in result.stderr
+
+
+def test_a_sidecar_that_is_damaged_says_so(folder):
+    (folder / "run.json").write_bytes(encode_json(RECORD)[:-1])
+    result = inspect("run.json")
+    assert result.exit_code == 1
+    assert "run.json is not a run record" in result.stderr

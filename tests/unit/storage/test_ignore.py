@@ -115,6 +115,10 @@ def test_an_ignore_file_that_is_none_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="not a text file"):
         load_ignore(tmp_path)
     path.unlink()
+    path.mkdir()
+    with pytest.raises(ConfigError, match="not a text file"):
+        load_ignore(tmp_path)
+    path.rmdir()
     path.write_bytes(bytes(2**20 + 1))
     with pytest.raises(ConfigError, match="at most"):
         load_ignore(tmp_path)
