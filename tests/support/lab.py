@@ -21,9 +21,10 @@ from dotscience.workspace import read_project
 class Up:
     """A running `ds up` with the links that it printed."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *arguments: str) -> None:
         self.root = root
         command = [*DS, "up", str(root), "--example", "--yes", "--no-browser", "--hub-port", "0", "--jupyter-port", "0"]
+        command += arguments
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         self.printed = ""
         watchdog = threading.Timer(120, self.process.kill)
