@@ -1,4 +1,4 @@
-"""The commands that a workspace needs: `ds init`, `ds committer`, `ds status`, `ds commit`.
+"""The commands that a workspace needs: `ds init`, `ds committer`, `ds status`, and what `committer.commands` brings.
 
 What they do is imported when they are called, so that `ds --help` stays quick.
 """
@@ -6,7 +6,6 @@ What they do is imported when they are called, so that `ds --help` stays quick.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import sys
 from pathlib import Path
@@ -14,9 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from committer.commands import place, wording
+from committer.commands.checkout import checkout, restore
+from committer.commands.diff import diff
+from committer.commands.log import log
+from committer.commands.snapshot import commit, snapshot
+from committer.commands.verify import verify
+
 if TYPE_CHECKING:
     from committer.initialise import Census
-    from committer.settings import CommitterSettings
     from dotscience.workspace import Workspace
 
 
@@ -83,7 +88,7 @@ def init(
         workspace = initialise.initialise(folder)
     else:
         _check(folder, force=force, yes=yes, quiet=as_json)
-        workspace = initialise.initialise(folder, state_dir=_settings(folder).state_dir)
+        workspace = initialise.initialise(folder, state_dir=place.settings_of(folder).state_dir)
     if hub_url:
         workspace = _bind(workspace, hub_url, project)
     if as_json:
@@ -105,7 +110,8 @@ def _preview(folder: Path, *, as_json: bool) -> None:
     elif found.refused:
         click.echo(found.refused)
     else:
-        click.echo(f"{folder} holds {'more than ' if found.more else ''}{_files(found.files)}, {_size(found.size)}.")
+        files = wording.counted(found.files, "file")
+        click.echo(f"{folder} holds {'more than ' if found.more else ''}{files}, {wording.size(found.size)}.")
 
 
 def _check(folder: Path, *, force: bool, yes: bool, quiet: bool) -> None:
@@ -120,11 +126,11 @@ def _check(folder: Path, *, force: bool, yes: bool, quiet: bool) -> None:
     if census.more and not yes:
         _ask(folder, census)
     elif not quiet:
-        click.echo(f"{folder} holds {_files(census.files)}, {_size(census.size)}.")
+        click.echo(f"{folder} holds {wording.counted(census.files, 'file')}, {wording.size(census.size)}.")
 
 
 def _ask(folder: Path, census: Census) -> None:
-    text = f"{folder} holds more than {census.files - 1:,} files or {_size(census.size)}. Track all of it?"
+    text = f"{folder} holds more than {census.files - 1:,} files or {wording.size(census.size)}. Track all of it?"
     if not sys.stdin.isatty():
         raise click.UsageError(f"{text} Say --yes, or list what to leave out in .dotscienceignore first.")
     click.confirm(text, abort=True)
@@ -207,7 +213,7 @@ def status(*, as_json: bool) -> None:
     from dotscience.workspace import open_workspace
 
     workspace = open_workspace()
-    found = present_status(workspace, _settings(workspace.root))
+    found = present_status(workspace, place.settings_of(workspace.root))
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -224,56 +230,4 @@ def _print_status(found: dict[str, Any]) -> None:
         click.echo(f"  problem  {error['detail']}\n           {error['hint']}")
 
 
-@click.command(
-    epilog="""\b
-Examples:
-  ds commit -m "cleaned the labels"
-"""
-)
-@click.option("-m", "--message", required=True, metavar="TEXT", help="Describe what you save.")
-@click.option("--json", "as_json", is_flag=True, help="Print the commit as one JSON object.")
-def commit(*, message: str, as_json: bool) -> None:
-    """Save the workspace as it is now, with everything that was published, and push it."""
-    from committer.logs import configure_logging
-    from committer.process import present_status, save
-    from dotscience.workspace import open_workspace
-
-    configure_logging(logging.WARNING)
-
-    workspace = open_workspace()
-    settings = _settings(workspace.root)
-    taken = save(workspace, settings, message)
-    if as_json:
-        click.echo(json.dumps(taken))
-        return
-    new, runs = _size(taken["new_bytes"]), _count(len(taken["runs"]), "run")
-    click.echo(f"Committed {taken['commit'][:12]}: {_files(taken['files'])}, {new} new, {runs}")
-    found = present_status(workspace, settings)
-    if found["hub"] and found["unpushed"]:
-        click.echo(f"{_count(found['unpushed'], 'commit')} not pushed yet; `ds status` says how it goes", err=True)
-
-
-def _settings(root: Path) -> CommitterSettings:
-    from committer.settings import load_settings
-
-    return load_settings(root, dict(os.environ))
-
-
-def _files(count: int) -> str:
-    return _count(count, "file")
-
-
-def _count(count: int, what: str) -> str:
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
-def _size(size: int) -> str:
-    amount, unit = float(size), "B"
-    for larger in ("KiB", "MiB", "GiB", "TiB"):
-        if amount < 1024:
-            break
-        amount, unit = amount / 1024, larger
-    return f"{amount:.0f} {unit}" if unit == "B" else f"{amount:.1f} {unit}"
-
-
-commands: list[click.Command] = [init, committer, status, commit]
+commands: list[click.Command] = [init, committer, status, commit, snapshot, log, diff, checkout, restore, verify]

@@ -264,7 +264,7 @@ def _plan(journal: Journal, wish: Wish | None) -> Plan:
     known = [row for path in notebooks if (row := journal.notebook(path)) is not None]
     named = {row.record.environment for row in runs if row.record.environment is not None}
     stored = {name: found for name in named if (found := journal.environment_hash(name)) is not None}
-    description = wish.description if wish else None
+    description = (wish.description or None) if wish else None
     return Plan(
         runs=runs,
         parent=head.id if head else None,

@@ -11,7 +11,10 @@
       SnapshotError               a snapshot or its store failed; `.permanent` says whether a retry can help
         CorruptObject             bytes do not match the hash that names them
         MissingObject             a hash that should be here is not
+          EvictedObject           it made room here; the hub has it
         NoSuchPath                a snapshot has nothing at this path, or nothing of the kind asked for
+        NoSuchCommit              no commit or run is called that, or several are
+        CheckoutRefused           a target or a tree that must not be written
         DiskFull                  too little free space to go on safely
         NewerStore                a newer version of this program wrote the store
       CommitterUnavailable        no committer answers for this workspace
@@ -71,8 +74,24 @@ class MissingObject(SnapshotError):
     permanent = True
 
 
+class EvictedObject(MissingObject):
+    """The content was pushed, and its pack was dropped to make room here; the hub has it."""
+
+
 class NoSuchPath(SnapshotError):
     """The snapshot has nothing of the kind asked for at this path."""
+
+    permanent = True
+
+
+class NoSuchCommit(SnapshotError):
+    """No commit or run has this name here, or several have."""
+
+    permanent = True
+
+
+class CheckoutRefused(SnapshotError):
+    """Writing a snapshot there could destroy something, or would not fit."""
 
     permanent = True
 

@@ -85,15 +85,25 @@ def read_file(reader: Reader, entry: TreeEntry, start: int = 0, stop: int | None
         NoSuchPath: the entry is not a file. Raised at the first piece, as are
         MissingObject, CorruptObject: a chunk is not there, or its size is not what the file's entry says.
     """
-    if not entry.is_file:
-        raise NoSuchPath(f"{entry.name!r} is a {entry.kind.name.lower()}, not a file")
-    stop = entry.size if stop is None else min(stop, entry.size)
-    if entry.kind is EntryKind.FILE:
-        data = _blob(reader, entry.content, entry.size)
-        if start < stop:
-            yield data[start:stop]
-    else:
-        yield from _read_chunks(reader, Chunk(entry.content, entry.size), None, start, stop)
+    for piece in _read_pieces(reader, entry, start, entry.size if stop is None else min(stop, entry.size)):
+        if isinstance(piece, int):
+            yield from _zeros(piece)
+        else:
+            yield piece
+
+
+def read_extents(reader: Reader, entry: TreeEntry) -> Iterator[tuple[int, bytes]]:
+    """The parts of a file that are not holes, in order: where each starts, and its bytes, of at most one chunk.
+
+    A hole costs nothing, however long it is. Raises what `read_file` does.
+    """
+    position = 0
+    for piece in _read_pieces(reader, entry, 0, entry.size):
+        if isinstance(piece, int):
+            position += piece
+        else:
+            yield position, piece
+            position += len(piece)
 
 
 def walk(reader: Reader, root: bytes) -> Iterator[tuple[bytes, TreeEntry]]:
@@ -116,12 +126,24 @@ def _is_directory(entry: TreeEntry) -> bool:
     return entry.kind is EntryKind.DIRECTORY
 
 
-def _read_chunks(reader: Reader, chunk: Chunk, level: int | None, start: int, stop: int) -> Iterator[bytes]:
-    """The bytes from `start` to `stop` of one chunk or list; `level` is that of the list expected, -1 for a blob."""
+def _read_pieces(reader: Reader, entry: TreeEntry, start: int, stop: int) -> Iterator[bytes | int]:
+    """A file's bytes from `start` to `stop`; a number stands for that many zeros in a hole."""
+    if not entry.is_file:
+        raise NoSuchPath(f"{entry.name!r} is a {entry.kind.name.lower()}, not a file")
+    if entry.kind is EntryKind.CHUNKED_FILE:
+        yield from _read_chunks(reader, Chunk(entry.content, entry.size), None, start, stop)
+        return
+    data = _blob(reader, entry.content, entry.size)
+    if start < stop:
+        yield data[start:stop]
+
+
+def _read_chunks(reader: Reader, chunk: Chunk, level: int | None, start: int, stop: int) -> Iterator[bytes | int]:
+    """The pieces from `start` to `stop` of one chunk or list; `level` is that of the list expected, -1 for a blob."""
     if start >= stop:
         return
     if chunk.hash is None:
-        yield from _zeros(stop - start)
+        yield stop - start
         return
     if level == -1:
         yield _blob(reader, chunk.hash, chunk.size)[start:stop]

@@ -95,6 +95,10 @@ class StoreReader:
         """The hashes of all packs, oldest first."""
         return [pack for pack, _ in index.packs(self._connection)]
 
+    def pack_sizes(self) -> dict[bytes, int]:
+        """Every pack with its size in bytes, oldest first."""
+        return dict(index.packs(self._connection))
+
     def open_pack(self, pack: bytes) -> IO[bytes]:
         """A pack's file, unbuffered, for the caller to close.
 

@@ -419,15 +419,33 @@ class Journal:
         """All commits, oldest first."""
         return list(self._commits("ORDER BY number"))
 
+    def commits_before(self, number: int | None, limit: int) -> list[CommitRow]:
+        """At most `limit` commits, newest first, with numbers below `number` (default: from the newest on)."""
+        below = number if number is not None else 1 << 62
+        return list(self._commits("WHERE number < ? ORDER BY number DESC LIMIT ?", (below, limit)))
+
+    def commit_back(self, number: int, steps: int) -> CommitRow | None:
+        """The commit `steps` before the one with this number; None where the history does not reach so far back."""
+        found = self._commits("WHERE number <= ? ORDER BY number DESC LIMIT 1 OFFSET ?", (number, steps))
+        return next(iter(found), None)
+
+    def commits_named(self, prefix: str, limit: int) -> list[CommitRow]:
+        """The commits whose ids begin with `prefix`, which are lower-case hex digits."""
+        return list(self._commits("WHERE id >= ? AND id < ? ORDER BY id LIMIT ?", (prefix, f"{prefix}g", limit)))
+
+    def runs_named(self, prefix: str, limit: int) -> list[tuple[str, str | None]]:
+        """The runs whose ids begin with `prefix`, which are lower-case hex digits and dashes, and their commits."""
+        query = "SELECT run_id, commit_id FROM journal_runs WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT ?"
+        return list(self._connection.execute(query, (prefix, f"{prefix}g", limit)))
+
     def head_at(self) -> datetime | None:
         """When the newest commit was made."""
         found = self._one("SELECT created_at FROM journal_commits ORDER BY number DESC LIMIT 1")
         return datetime.fromisoformat(found) if found else None
 
-    def _commits(self, where: str) -> Iterator[CommitRow]:
-        for number, commit, pushed in self._connection.execute(
-            f"SELECT number, id, pushed FROM journal_commits {where}"  # noqa: S608 - constants of this class
-        ):
+    def _commits(self, where: str, values: tuple[Any, ...] = ()) -> Iterator[CommitRow]:
+        query = f"SELECT number, id, pushed FROM journal_commits {where}"  # noqa: S608 - constants of this class
+        for number, commit, pushed in self._connection.execute(query, values):
             yield CommitRow(number=number, id=commit, pushed=bool(pushed))
 
     def newest_pushed(self) -> int:

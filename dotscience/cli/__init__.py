@@ -27,7 +27,10 @@ BUILT_IN = {
 """Command name to the place of its click command."""
 
 COMPONENT_COMMANDS = {
-    "committer": ("commit", "committer", "init", "status"),
+    "committer": (
+        *("checkout", "commit", "committer", "diff", "doctor", "gc", "init", "log"),
+        *("mount", "restore", "snapshot", "status", "verify"),
+    ),
     "hub": ("hub",),
 }
 """Entry-point name, which is also the name of its extra, to the commands it brings: known even where it is missing."""

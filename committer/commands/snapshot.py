@@ -1,0 +1,80 @@
+"""`ds snapshot` and `ds commit`: save the workspace as it is now."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from committer.commands import place, wording
+
+if TYPE_CHECKING:
+    from dotscience.workspace import Workspace
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ds snapshot                      save the workspace as it is now
+  ds snapshot -m "before cleaning" the same, described
+  ds snapshot --json               one JSON object: commit, files, new_bytes, consistency, runs
+"""
+)
+@click.option("-m", "--message", default="", metavar="TEXT", help="Describe what you save.")
+@click.option("--json", "as_json", is_flag=True, help="Print the commit as one JSON object.")
+def snapshot(*, message: str, as_json: bool) -> None:
+    """Take a commit of the workspace as it is now, with everything that was published."""
+    _save(message, as_json=as_json)
+
+
+@click.command(
+    epilog="""\b
+Examples:
+  ds commit -m "cleaned the labels"
+"""
+)
+@click.option("-m", "--message", required=True, metavar="TEXT", help="Describe what you save.")
+@click.option("--json", "as_json", is_flag=True, help="Print the commit as one JSON object.")
+def commit(*, message: str, as_json: bool) -> None:
+    """Save the workspace as it is now, with everything that was published, and push it."""
+    _save(message, as_json=as_json)
+
+
+def _save(message: str, *, as_json: bool) -> None:
+    from dotscience.workspace import open_workspace
+
+    workspace = open_workspace()
+    taken = take(workspace, message)
+    if as_json:
+        click.echo(json.dumps(taken))
+        return
+    files, new_bytes = wording.counted(taken["files"], "file"), wording.size(taken["new_bytes"])
+    runs = wording.counted(len(taken["runs"]), "run")
+    click.echo(f"Committed {wording.short(taken['commit'])}: {files}, {new_bytes} new, {runs}")
+    if taken["consistency"] == "fuzzy":
+        click.echo("Some files changed while they were read: `ds log` shows the commit as fuzzy.", err=True)
+    _say_whether_pushed(workspace)
+
+
+def _say_whether_pushed(workspace: Workspace) -> None:
+    from committer.process import present_status
+
+    found = present_status(workspace, place.settings_of(workspace.root))
+    if found["hub"] and found["unpushed"]:
+        commits = wording.counted(found["unpushed"], "commit")
+        click.echo(f"{commits} not pushed yet; `ds status` says how it goes", err=True)
+
+
+def take(workspace: Workspace, message: str) -> dict[str, Any]:
+    """Take a commit, by the living committer or here; the fields of `committer.commits.Taken`.
+
+    Raises:
+        DotscienceError: it could not be taken.
+    """
+    from committer.logs import configure_logging
+    from committer.process import save
+
+    configure_logging(logging.WARNING)
+    return save(workspace, place.settings_of(workspace.root), message)

@@ -1,0 +1,203 @@
+"""Writing a snapshot, or a part of one, into a folder of its own.
+
+Contents, permissions, times, links, user attributes and holes come back as they were, names byte for byte. It can be
+interrupted anywhere, also by a power cut, and goes on when it is called again: whatever has its final name is whole.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import unicodedata
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from committer.storage.census import MAX_DEPTH
+from committer.storage.placing import Placer, Problem, new_temporary, sweep
+from committer.storage.target import Target, finish
+from committer.storage.tree import EntryKind, TreeEntry, decode_tree
+from committer.workspace.stat import open_directory
+from dotscience.errors import CorruptObject
+from dotscience.workspace import STATE_DIR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from committer.storage.reader import Reader
+
+_STATE = os.fsencode(STATE_DIR)
+
+
+class Written(NamedTuple):
+    """What a checkout did. `kept` are entries that were there already; `size` is in bytes, holes aside."""
+
+    files: int
+    directories: int
+    kept: int
+    size: int
+    problems: list[Problem]
+
+
+def write_snapshot(
+    reader: Reader,
+    entry: TreeEntry,
+    target: Target,
+    *,
+    keep_special: bool = False,
+    progress: Callable[[int, int], None] | None = None,
+) -> Written:
+    """Write what is below `entry`, a directory, or `entry` itself under its name, into `target`.
+
+    Entries that cannot be written are named in the result and do not stop the others. The target is finished when there
+    were none; otherwise calling it again tries those once more.
+
+    Raises:
+        DiskFull: calling it again, with more room, goes on.
+    """
+    with Placer(reader, keep_special=keep_special, progress=progress) as placer:
+        checkout = _Checkout(reader, target, placer)
+        checkout.run(entry)
+    written = Written(placer.files, checkout.directories, checkout.kept, placer.size, sorted(placer.problems))
+    if not written.problems:
+        finish(target)
+    return written
+
+
+class _Checkout:
+    """One pass over a tree, each directory after those in it."""
+
+    def __init__(self, reader: Reader, target: Target, placer: Placer) -> None:
+        self._reader = reader
+        self._target = target
+        self._placer = placer
+        self._first_names: dict[TreeEntry, bytes] = {}
+        self._other_names: list[tuple[bytes, TreeEntry]] = []
+        self.directories = 0
+        self.kept = 0
+
+    def run(self, entry: TreeEntry) -> None:
+        if entry.kind is EntryKind.DIRECTORY:
+            with self._placer.noting(b""):
+                self._fill(self._target.descriptor, b"", entry.content, 0)
+        else:
+            self._entries(self._target.descriptor, b"", (entry,), 0)
+        self._placer.flush()
+        for path, other in self._other_names:
+            with self._placer.noting(path):
+                self._link(path, other)
+
+    def _fill(self, descriptor: int, prefix: bytes, tree: bytes, depth: int) -> None:
+        if depth > MAX_DEPTH:
+            raise CorruptObject(f"more than {MAX_DEPTH} folders lie in each other")
+        sweep(descriptor)
+        self._entries(descriptor, prefix, decode_tree(self._reader.get(tree)).entries, depth)
+
+    def _entries(self, descriptor: int, prefix: bytes, entries: tuple[TreeEntry, ...], depth: int) -> None:
+        taken: set[str] = set()
+        for entry in entries:
+            path = prefix + entry.name
+            reason = self._refusal(entry.name, taken)
+            if reason is not None:
+                self._placer.problems.append(Problem(path, reason))
+            elif entry.kind is EntryKind.DIRECTORY:
+                self._directory(descriptor, path, entry, depth)
+            else:
+                self._file(descriptor, path, entry)
+
+    def _refusal(self, name: bytes, taken: set[str]) -> str | None:
+        """Why a name must not be written, if so; `taken` are the folded names of this directory so far."""
+        if name == _STATE:
+            return "is where Dotscience keeps its own state; no snapshot should hold it"
+        if not self._target.folds_case:
+            return None
+        folded = _folded(name)
+        if folded in taken:
+            return "differs from another name here only in upper and lower case, which this file system takes for one"
+        taken.add(folded)
+        return None
+
+    def _directory(self, parent: int, path: bytes, entry: TreeEntry, depth: int) -> None:
+        with self._placer.noting(path), self._placer.directory(parent, path, entry) as descriptor:
+            self.directories += 1
+            self._fill(descriptor, path + b"/", entry.content, depth + 1)
+
+    def _file(self, parent: int, path: bytes, entry: TreeEntry) -> None:
+        if entry.link:
+            key = msgspec.structs.replace(entry, name=b"")
+            if key in self._first_names:
+                self._other_names.append((path, entry))
+                return
+            self._first_names[key] = path
+        if self._target.resumed and is_in_place(parent, entry, self._placer.mode(entry)):
+            self.kept += 1
+        else:
+            self._placer.place(parent, path, entry)
+
+    def _link(self, path: bytes, entry: TreeEntry) -> None:
+        """Make another name of a file that has been written; a copy where the file system cannot."""
+        first = self._first_names[msgspec.structs.replace(entry, name=b"")]
+        with (
+            open_parent(self._target.descriptor, path) as parent,
+            open_parent(self._target.descriptor, first) as source,
+        ):
+            original = os.stat(_name(first), dir_fd=source, follow_symlinks=False)
+            if self._target.resumed and _is_same_file(parent, entry.name, original):
+                self.kept += 1
+                return
+            temporary = new_temporary()
+            try:
+                os.link(_name(first), temporary, src_dir_fd=source, dst_dir_fd=parent, follow_symlinks=False)
+            except OSError:
+                self._placer.place(parent, path, entry)
+            else:
+                self._placer.rename(parent, temporary, path, entry.name)
+
+
+@contextmanager
+def open_parent(root: int, path: bytes) -> Iterator[int]:
+    """A descriptor of the folder that holds `path` below the open directory `root`; no link on the way is followed.
+
+    Raises:
+        OSError: a folder on the way is missing or something else.
+    """
+    descriptor = os.dup(root)
+    try:
+        for name in path.split(b"/")[:-1]:
+            with open_directory(name, parent=descriptor) as child:
+                os.dup2(child, descriptor, inheritable=False)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def is_in_place(parent: int, entry: TreeEntry, mode: int | None = None) -> bool:
+    """Whether stat(2) says that a file or link is in the open directory as the snapshot has it.
+
+    `mode` stands for the entry's own where that is not what was written.
+    """
+    try:
+        status = os.stat(entry.name, dir_fd=parent, follow_symlinks=False)
+        if entry.kind is EntryKind.SYMLINK:
+            return stat.S_ISLNK(status.st_mode) and os.readlink(entry.name, dir_fd=parent) == entry.content
+    except OSError:
+        return False
+    wanted = stat.S_IFREG | (entry.mode if mode is None else mode)
+    return (status.st_mode, status.st_size, status.st_mtime_ns) == (wanted, entry.size, entry.mtime_ns)
+
+
+def _is_same_file(parent: int, name: bytes, original: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), original)
+    except OSError:
+        return False
+
+
+def _folded(name: bytes) -> str:
+    """What file systems that fold case compare; they normalise, too (APFS, ext4 with casefold)."""
+    return unicodedata.normalize("NFD", os.fsdecode(name)).casefold()
+
+
+def _name(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]
