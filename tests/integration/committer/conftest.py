@@ -47,7 +47,7 @@ QUICK = {
     "DS_COMMITTER_HUB_CHECK_S": "0.5",
     "DS_COMMITTER_MIN_FREE_BYTES": "1",
 }
-PROGRAM = "import click\nfrom committer.cli import commands\nclick.Group(commands=commands)()"
+DS = [sys.executable, "-m", "dotscience.cli"]
 
 
 # ---------------------------------------------------------------------------------- the hub
@@ -218,7 +218,7 @@ class Process:
         self.log: list[dict[str, Any]] = []
         self._changed = threading.Condition()
         self._process = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, "committer", "--root", str(root)],
+            [*DS, "committer", "--root", str(root)],
             env=environment,
             stderr=subprocess.PIPE,
             text=True,
@@ -310,7 +310,7 @@ class Folder:
 
     def command(self, *arguments: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [sys.executable, "-c", PROGRAM, *arguments],
+            [*DS, *arguments],
             cwd=cwd or self.root,
             env=self.environment,
             input=stdin,

@@ -124,7 +124,9 @@ def test_the_log_is_paged(work):
 
 
 def test_before_the_first_commit_the_commands_say_so(folder):
-    for arguments in (("log",), ("diff",), ("checkout", "HEAD", "--to", "x"), ("restore", "a"), ("verify",)):
+    assert folder.command("log").stdout == "There is no commit yet; `ds snapshot` makes one.\n"
+    assert as_json(folder, "log") == {"commits": [], "next_before": None}
+    for arguments in (("diff",), ("checkout", "HEAD", "--to", "x"), ("restore", "a")):
         assert "there is no commit yet; `ds snapshot` makes one" in refusal(folder, *arguments)
 
 
