@@ -25,7 +25,7 @@ unit: $(VENV)/.installed-dev
 	pytest -q --ignore tests/integration --ignore tests/e2e
 
 integration: $(VENV)/.installed-dev
-	tests/system-packages e2fsprogs xfsprogs
+	tests/system-packages e2fsprogs fuse3 xfsprogs
 	pytest -q tests/integration
 
 e2e: $(VENV)/.installed-dev node_modules/.package-lock.json

@@ -17,6 +17,7 @@ from committer.commands import place, wording
 from committer.commands.checkout import checkout, restore
 from committer.commands.diff import diff
 from committer.commands.log import log
+from committer.commands.mount import mount
 from committer.commands.snapshot import commit, snapshot
 from committer.commands.verify import verify
 
@@ -230,4 +231,4 @@ def _print_status(found: dict[str, Any]) -> None:
         click.echo(f"  problem  {error['detail']}\n           {error['hint']}")
 
 
-commands: list[click.Command] = [init, committer, status, commit, snapshot, log, diff, checkout, restore, verify]
+commands: list[click.Command] = [init, committer, status, commit, snapshot, log, diff, checkout, restore, mount, verify]

@@ -73,6 +73,23 @@ class History:
         """The ids of all commits, oldest first."""
         return [row.id for row in self._journal.commits()]
 
+    def committed_runs(self) -> list[str]:
+        """The ids of all runs that are in a commit, oldest first."""
+        return self._journal.committed_runs()
+
+    def find_exactly(self, name: str) -> Logged:
+        """The commit of this whole id, or that has the run of this id.
+
+        Raises:
+            NoSuchCommit: there is none.
+        """
+        rows = self._journal.commits_named(name, 1) or self._journal.commits_named(
+            self._journal.commit_of(name) or "-", 1
+        )
+        if not rows or name not in (rows[0].id, *(run_id for run_id, _ in self._logged(rows[0]).commit.runs)):
+            raise NoSuchCommit(f"no commit and no run is called {name!r}")
+        return self._logged(rows[0])
+
     def newest_first(self, *, before: Logged | None = None) -> Iterator[Logged]:
         """Commits, newest first, those older than `before` only; what is not asked for is not read."""
         number = before.number if before else None

@@ -438,6 +438,15 @@ class Journal:
         query = "SELECT run_id, commit_id FROM journal_runs WHERE run_id >= ? AND run_id < ? ORDER BY run_id LIMIT ?"
         return list(self._connection.execute(query, (prefix, f"{prefix}g", limit)))
 
+    def commit_of(self, run_id: str) -> str | None:
+        """The commit that a run is in."""
+        return self._text("SELECT commit_id FROM journal_runs WHERE run_id = ?", (run_id,))
+
+    def committed_runs(self) -> list[str]:
+        """The ids of the runs that are in a commit, oldest first."""
+        query = "SELECT run_id FROM journal_runs WHERE commit_id IS NOT NULL ORDER BY seq"
+        return [run_id for (run_id,) in self._connection.execute(query)]
+
     def head_at(self) -> datetime | None:
         """When the newest commit was made."""
         found = self._one("SELECT created_at FROM journal_commits ORDER BY number DESC LIMIT 1")
