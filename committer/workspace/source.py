@@ -31,6 +31,9 @@ class Dirty(NamedTuple):
     sees_mappings: bool
     """Whether that holds for stores through a mapping (mmap(2)) and through hard links from elsewhere, too."""
 
+    subtrees: frozenset[bytes] = frozenset()
+    """Directories that came into being or were moved here: these are looked into with everything below them."""
+
 
 class ChangeSource(Protocol):
     """What may have changed since an earlier snapshot."""
@@ -38,7 +41,7 @@ class ChangeSource(Protocol):
     name: str
 
     def mark(self) -> str:
-        """A cursor for this moment; called before a snapshot reads anything.
+        """A cursor for this moment; called before a snapshot reads anything, and before its view is entered.
 
         The commit keeps it, and the next snapshot asks with it. Whatever changes after this call must be reported then.
         """
