@@ -42,11 +42,25 @@ CREATE TABLE IF NOT EXISTS object (
     size INTEGER NOT NULL,
     encoding INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS stat_directory (
-    path BLOB PRIMARY KEY,
-    listing BLOB NOT NULL
-);
 CREATE TABLE IF NOT EXISTS stat_rules (digest BLOB NOT NULL);
+CREATE TABLE IF NOT EXISTS stat_cursor (source TEXT NOT NULL, cursor TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS stat_listing (
+    path BLOB PRIMARY KEY,
+    noted_ns INTEGER NOT NULL,
+    newest_ns INTEGER NOT NULL,
+    tree BLOB NOT NULL,
+    files INTEGER NOT NULL,
+    size INTEGER NOT NULL,
+    look INTEGER NOT NULL,
+    left_out BLOB,
+    folders BLOB NOT NULL,
+    names BLOB NOT NULL,
+    numbers BLOB NOT NULL,
+    contents BLOB NOT NULL
+);
+CREATE INDEX IF NOT EXISTS stat_look ON stat_listing (path, look) WHERE look > 0;
+CREATE INDEX IF NOT EXISTS stat_left_out ON stat_listing (path) WHERE left_out IS NOT NULL;
+DROP TABLE IF EXISTS stat_directory; -- what stat_listing was before it knew of change sources; made anew by a scan
 """
 
 
@@ -142,7 +156,7 @@ def clear(connection: sqlite3.Connection) -> None:
 
 def forget_unchanged(connection: sqlite3.Connection) -> None:
     """Forget which files are unchanged: those are not stored again, so once objects may be gone, read them all."""
-    connection.execute("DELETE FROM stat_directory")
+    connection.execute("DELETE FROM stat_listing")
 
 
 def find(connection: sqlite3.Connection, name: bytes) -> tuple[bytes, PackEntry] | None:

@@ -8,22 +8,29 @@ swapped for a symbolic link cannot lead it out of the tree.
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
+import stat
+from array import array
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+
+    from committer.workspace.source import Dirty
 
 GRANULARITY_NS = 2 * 10**9
 """The coarsest time stamps still in use (FAT's)."""
 
-MAX_TIME_NS = 2**63 - 1
-"""The year 2262. A file can claim a later one, which no format of ours can hold."""
+MAX_NUMBER = 2**63 - 1
+"""What fits into our formats. In nanoseconds it is the year 2262, and a file can claim a later one."""
+
+_TYPE = 0o170000
+"""The bits of a mode that tell a file's type (inode(7), S_IFMT)."""
 
 SETTLE_FROM = 2**20
 SETTLE_SUFFIXES = (b".npy", b".mdb", b".db", b".h5", b".hdf5", b".sqlite", b".sqlite3", b".memmap", b".mmap")
 
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
@@ -43,36 +50,79 @@ class Signature(NamedTuple):
 
 
 class Found(NamedTuple):
-    """One name in a directory, as it was when the directory was read."""
+    """One name in a directory, as it was when the directory was read; of a directory only mode and inode count.
+
+    The rest of a directory's signature is changed by files that a snapshot leaves out.
+    """
 
     name: bytes
     signature: Signature
 
 
+class Sight(NamedTuple):
+    """Everything in a directory, packed, in the order in which the system lists it.
+
+    An unchanged directory has an equal one, so that finding out takes no object for each file. `names` are separated
+    by NUL, `numbers` are the signatures' native 64-bit integers, five for each name.
+    """
+
+    names: bytes
+    numbers: bytes
+
+    def found(self) -> list[Found]:
+        """The same, one by one."""
+        if not self.names:
+            return []
+        numbers = iter(memoryview(self.numbers).cast("q"))
+        signatures = map(Signature._make, zip(numbers, numbers, numbers, numbers, numbers, strict=True))
+        return list(map(Found, self.names.split(b"\0"), signatures))
+
+
+def pack_signatures(signatures: Iterable[Signature]) -> bytes:
+    """The `numbers` of a `Sight`."""
+    numbers = array("q")
+    for signature in signatures:
+        numbers.extend(signature)
+    return numbers.tobytes()
+
+
 def signature_of(status: os.stat_result) -> Signature:
     """The part of a stat result that tells whether a file changed."""
-    mtime_ns = status.st_mtime_ns
-    if abs(mtime_ns) > MAX_TIME_NS:
-        mtime_ns = MAX_TIME_NS if mtime_ns > 0 else -MAX_TIME_NS
-    return Signature(status.st_mode, status.st_size, mtime_ns, status.st_ctime_ns, status.st_ino)
+    if stat.S_ISDIR(status.st_mode):
+        return Signature(status.st_mode, 0, 0, 0, status.st_ino & MAX_NUMBER)
+    mtime_ns, ctime_ns = _bounded(status.st_mtime_ns), _bounded(status.st_ctime_ns)
+    return Signature(status.st_mode, status.st_size, mtime_ns, ctime_ns, status.st_ino & MAX_NUMBER)
 
 
-def read_directory(descriptor: int) -> list[Found]:
-    """Everything in an open directory, sorted by name; what vanishes meanwhile is left out.
+def _bounded(time_ns: int) -> int:
+    return max(-MAX_NUMBER, min(time_ns, MAX_NUMBER))
+
+
+def read_directory(descriptor: int) -> Sight:
+    """Everything in an open directory; what vanishes meanwhile is left out.
 
     Raises:
         OSError: the directory cannot be read.
     """
-    found = []
+    names: list[str] = []
+    numbers = array("q")
     with os.scandir(descriptor) as entries:
         for entry in entries:
             try:
                 status = entry.stat(follow_symlinks=False)
             except FileNotFoundError:
                 continue
-            found.append(Found(os.fsencode(entry.name), signature_of(status)))
-    found.sort()
-    return found
+            mode = status.st_mode
+            try:  # what `signature_of` gives, without a call: a scan spends its time here
+                if mode & _TYPE != stat.S_IFDIR:
+                    numbers.extend((mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
+                else:
+                    numbers.extend((mode, 0, 0, 0, status.st_ino))
+            except OverflowError:
+                del numbers[len(Signature._fields) * len(names) :]
+                numbers.extend(signature_of(status))
+            names.append(entry.name)
+    return Sight(os.fsencode("\0".join(names)), numbers.tobytes())
 
 
 @contextmanager
@@ -82,11 +132,25 @@ def open_directory(name: bytes, *, parent: int | None = None) -> Iterator[int]:
     Raises:
         OSError: it is not a directory any more, or may not be read.
     """
-    descriptor = os.open(name, _DIRECTORY, dir_fd=parent)
+    descriptor = os.open(name, DIRECTORY_FLAGS, dir_fd=parent)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def open_below(root: int, path: bytes) -> Iterator[int]:
+    """A descriptor of the directory at `path`, relative to an open one, of any length and through no symbolic link.
+
+    Raises:
+        OSError: there is no such directory, or it may not be read.
+    """
+    with ExitStack() as stack:
+        descriptor = root
+        for name in path.split(b"/") if path else ():
+            descriptor = stack.enter_context(open_directory(name, parent=descriptor))
+        yield descriptor
 
 
 @contextmanager
@@ -106,12 +170,31 @@ def open_file(name: bytes, *, parent: int) -> Iterator[int]:
         os.close(descriptor)
 
 
+def may_be_mapped(name: bytes, size: int) -> bool:
+    """Whether a file is large, or of a kind that programs like to map into memory."""
+    return size >= SETTLE_FROM or name.endswith(SETTLE_SUFFIXES)
+
+
 def settle(descriptor: int, name: bytes, size: int) -> None:
     """Make later stores through a mapping of this file show in its times, where that matters.
 
     A store to a page that is dirty already changes no time stamp. Syncing the file, for which a read-only descriptor is
-    enough, write-protects its pages, so the next store is seen. Worth it for files that are large or usually mapped.
+    enough, write-protects its pages, so the next store is seen.
     """
-    if size >= SETTLE_FROM or name.endswith(SETTLE_SUFFIXES):
+    if may_be_mapped(name, size):
         with suppress(OSError):  # a file system that cannot sync leaves the file as visible as it was
             _sync_data(descriptor)
+
+
+class StatSource:
+    """The change source that knows nothing and so has everything looked at."""
+
+    name = "stat"
+
+    def mark(self) -> str:
+        """There is nothing to remember."""
+        return ""
+
+    def changed_since(self, cursor: str) -> Dirty | None:  # noqa: ARG002 - a ChangeSource's
+        """Not known."""
+        return None

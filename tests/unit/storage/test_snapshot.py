@@ -8,13 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from committer.storage import snapshot as snapshot_module
+from committer.storage import capture as capture_module
+from committer.storage import walk as walk_module
 from committer.storage.ignore import DEFAULT_IGNORE, IgnoreRules, load_ignore
 from committer.storage.pack import iterate_records
 from committer.storage.reader import read_file, resolve, walk
 from committer.storage.snapshot import take_snapshot
 from committer.storage.store import ObjectStore
 from committer.storage.tree import EntryKind
+from committer.workspace.stat import Sight, pack_signatures, read_directory, signature_of
 from dotscience.errors import DiskFull, SnapshotError
 
 
@@ -141,9 +143,13 @@ def test_a_file_whose_clock_stands_still_is_read_again_while_it_is_young(root, s
     """As on a kernel that stamps two writes alike: the signature is the same, and the content is not."""
     path = root / "f"
     path.write_text("old")
-    frozen = snapshot_module.signature_of(path.stat())
-    monkeypatch.setattr(snapshot_module, "signature_of", lambda status: frozen._replace(mode=status.st_mode))
-    monkeypatch.setattr("committer.workspace.stat.signature_of", lambda status: frozen._replace(mode=status.st_mode))
+    frozen = signature_of(path.stat())
+
+    def read_frozen(descriptor: int) -> Sight:
+        return Sight(b"f", pack_signatures([frozen])) if os.listdir(descriptor) == ["f"] else read_directory(descriptor)
+
+    monkeypatch.setattr(walk_module, "read_directory", read_frozen)
+    monkeypatch.setattr(capture_module, "signature_of", lambda status: frozen)
     snap()
     path.write_text("new")
     assert restore(store, snap().root_hash) == {b"f": b"new"}
@@ -175,13 +181,13 @@ def test_a_file_that_keeps_growing_is_saved_and_named(root, store, snap, monkeyp
     path.write_text("line\n")
     (root / "quiet").write_text("x")
 
-    class GrowingContent(snapshot_module.Content):
+    class GrowingContent(capture_module.Content):
         def read_into(self, buffer: memoryview) -> int:
             with path.open("a") as file:
                 file.write("more\n")
             return super().read_into(buffer)
 
-    monkeypatch.setattr(snapshot_module, "Content", GrowingContent)
+    monkeypatch.setattr(capture_module, "Content", GrowingContent)
     snapshot = snap()
     assert snapshot.consistency == "fuzzy"
     assert b"log" in snapshot.unstable
@@ -197,13 +203,13 @@ def test_a_file_that_shrinks_while_it_is_read_kills_nobody(root, snap, monkeypat
     path = root / "f"
     path.write_bytes(bytes(3_000_000))
 
-    class ShrinkingContent(snapshot_module.Content):
+    class ShrinkingContent(capture_module.Content):
         def read_into(self, buffer: memoryview) -> int:
             if path.stat().st_size > 10:
                 os.truncate(path, 10)
             return super().read_into(buffer)
 
-    monkeypatch.setattr(snapshot_module, "Content", ShrinkingContent)
+    monkeypatch.setattr(capture_module, "Content", ShrinkingContent)
     snapshot = snap()
     assert (snapshot.consistency, snapshot.files, snapshot.size) == ("stable", 1, 10)
 
@@ -221,7 +227,7 @@ def test_what_is_no_file_is_named_and_never_blocks(root, store, snap):
 def test_a_file_that_becomes_a_fifo_between_listing_and_opening_does_not_block(root, store, snap, monkeypatch):
     path = root / "f"
     path.write_text("x")
-    real = snapshot_module.read_directory
+    real = walk_module.read_directory
 
     def swap(descriptor: int):
         found = real(descriptor)
@@ -229,7 +235,7 @@ def test_a_file_that_becomes_a_fifo_between_listing_and_opening_does_not_block(r
         os.mkfifo(path)
         return found
 
-    monkeypatch.setattr(snapshot_module, "read_directory", swap)
+    monkeypatch.setattr(walk_module, "read_directory", swap)
     assert snap().skipped == [(b"f", "changed its type while the folder was read")]
 
 
@@ -237,7 +243,7 @@ def test_a_file_that_becomes_a_fifo_between_listing_and_opening_does_not_block(r
 def test_a_swap_for_a_link_leads_nowhere(root, store, snap, monkeypatch, target):
     path = root / "f"
     path.mkdir() if target == "/etc" else path.write_text("x")
-    real = snapshot_module.read_directory
+    real = walk_module.read_directory
 
     def swap(descriptor: int):
         found = real(descriptor)
@@ -247,7 +253,7 @@ def test_a_swap_for_a_link_leads_nowhere(root, store, snap, monkeypatch, target)
         path.symlink_to(target)
         return found
 
-    monkeypatch.setattr(snapshot_module, "read_directory", swap)
+    monkeypatch.setattr(walk_module, "read_directory", swap)
     snapshot = snap()
     assert [path for path, _ in snapshot.skipped] == [b"f"]
     assert restore_names(store, snapshot.root_hash) == []
@@ -256,14 +262,14 @@ def test_a_swap_for_a_link_leads_nowhere(root, store, snap, monkeypatch, target)
 def test_a_file_that_vanishes_is_no_error(root, store, snap, monkeypatch):
     (root / "f").write_text("x")
     (root / "kept").write_text("x")
-    real = snapshot_module.read_directory
+    real = walk_module.read_directory
 
     def remove(descriptor: int):
         found = real(descriptor)
         (root / "f").unlink()
         return found
 
-    monkeypatch.setattr(snapshot_module, "read_directory", remove)
+    monkeypatch.setattr(walk_module, "read_directory", remove)
     snapshot = snap()
     assert snapshot.skipped == []
     assert restore_names(store, snapshot.root_hash) == [b"kept"]

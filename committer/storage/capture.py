@@ -1,0 +1,190 @@
+"""Reading one file of a snapshot while others may be writing to it.
+
+A file whose size or times moved while it was read is read again, up to three times; if it never holds still, what was
+read is stored and the file is called unstable. One that a view can freeze is read from its still copy.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from committer.storage.chunking import Chunker, Content, average_for
+from committer.storage.chunks import Chunk, store_chunks
+from committer.storage.objects import Kind
+from committer.storage.stat_index import Stored
+from committer.storage.tree import MAX_XATTRS, Attribute, EntryKind
+from committer.workspace.attributes import read_attributes
+from committer.workspace.stat import (
+    GRANULARITY_NS,
+    MAX_NUMBER,
+    Found,
+    Signature,
+    open_below,
+    open_file,
+    settle,
+    signature_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from committer.storage.store import ObjectStore
+    from committer.workspace.source import Range, View
+
+ATTEMPTS = 4
+FREEZE_FROM = 8 * 2**20
+"""Bytes from which on a still copy is worth a few system calls."""
+
+TOO_MANY_ATTRIBUTES = f"has more than {MAX_XATTRS} bytes of extended attributes, which are left out"
+
+
+class LeftOutError(Exception):
+    """Something cannot be part of the snapshot; the text says why.
+
+    `may_end` is whether that can change while nothing that a snapshot compares does.
+    """
+
+    def __init__(self, reason: str, *, may_end: bool = False) -> None:
+        super().__init__(reason)
+        self.may_end = may_end
+
+
+class Captured(NamedTuple):
+    """A file as it was read; `note` says what of it could not be kept."""
+
+    signature: Signature
+    stored: Stored
+    note: str | None
+
+
+class Capture:
+    """Reads the files of one snapshot into a store.
+
+    Attributes:
+        unstable: The paths of those that did not hold still.
+    """
+
+    def __init__(self, store: ObjectStore, view: View, started_ns: int) -> None:
+        """`started_ns` is when the snapshot began (Unix time)."""
+        self._store = store
+        self._view = view
+        self._restless_from_ns = started_ns - GRANULARITY_NS
+        self._restless: dict[bytes, dict[bytes, Signature]] = {}
+        self._chunkers: dict[int, Chunker] = {}
+        self.unstable: set[bytes] = set()
+
+    def read_file(self, parent: int, folder: bytes, found: Found, known: bytes | None) -> Captured:
+        """Store the file `found` in the directory `folder`, which is open as `parent`.
+
+        `known` is the hash of the content that it had in the last commit, if it was there.
+
+        Raises:
+            LeftOutError: it is no file any more.
+            OSError: it is gone or cannot be read.
+        """
+        path = folder + b"/" + found.name if folder else found.name
+        self.unstable.discard(path)
+        for _ in range(ATTEMPTS):
+            with open_file(found.name, parent=parent) as descriptor:
+                settle(descriptor, found.name, found.signature.size)
+                captured, is_still = self._read_open(descriptor, known)
+            if is_still:
+                self._watch(folder, found.name, captured.signature)
+                return captured
+        self.unstable.add(path)
+        return captured
+
+    def moved(self, root: int) -> dict[bytes, set[bytes]]:
+        """The files that changed since they were read, by directory, among those that were changing shortly before.
+
+        They are not reported again unless they are read again. `root` is the open root.
+        """
+        moved = {}
+        for folder, files in self._restless.items():
+            names = _changed(root, folder, files)
+            if names:
+                moved[folder] = names
+        for folder, names in moved.items():
+            for name in names:
+                del self._restless[folder][name]
+        return moved
+
+    def _read_open(self, descriptor: int, known: bytes | None) -> tuple[Captured, bool]:
+        """What an open file held, and whether it held still."""
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise LeftOutError("changed its type while the folder was read")
+        before = signature_of(status)
+        attributes, note = attributes_of(descriptor)
+        frozen = self._view.freeze(descriptor, before.size, known) if before.size >= FREEZE_FROM else None
+        if frozen is not None:
+            size = os.fstat(frozen.descriptor).st_size
+            kind, content, size = self._put_file(frozen.descriptor, size, known=known, changed=frozen.changed)
+            self._view.keep(frozen, content)
+            is_still = True
+        else:
+            kind, content, size = self._put_file(descriptor, before.size)
+            is_still = size == before.size and before == signature_of(os.fstat(descriptor))
+        link = status.st_ino & MAX_NUMBER if status.st_nlink > 1 else 0
+        return Captured(before, Stored(kind, size, content, link, attributes), note), is_still
+
+    def _watch(self, folder: bytes, name: bytes, signature: Signature) -> None:
+        if signature.ctime_ns >= self._restless_from_ns:
+            self._restless.setdefault(folder, {})[name] = signature
+
+    def _put_file(
+        self,
+        descriptor: int,
+        size: int,
+        *,
+        known: bytes | None = None,  # noqa: ARG002 - for the ingest
+        changed: Sequence[Range] | None = None,  # noqa: ARG002 - for the ingest
+    ) -> tuple[EntryKind, bytes, int]:
+        """Store an open file's content; its kind, its hash and how many bytes it turned out to have.
+
+        Of a file that had the content `known`, only the ranges `changed` may differ.
+        """
+        content = Content(descriptor, size)
+        chunks: list[Chunk] = []
+        for piece in self._chunker(size).cut(content.read_into):
+            name = self._store.put(Kind.BLOB, piece.data)
+            if piece.is_whole:
+                return EntryKind.FILE, name, len(piece.data)
+            chunks.append(Chunk(name, len(piece.data)))
+        name = store_chunks(chunks, lambda data: self._store.put(Kind.CHUNKS, data))
+        return EntryKind.CHUNKED_FILE, name, content.position
+
+    def _chunker(self, size: int) -> Chunker:
+        average = average_for(size)
+        if average not in self._chunkers:
+            self._chunkers[average] = Chunker(average)
+        return self._chunkers[average]
+
+
+def attributes_of(descriptor: int) -> tuple[tuple[Attribute, ...], str | None]:
+    """The extended attributes of an open file or directory, and a note where there are more than a tree can hold."""
+    found = read_attributes(descriptor)
+    if sum(len(name) + len(value) for name, value in found) > MAX_XATTRS:
+        return (), TOO_MANY_ATTRIBUTES
+    return tuple(Attribute(name, value) for name, value in found), None
+
+
+def _changed(root: int, folder: bytes, files: dict[bytes, Signature]) -> set[bytes]:
+    """Those of the files in a directory below `root` that do not look like this any more."""
+    try:
+        with open_below(root, folder) as parent:
+            return {name for name, signature in files.items() if _signature_in(parent, name) != signature}
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return set(files)
+
+
+def _signature_in(parent: int, name: bytes) -> Signature | None:
+    try:
+        return signature_of(os.stat(name, dir_fd=parent, follow_symlinks=False))
+    except OSError:
+        return None
