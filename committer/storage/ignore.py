@@ -22,7 +22,7 @@ from dotscience.errors import ConfigError
 from dotscience.workspace import STATE_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 IGNORE_FILE = ".dotscienceignore"
@@ -58,6 +58,8 @@ __pycache__
 # Files that Jupyter and editors are in the middle of writing
 .~*
 """
+
+_DIRECTORY_MARK = "ps_d"
 
 _NEVER_NAMES = re.compile(
     rb"""\A(?:
@@ -95,6 +97,7 @@ class IgnoreRules:
             self._patterns = GitIgnoreSpec.from_lines(text.splitlines())
         except GitIgnorePatternError as error:
             raise ConfigError(f"{IGNORE_FILE}: {error}; correct or remove that line") from error
+        self._may_exclude = _any_of(self._patterns)
         self.digest = digest(b"\0".join([b"1", text.encode("utf-8", "surrogatepass"), *sorted(self._protected)]))
         """Equal for equal rules."""
 
@@ -115,13 +118,38 @@ class IgnoreRules:
             return True
         # The matcher's regular expressions let a line feed end a path; a NUL stands for it, as no name can hold one.
         text = os.fsdecode(path).replace("\n", "\0")
-        return bool(self._patterns.check_file(f"{text}/" if directory else text).include)
+        text = f"{text}/" if directory else text
+        return self._may_exclude(text) and bool(self._patterns.check_file(text).include)
 
     def _never(self, path: bytes, *, directory: bool) -> bool:
         name = path.rpartition(b"/")[2]
         if name == os.fsencode(STATE_DIR) or path in self._protected:
             return True
         return bool(_NEVER_NAMES.match(name) or (directory and _NEVER_FOLDERS.search(path)))
+
+
+def _any_of(patterns: GitIgnoreSpec) -> Callable[[str], bool]:
+    """Whether one of the patterns that leave something out matches, asked of all of them at once.
+
+    For nearly every path none does, and finding that out one by one is what a first snapshot would spend its time on.
+    """
+    expressions = [pattern.regex for pattern in patterns.patterns if pattern.include and pattern.regex]
+    joined = [_without_mark(one) for one in expressions]
+    if not all(joined):
+        return lambda path: any(one.search(path) for one in expressions)
+    search = re.compile("|".join(f"(?:{one})" for one in joined) or r"(?!)").search
+    return lambda path: search(path) is not None
+
+
+def _without_mark(expression: re.Pattern[str]) -> str | None:
+    """An expression that can stand beside others: without the name of the group by which pathspec knows folders.
+
+    None where that cannot be said for sure.
+    """
+    parts = expression.pattern.split(f"(?P<{_DIRECTORY_MARK}>")
+    is_plain = expression.groups == 0 and len(parts) == 1
+    is_marked = expression.groupindex.keys() == {_DIRECTORY_MARK} and expression.groups == 1 and len(parts) == 2
+    return "(?:".join(parts) if is_plain or is_marked else None
 
 
 def load_ignore(root: Path, *, protected: Iterable[Path] = ()) -> IgnoreRules:

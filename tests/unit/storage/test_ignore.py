@@ -3,6 +3,10 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pathspec import GitIgnoreSpec
+from pathspec.patterns.gitignore import GitIgnorePatternError
 
 from committer.storage.ignore import DEFAULT_IGNORE, IgnoreRules, load_ignore
 from dotscience.errors import ConfigError
@@ -122,3 +126,25 @@ def test_an_ignore_file_that_is_none_is_refused(tmp_path):
     path.write_bytes(bytes(2**20 + 1))
     with pytest.raises(ConfigError, match="at most"):
         load_ignore(tmp_path)
+
+
+PATTERNS = st.lists(st.text("ab*?/![]\\.(?P<ps_d> ", max_size=14), max_size=5)
+NAMES = st.lists(st.text("ab.P<(", min_size=1, max_size=4), min_size=1, max_size=3)
+
+
+@given(PATTERNS, NAMES, st.booleans())
+def test_asking_all_patterns_at_once_changes_no_answer(lines, names, directory):
+    try:
+        spec = GitIgnoreSpec.from_lines(lines)
+    except GitIgnorePatternError:
+        return
+    path = "/".join(names)
+    expected = bool(spec.check_file(f"{path}/" if directory else path).include)
+    assert IgnoreRules("\n".join(lines)).excludes_entry(path.encode(), directory=directory) == expected
+
+
+def test_a_pattern_that_looks_like_our_own_marks_still_applies():
+    rules = IgnoreRules("[(?P<ps_d>]\n*.key")
+    assert rules.excludes(b"P")
+    assert rules.excludes(b"a.key")
+    assert not rules.excludes(b"x")
