@@ -56,9 +56,9 @@ def disk(folder: Path):
 
 
 @contextmanager
-def mounted(image: Path, place: Path):
+def mounted(image: Path, place: Path, options: str = "loop"):
     place.mkdir()
-    run("mount", "-o", "loop", str(image), str(place))
+    run("mount", "-o", options, str(image), str(place))
     try:
         yield
     finally:
