@@ -17,6 +17,11 @@
         CheckoutRefused           a target or a tree that must not be written
         DiskFull                  too little free space to go on safely
         NewerStore                a newer version of this program wrote the store
+        ZfsError                  a `zfs` command failed
+          DatasetMissing, DatasetExists, DatasetBusy, PoolFull, PoolSuspended
+          DelegationMissing       this user may not do that to this dataset
+          ResumeTokenInvalid      an interrupted stream cannot be continued
+          NotSupported            this ZFS has no such feature
       CommitterUnavailable        no committer answers for this workspace
       NotConnected                remote mode without `ds.connect()`
       HubError                    the hub refused; carries the problem document
@@ -102,6 +107,52 @@ class DiskFull(SnapshotError):
 
 class NewerStore(SnapshotError):
     """The store or its journal was written by a newer version of this program; nothing in it was touched."""
+
+    permanent = True
+
+
+class ZfsError(SnapshotError):
+    """A `zfs` command failed; the text holds what it said."""
+
+
+class DatasetMissing(ZfsError):
+    """There is no such dataset, snapshot or bookmark."""
+
+    permanent = True
+
+
+class DatasetExists(ZfsError):
+    """There is a dataset, snapshot or bookmark of this name already."""
+
+    permanent = True
+
+
+class DatasetBusy(ZfsError):
+    """Something holds the dataset: a mount that is used, a clone, a hold or another command."""
+
+
+class PoolFull(DiskFull, ZfsError):
+    """The pool has no room left, or a quota is reached."""
+
+
+class PoolSuspended(ZfsError):
+    """The pool has lost its disks and waits for them."""
+
+
+class DelegationMissing(ZfsError):
+    """This user may not do that to this dataset."""
+
+    permanent = True
+
+
+class ResumeTokenInvalid(ZfsError):
+    """The token of an interrupted stream is damaged, or what it stands for is not there any more."""
+
+    permanent = True
+
+
+class NotSupported(ZfsError):
+    """This version of ZFS, or this pool, has no such feature."""
 
     permanent = True
 

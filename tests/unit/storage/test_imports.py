@@ -3,7 +3,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-HUB_MODULES = ["objects", "tree", "chunks", "pack", "reader", "diff", "durability", "compression"]
+HUB_MODULES = ["objects", "tree", "chunks", "pack", "reader", "diff", "durability", "compression", "zfs.dataset"]
 
 
 def test_a_hub_needs_nothing_that_only_a_committer_installs():

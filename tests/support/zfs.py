@@ -1,0 +1,101 @@
+"""A pool to test with, in a file: of the kernel's ZFS where that is loaded, else of zfs-fuse. Needs root.
+
+zfs-fuse has one socket for the whole machine, so those who test with it take turns. A daemon that runs already is used
+and left alone.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import itertools
+import os
+import socket
+import subprocess
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+from support.requirements import lacks, require_root_and
+
+KERNEL_MODULE = Path("/sys/module/zfs")
+SOCKET = "/var/run/zfs/zfs_socket"
+TURNS = Path("/run/lock/dotscience-tests-zfs")
+ENVIRONMENT = {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
+
+_numbers = itertools.count()
+
+
+def run(*command: str) -> str:
+    """Run a command that has to succeed; what it printed."""
+    ended = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, f"{' '.join(command)}: {ended.stderr}"
+    return ended.stdout
+
+
+@contextmanager
+def zfs():
+    """ZFS, for as long as this lasts."""
+    if KERNEL_MODULE.exists():
+        yield
+        return
+    require_root_and(**{"zfs-fuse": "zfs-fuse", "fusermount": "fuse"})
+    if not Path("/dev/fuse").exists():
+        lacks("needs /dev/fuse")
+    with TURNS.open("w") as turns:
+        fcntl.flock(turns, fcntl.LOCK_EX)
+        if _answers():
+            yield
+        else:
+            with _daemon():
+                yield
+
+
+@contextmanager
+def pool(folder: Path, size: str = "128M"):
+    """The name of a new pool in a file in `folder`, mounted at `folder/pool`."""
+    name = f"dstest{os.getpid()}n{next(_numbers)}"
+    image = folder / f"{name}.img"
+    run("truncate", "-s", size, str(image))
+    run("zpool", "create", "-o", "cachefile=none", "-O", f"mountpoint={folder / 'pool'}", name, str(image))
+    try:
+        yield name
+    finally:
+        _destroy_pool(name)
+        image.unlink()
+
+
+def _destroy_pool(name: str) -> None:
+    """Destroy a pool; what was unmounted in it a moment ago may still be busy."""
+    for attempt in range(50):
+        ended = subprocess.run(["zpool", "destroy", "-f", name], env=ENVIRONMENT, capture_output=True, check=False)
+        if ended.returncode == 0:
+            return
+        time.sleep(0.02 * attempt)
+    raise AssertionError(f"the pool {name} cannot be destroyed: {ended.stderr.decode()}")
+
+
+@contextmanager
+def _daemon():
+    daemon = subprocess.Popen(
+        ["zfs-fuse", "--no-daemon", "--no-kstat-mount"],
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while not _answers():
+            assert daemon.poll() is None, "zfs-fuse does not start"
+            time.sleep(0.01)
+        yield
+    finally:
+        daemon.terminate()
+        daemon.wait()
+
+
+def _answers() -> bool:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        try:
+            connection.connect(SOCKET)
+        except OSError:
+            return False
+    return True
