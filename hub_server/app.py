@@ -17,9 +17,10 @@ import structlog
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
-from dotscience.errors import ConfigError
+from dotscience.errors import ConfigError, ZfsError
 from dotscience.version import __version__
 from hub_server.content.packs import PackFolder
+from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
@@ -30,6 +31,7 @@ from hub_server.services.projects import Projects
 from hub_server.services.services import Services
 from hub_server.services.sync import Sync
 from hub_server.services.workers import Workers
+from hub_server.services.zfs import ZfsSync
 from hub_server.settings import DEFAULT_PORT, HubSettings
 from hub_server.store import accounts
 from hub_server.store.database import Database
@@ -120,10 +122,24 @@ async def _open_services(
         sync=Sync(database, packs, workers, events, clock=clock),
         events=events,
         workers=workers,
+        zfs=await _open_zfs(settings, workers, stack),
         public_url=settings.public_url or url,
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
         version=__version__,
     )
+
+
+async def _open_zfs(settings: HubSettings, workers: Workers, stack: AsyncExitStack) -> ZfsSync:
+    dots = None
+    if settings.zfs_receive == "trusted" and settings.zfs_root:
+        try:
+            dots = ZfsDots(settings.zfs_root)
+            await workers.run(dots.prepare)
+        except ZfsError as error:
+            raise ConfigError(f"ZFS streams cannot be received below {settings.zfs_root}: {error}") from error
+    zfs = ZfsSync(dots, workers)
+    stack.push_async_callback(zfs.close)
+    return zfs
 
 
 async def _ensure_owner(services: Services, folder: DataFolder) -> None:

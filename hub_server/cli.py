@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,15 +33,17 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), help="0 for any free port. [default: 8800 or the next free one]")
 @click.option("--host", help="The address to listen on. [default: 127.0.0.1]")
 @click.option("--public-url", metavar="URL", help="Where people reach the hub, when that is another address.")
+@click.option("--zfs-root", metavar="POOL/DATASET", help="Where dots are received as ZFS streams.")
+@click.option("--zfs-receive", type=click.Choice(["off", "trusted"]), help="Who may send ZFS streams. [default: off]")
 @click.pass_context
-def hub(context: click.Context, data: Path | None, port: int | None, host: str | None, public_url: str | None) -> None:
+def hub(context: click.Context, /, data: Path | None, **flags: Any) -> None:
     """Run a hub: where runs and snapshots come together.
 
     It runs until it gets SIGTERM or Ctrl-C.
     """
     from hub_server.settings import load_settings
 
-    settings = load_settings(os.environ, data=data, port=port, host=host, public_url=public_url)
+    settings = load_settings(os.environ, data=data, **flags)
     if context.invoked_subcommand is not None:
         context.obj = settings
         return

@@ -99,6 +99,14 @@ class _Page(Struct, Generic[T], frozen=True):
     next: str | None = None
 
 
+class ZfsState(Struct, frozen=True, kw_only=True):
+    """What the hub has of a dot as ZFS datasets: the guids of its snapshots, and where a broken stream goes on."""
+
+    latest_guid: str | None
+    guids: list[str]
+    resume_token: str | None
+
+
 class HubClient:
     """Calls one hub with one bearer token.
 
@@ -199,6 +207,36 @@ class HubClient:
         body = {"commit": commit, "branch": branch, "expected_parent": expected_parent}
         return self._call("POST", f"{_dot_path(dot_id)}/commits", CommitAccepted, body=body)
 
+    def zfs_state(self, dot_id: str) -> ZfsState:
+        """What the hub has of a dot as ZFS datasets.
+
+        Raises:
+            NotFound: it takes no streams, or not from this token.
+        """
+        return self._call("GET", f"{_dot_path(dot_id)}/zfs", ZfsState)
+
+    def send_zfs(
+        self, dot_id: str, stream: Iterator[bytes], *, to_guid: int, from_guid: int | None, resume: bool
+    ) -> ZfsState:
+        """Send a ZFS stream, which is read once: make the client with no retries, and with patience.
+
+        Args:
+            dot_id: The dot.
+            stream: What `zfs send` writes.
+            to_guid: The snapshot that it ends at.
+            from_guid: The one that it begins at; None for a full stream.
+            resume: Whether it is the rest of the one that the hub's token stands for.
+
+        Raises:
+            Conflict: another stream is being received.
+            Invalid: it could not be received.
+        """
+        params = {"to_guid": str(to_guid), "resume": str(resume).lower()}
+        if from_guid is not None:
+            params["from_guid"] = str(from_guid)
+        answer = self._send("POST", f"{_dot_path(dot_id)}/zfs/receive", data=stream, params=params)
+        return msgspec.json.decode(answer.content, type=ZfsState)
+
     def _pages(self, path: str, kind: type[T]) -> Iterator[T]:
         cursor: str | None = None
         while True:
@@ -224,7 +262,7 @@ class HubClient:
         method: str,
         path: str,
         *,
-        data: bytes | IO[bytes] | None = None,
+        data: bytes | IO[bytes] | Iterator[bytes] | None = None,
         params: dict[str, str] | None = None,
     ) -> requests.Response:
         for attempt in range(self._retries + 1):
@@ -241,12 +279,12 @@ class HubClient:
         self,
         method: str,
         path: str,
-        data: bytes | IO[bytes] | None,
+        data: bytes | IO[bytes] | Iterator[bytes] | None,
         params: dict[str, str] | None,
     ) -> requests.Response:
         import requests
 
-        if data is not None and not isinstance(data, bytes):
+        if data is not None and hasattr(data, "seek"):  # a file; a stream is read once
             data.seek(0)
         session = self._open_session()
         content_type = "application/json" if _is_json(path, data) else "application/octet-stream"
@@ -280,8 +318,8 @@ class HubClient:
         return self._session
 
 
-def _is_json(path: str, data: bytes | IO[bytes] | None) -> bool:
-    """Whether the body of a call is JSON: all are, but packs and lists of hashes."""
+def _is_json(path: str, data: object) -> bool:
+    """Whether the body of a call is JSON: all are, but packs, streams and lists of hashes."""
     return isinstance(data, bytes) and not path.endswith("/have")
 
 

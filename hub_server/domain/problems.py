@@ -38,6 +38,8 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "head-moved": ProblemType(
         409, "The branch has moved", "The branch's head is not the parent expected; `head` says what it is."
     ),
+    "zfs-off": ProblemType(404, "No ZFS streams", "The hub takes no ZFS streams; push packs instead."),
+    "zfs-busy": ProblemType(409, "Stream in progress", "Another ZFS stream of the dot is being received."),
     "too-large": ProblemType(413, "Too large", "The request's body is larger than the operation accepts."),
     "unsupported-media-type": ProblemType(
         415, "Unsupported media type", "The body must be sent as the content type that the operation takes."
@@ -51,6 +53,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     ),
     "missing-parents": ProblemType(
         422, "Missing parents", "Parents of the commit were not pushed; push those in `missing` first."
+    ),
+    "zfs-refused": ProblemType(
+        422,
+        "Stream not received",
+        "ZFS could not receive the stream; `resume_token` says where it can go on, if it can.",
     ),
     "rate-limited": ProblemType(429, "Too many attempts", "Wait as long as the Retry-After header says."),
     "internal": ProblemType(500, "Internal error", "The hub failed; its log has the details under the request id."),

@@ -24,6 +24,7 @@ SCOPES: dict[str, str] = {
     "projects:write": "Make projects.",
     "runs:read": "Read runs, commits and the files of a commit.",
     "commits:write": "Push packs and commits to a dot.",
+    "zfs:receive": "Send ZFS streams to a dot's dataset, where the hub takes any; for machines that are trusted.",
 }
 """Every scope with its meaning."""
 

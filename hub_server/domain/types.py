@@ -176,6 +176,18 @@ class DotInfo(Struct, frozen=True, kw_only=True):
     branches: dict[str, str]
 
 
+class ZfsInfo(Struct, frozen=True, kw_only=True):
+    """What the hub has of a dot as ZFS datasets.
+
+    `latest_guid` is the latest snapshot of the dot itself, `guids` are all of it and of its forks, newest first within
+    each; `resume_token` says where a stream that broke off goes on.
+    """
+
+    latest_guid: str | None
+    guids: list[str]
+    resume_token: str | None
+
+
 class PackAccepted(Struct, frozen=True, kw_only=True):
     """A pack that is durable and whose objects can be referred to."""
 

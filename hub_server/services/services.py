@@ -10,6 +10,7 @@ from hub_server.services.identity import Identity
 from hub_server.services.projects import Projects
 from hub_server.services.sync import Sync
 from hub_server.services.workers import Workers
+from hub_server.services.zfs import ZfsSync
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Services:
     sync: Sync
     events: EventBus
     workers: Workers
+    zfs: ZfsSync
     public_url: str
     cursor_key: bytes
     version: str

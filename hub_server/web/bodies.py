@@ -10,7 +10,7 @@ from hub_server.domain.problems import Problem
 from hub_server.services.services import Services
 from hub_server.services.workers import Workers
 from hub_server.web.decoding import decode_body
-from hub_server.web.operation import Media, Operation
+from hub_server.web.operation import Call, Media, Operation
 
 OCTETS = "application/octet-stream"
 
@@ -45,10 +45,12 @@ def check_announced(operation: Operation, headers: Mapping[str, str]) -> None:
         raise _too_large(operation)
 
 
-def open_receiver(hub: Services, operation: Operation) -> Receiver | None:
+def open_receiver(hub: Services, operation: Operation, call: Call[Any, Any]) -> Receiver | None:
     """What receives the operation's body; None where it takes none, and whatever comes is dropped."""
     if operation.media is Media.PACK:
         return _PackReceiver(operation, hub.workers, hub.sync.begin_pack())
+    if operation.media is Media.ZFS:
+        return hub.zfs.begin(call.dot, call.query)
     if operation.media in (Media.JSON, Media.BYTES):
         return _MemoryReceiver(operation)
     return None

@@ -19,17 +19,22 @@ from tornado.web import stream_request_body
 
 from hub_server.domain.problems import Problem
 from hub_server.services.services import Services
+from hub_server.services.sync import MAX_PACK_BYTES
 from hub_server.web import security
 from hub_server.web.activity import Activity
 from hub_server.web.base import HubHandler
 from hub_server.web.bodies import Receiver, check_announced, open_receiver
 from hub_server.web.decoding import decode_query
-from hub_server.web.operation import Call, Operation, Reply, Request
+from hub_server.web.operation import Call, Media, Operation, Reply, Request
 
 log = structlog.get_logger()
 
 DRAIN_BYTES = 2**24
 """How much of a refused body is still read, so that the client gets to see why instead of a broken pipe."""
+
+
+STREAM_TIMEOUT_S = 7 * 86_400.0
+"""A ZFS stream takes as long as its size asks for."""
 
 
 async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any]:
@@ -71,6 +76,7 @@ class ApiHandler(HubHandler):
         self._activity = activity
         self._running = False
         self._failure: Exception | None = None
+        self._dropped = 0
 
     async def prepare(self) -> None:
         """Tornado's hook: every check that needs no body."""
@@ -80,8 +86,10 @@ class ApiHandler(HubHandler):
             self._operation = self._find_operation()
             self._call = await check_call(self, self._operation)
             check_announced(self._operation, self.request.headers)
-            self._receiver = open_receiver(self.hub, self._operation)
+            self._receiver = open_receiver(self.hub, self._operation, self._call)
             self._accept(self._operation.max_body or DRAIN_BYTES)
+            if self._operation.media is Media.ZFS:
+                self._allow_time(STREAM_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - the request's boundary
             self._accept(DRAIN_BYTES)
             self.send_failure(error)
@@ -89,14 +97,26 @@ class ApiHandler(HubHandler):
     def _accept(self, size: int) -> None:
         cast(HTTP1Connection, self.request.connection).set_max_body_size(size)
 
+    def _allow_time(self, seconds: float) -> None:
+        cast(HTTP1Connection, self.request.connection).set_body_timeout(seconds)
+
     async def data_received(self, chunk: bytes) -> None:
         """Tornado's hook: a piece of the body; once one could not be taken, the rest is dropped."""
-        if self._receiver is None or self._finished or self._failure is not None:
+        if self._receiver is None or self._finished:
+            return
+        if self._failure is not None:
+            self._drop(chunk)
             return
         try:
             await self._receiver.add(chunk)
         except Exception as error:  # noqa: BLE001 - Tornado would cut the connection; the client gets to see why instead
             self._failure = error
+
+    def _drop(self, chunk: bytes) -> None:
+        """Read on past a failure, but not without end: then Tornado cuts the connection."""
+        self._dropped += len(chunk)
+        if self._dropped > MAX_PACK_BYTES and self._failure is not None:
+            raise self._failure
 
     async def get(self, **_path: str) -> None:
         """Tornado's hook."""

@@ -115,7 +115,7 @@ def _query_parameters(one: Operation, components: dict[str, Any]) -> list[dict[s
 def _body(one: Operation, schemas: dict[Any, Any]) -> dict[str, Any] | None:
     if one.media is Media.JSON:
         return {"application/json": {"schema": schemas[one.body]}}
-    if one.media in (Media.BYTES, Media.PACK):
+    if one.media in (Media.BYTES, Media.PACK, Media.ZFS):
         return {"application/octet-stream": {}}
     return None
 

@@ -43,6 +43,8 @@ class Media(Enum):
     """Kept in memory: the call's `body` is `bytes`."""
     PACK = "pack"
     """Sent as octets and kept in a file: the call's `body` is an `Upload`."""
+    ZFS = "zfs"
+    """Sent as octets and handed to `zfs receive` as they arrive: the call's `body` is None, and it was received."""
     SOCKET = "socket"
     """No body but a WebSocket: the call's `body` is a `Channel`; when it closes, the function is cancelled."""
 

@@ -51,7 +51,7 @@ def zfs():
 
 
 @contextmanager
-def pool(folder: Path, size: str = "128M"):
+def pool(folder: Path, size: str):
     """The name of a new pool in a file in `folder`, mounted at `folder/pool`."""
     name = f"dstest{os.getpid()}n{next(_numbers)}"
     image = folder / f"{name}.img"

@@ -66,8 +66,10 @@ class Dataset:
         return self._features
 
     def child(self, name: str) -> Dataset:
-        """The dataset of this name directly below this one."""
-        return Dataset(f"{self.name}/{name}")
+        """The dataset of this name directly below this one; it is in the same pool, so it can do the same."""
+        made = Dataset(f"{self.name}/{name}")
+        made._features = self._features
+        return made
 
     def exists(self) -> bool:
         """Whether it is there."""
@@ -154,6 +156,17 @@ class Dataset:
     def clone(self, snapshot: str, target: Dataset, properties: Mapping[str, str]) -> None:
         """Make `target`, in the same pool, a writable copy of a snapshot of this dataset, unless properties forbid."""
         run("zfs", "clone", *_options(properties), f"{self.name}{snapshot}", target.name)
+
+    def resume_token(self) -> str | None:
+        """Where a receive that broke off goes on; None where there is none, or no dataset."""
+        try:
+            return self.property("receive_resume_token") if self.features.resume else None
+        except DatasetMissing:
+            return None
+
+    def abort_receive(self) -> None:
+        """Drop what a receive that broke off has left; a dataset that it was making goes."""
+        run("zfs", "receive", "-A", self.name)
 
     def mount(self) -> None:
         """Mount it at its mountpoint; nothing happens if it is mounted, as old versions do when they clone."""
