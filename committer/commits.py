@@ -22,7 +22,9 @@ from committer.storage.snapshot import Snapshot, take_snapshot
 from committer.storage.store import ObjectStore
 from committer.storage.tree import TreeEntry
 from committer.sync.journal import CommitEntry, RunRow, Source, record_commit
-from dotscience.errors import NoSuchPath
+from committer.workspace.choose import Reading, look_everywhere
+from committer.workspace.source import ChangeSource, View
+from dotscience.errors import NoSuchPath, ZfsError
 from dotscience.record import Commit, CommitStats, Consistency, Environment, FileRef, RunRecord, encode_json
 from dotscience.version import __version__
 from dotscience.workspace import Workspace
@@ -59,8 +61,16 @@ class Taken(Struct, frozen=True, kw_only=True):
 class CommitMaker:
     """Takes commits of one workspace. Belongs to the thread that owns the store."""
 
-    def __init__(self, workspace: Workspace, store: ObjectStore, load_rules: Callable[[], IgnoreRules]) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        store: ObjectStore,
+        load_rules: Callable[[], IgnoreRules],
+        reading: Reading | None = None,
+    ) -> None:
+        """`reading` is how the workspace is read; by default all of it is looked at, as it is."""
         self._workspace = workspace
+        self._reading = reading or look_everywhere(workspace.root)
         self._store = store
         self._load_rules = load_rules
         self._author = f"{_user()}@{socket.gethostname()}"
@@ -73,18 +83,38 @@ class CommitMaker:
             DiskFull: too little room is left.
             SnapshotError: the workspace cannot be read.
         """
-        created_at, started = datetime.now(UTC), monotonic()
-        parent_root = self._root_of(plan.parent)
         try:
-            snapshot = take_snapshot(self._store, self._workspace.root, ignore=self._load_rules(), previous=parent_root)
-            entry, taken = self._complete(plan, snapshot, created_at, started)
-        except BaseException:
-            self._store.rollback()
-            raise
-        self._store.commit(lambda connection: record_commit(connection, entry))
+            return self._take(plan, self._reading)
+        except ZfsError as error:
+            log.warning("commit.without_zfs", error=str(error))
+            return self._take(plan, look_everywhere(self._workspace.root))
+
+    def _take(self, plan: Plan, reading: Reading) -> Taken:
+        created_at, started = datetime.now(UTC), monotonic()
+        cursor = reading.source.mark()
+        with reading.new_view() as view:
+            try:
+                snapshot = self._snapshot(plan, reading.source, cursor, view)
+                entry, taken = self._complete(plan, snapshot, created_at, started)
+            except BaseException:
+                self._store.rollback()
+                raise
+            self._store.commit(lambda connection: record_commit(connection, entry))
+            view.committed(taken.commit, taken.runs)
         _log_skipped(snapshot)
         log.info("commit.made", commit=taken.commit, runs=len(taken.runs), files=taken.files, new_bytes=taken.new_bytes)
         return taken
+
+    def _snapshot(self, plan: Plan, source: ChangeSource, cursor: str, view: View) -> Snapshot:
+        return take_snapshot(
+            self._store,
+            self._workspace.root,
+            ignore=self._load_rules(),
+            previous=self._root_of(plan.parent),
+            source=source,
+            cursor=cursor,
+            view=view,
+        )
 
     def _complete(
         self, plan: Plan, snapshot: Snapshot, created_at: datetime, started: float

@@ -39,6 +39,8 @@ from committer.sync.journal import Counts, Journal, RunOutline
 from committer.sync.push import PushLoop
 from committer.sync.transfer import Target, push
 from committer.work import CommitLoop
+from committer.workspace.choose import choose_reading
+from committer.workspace.watch import DirtySet
 from dotscience.client import credentials
 from dotscience.errors import ConfigError, DotscienceError
 from dotscience.version import __version__
@@ -80,7 +82,8 @@ class Committer:
         self._storage = ThreadPoolExecutor(1, "storage")
         self._reading = ThreadPoolExecutor(1, "reading")
         self._pushing = ThreadPoolExecutor(1, "pushing")
-        self._detector = Detector(workspace, settings, self, self._reading)
+        self._dirty = DirtySet()
+        self._detector = Detector(workspace, settings, self, self._reading, self._dirty)
         self._commits = CommitLoop(workspace.dot_id, settings, self._books, self._facts, self)
         self._push = PushLoop(
             self._attempt_push,
@@ -125,8 +128,7 @@ class Committer:
     async def _open(self, stack: contextlib.AsyncExitStack) -> None:
         stack.callback(self._reading.shutdown)
         stack.callback(self._storage.shutdown)
-        self._maker, store = await self._on_storage(self._open_store)
-        stack.push_async_callback(self._on_storage, store.close)
+        self._maker = await self._on_storage(self._open_store, stack)
         stack.push_async_callback(self._books.close)
         await self._books.open(self._store_folder)
         try:
@@ -138,10 +140,20 @@ class Committer:
             )
         await self._books.use(lambda journal: bind_journal(journal, self._workspace))
 
-    def _open_store(self) -> tuple[CommitMaker, ObjectStore]:
+    def _open_store(self, stack: contextlib.AsyncExitStack) -> CommitMaker:
+        """What is opened here is closed by the stack, on the storage thread, too."""
         set_aside_other_dot(self._workspace, self._store_folder)
         store = ObjectStore(self._store_folder, min_free_bytes=self._settings.min_free_bytes)
-        return CommitMaker(self._workspace, store, self._load_rules), store
+        stack.push_async_callback(self._on_storage, store.close)
+        reading = choose_reading(
+            self._workspace,
+            wanted=self._settings.change_source,
+            dirty=self._dirty,
+            min_free_bytes=self._settings.min_free_bytes,
+        )
+        stack.push_async_callback(self._on_storage, reading.close)
+        log.info("reading.chosen", name=reading.name, consistency=reading.consistency)
+        return CommitMaker(self._workspace, store, self._load_rules, reading)
 
     def _load_rules(self) -> IgnoreRules:
         return load_ignore(self._workspace.root, protected=[credentials.config_folder(), self._store_folder.parent])

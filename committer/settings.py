@@ -37,6 +37,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
         retry_max_s: The longest pause between two attempts to reach the hub.
         watch: "auto" uses inotify and polls where that is exhausted; "poll" always polls.
         poll_interval_s: How often polling looks.
+        change_source: How snapshots find what changed; "auto" takes the best that the file system allows.
         state_dir: Where the store and journal live instead of the workspace's `.dotscience`.
     """
 
@@ -51,6 +52,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
     retry_max_s: float = 60.0
     watch: Literal["auto", "poll"] = "auto"
     poll_interval_s: float = 2.0
+    change_source: Literal["auto", "zfs", "reflink", "watch", "stat"] = "auto"
     state_dir: str = ""
 
 

@@ -17,6 +17,7 @@ from committer.detect.sighting import NotebookSight
 from committer.detect.watcher import Changes, Watcher
 from committer.settings import CommitterSettings
 from committer.storage.ignore import IGNORE_FILE, IgnoreRules, load_ignore
+from committer.workspace.watch import DirtySet
 from dotscience.errors import ConfigError, DotscienceError, NotebookError
 from dotscience.workspace import Workspace
 
@@ -54,8 +55,14 @@ class Detector:
     """Watches one workspace for its listener. Belongs to the event loop; files are read on `executor`."""
 
     def __init__(
-        self, workspace: Workspace, settings: CommitterSettings, listener: Listener, executor: Executor
+        self,
+        workspace: Workspace,
+        settings: CommitterSettings,
+        listener: Listener,
+        executor: Executor,
+        dirty: DirtySet | None = None,
     ) -> None:
+        """Prepare to detect; `dirty` is told of all changes in the workspace that can be watched."""
         self._root = workspace.root
         self._workspace = workspace
         self._settings = settings
@@ -70,6 +77,7 @@ class Detector:
             skip=lambda folder: self._rules.excludes_entry(folder.encode("utf-8", "surrogateescape"), directory=True),
             poll=settings.watch == "poll",
             poll_interval_s=settings.poll_interval_s,
+            dirty=dirty,
         )
 
     @property
@@ -138,6 +146,11 @@ class Detector:
     async def _heed(self, changes: Changes) -> None:
         if changes.project:
             self._listener.project_changed()
+        if changes.rules:
+            self._rules = self._load_rules()
+            await self._call(self._watcher.restart)
+            await self._scan()
+            return
         if changes.scan_required:
             log.warning("scan.required", root=str(self._root))
             await asyncio.sleep(SCAN_PAUSE_S)

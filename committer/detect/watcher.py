@@ -16,8 +16,12 @@ from pathlib import Path
 import structlog
 from msgspec import Struct, field
 from watchdog.events import (
+    DirAttribEvent,
     DirCreatedEvent,
+    DirDeletedEvent,
+    DirModifiedEvent,
     DirMovedEvent,
+    FileAttribEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -31,6 +35,8 @@ from watchdog.observers.polling import PollingObserver
 
 from committer.detect.inotify import EXHAUSTED, ReportingObserver, Reports
 from committer.detect.notebooks import is_notebook
+from committer.storage.ignore import IGNORE_FILE
+from committer.workspace.watch import DirtySet
 from dotscience.workspace import PROJECT_FILE, RUNS_DIR, STATE_DIR
 
 log = structlog.get_logger(__name__)
@@ -44,6 +50,9 @@ INOTIFY_EVENTS: list[type[FileSystemEvent]] = [
     DirCreatedEvent,
     DirMovedEvent,
 ]
+SNAPSHOT_EVENTS: list[type[FileSystemEvent]] = [FileModifiedEvent, FileAttribEvent, DirAttribEvent, DirDeletedEvent]
+"""What only snapshots have to know of: a file that stays open while it is written to, modes, what is gone."""
+
 RUNS_PREFIX = f"{STATE_DIR}/{RUNS_DIR}"
 PROJECT_PATH = f"{STATE_DIR}/{PROJECT_FILE}"
 
@@ -55,10 +64,12 @@ class Changes(Struct, kw_only=True):
     folders: set[str] = field(default_factory=set)
     sidecars: bool = False
     project: bool = False
+    rules: bool = False
     scan_required: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.notebooks or self.folders or self.sidecars or self.project or self.scan_required)
+        found = self.notebooks or self.folders or self.sidecars or self.project or self.rules or self.scan_required
+        return bool(found)
 
     def add(self, paths: Iterable[str], *, is_folder: bool) -> None:
         """Note changed paths; beyond `MAX_PATHS` a scan is cheaper than to remember them."""
@@ -72,6 +83,8 @@ class Changes(Struct, kw_only=True):
     def _add(self, path: str, *, is_folder: bool) -> None:
         if path == PROJECT_PATH:
             self.project = True
+        elif path == IGNORE_FILE:
+            self.rules = True
         elif path == RUNS_PREFIX or path.startswith(RUNS_PREFIX + "/"):
             self.sidecars = True
         elif path == STATE_DIR or path.startswith(STATE_DIR + "/"):
@@ -96,10 +109,15 @@ class Watcher:
         skip: Callable[[str], bool],
         poll: bool = False,
         poll_interval_s: float = 2.0,
+        dirty: DirtySet | None = None,
     ) -> None:
-        """Prepare to watch; `skip` tells for a folder's path, relative to `root`, whether it is ignored."""
+        """Prepare to watch; `skip` tells for a folder's path, relative to `root`, whether it is ignored.
+
+        `dirty` is told of everything that inotify reports, and when that is not everything.
+        """
         self.root = root
         self.polling = poll
+        self._dirty = dirty or DirtySet()
         self._skip = skip
         self._poll_interval_s = poll_interval_s
         self._prefix = f"{root}{os.sep}"
@@ -126,10 +144,20 @@ class Watcher:
 
     def stop(self) -> None:
         """End watching and wait for the threads; idempotent."""
+        self._dirty.watch_ended()
         observer, self._observer = self._observer, None
         if observer is not None:
             observer.stop()
             observer.join()
+
+    def restart(self) -> None:
+        """Watch anew, by the rules that are in force now; what happens meanwhile is found by scanning only.
+
+        Blocks as `start` does, and raises what it does.
+        """
+        self.stop()
+        self._exhausted = False
+        self.start()
 
     async def changes(self) -> Changes:
         """Wait until something changed, and take it."""
@@ -144,9 +172,10 @@ class Watcher:
         self._report(lambda changes: setattr(changes, "scan_required", True))
 
     def _start_inotify(self) -> None:
-        reports = Reports(skip=self._skips, overflowed=self.require_scan, exhausted=self._note_exhausted)
+        reports = Reports(skip=self._skips, overflowed=self._note_overflow, exhausted=self._note_exhausted)
+        kinds = INOTIFY_EVENTS + SNAPSHOT_EVENTS
         try:
-            observer: BaseObserver | None = self._started(ReportingObserver(reports), INOTIFY_EVENTS)
+            observer: BaseObserver | None = self._started(ReportingObserver(reports), kinds)
         except OSError as error:
             if error.errno not in EXHAUSTED:
                 raise
@@ -159,6 +188,7 @@ class Watcher:
                 observer.join()
             return
         self._observer = observer
+        self._dirty.watch_began()
 
     def _started(self, observer: BaseObserver, kinds: list[type[FileSystemEvent]] | None) -> BaseObserver:
         observer.schedule(_Handler(self._on_event), str(self.root), recursive=True, event_filter=kinds)
@@ -167,10 +197,16 @@ class Watcher:
 
     def _note_exhausted(self) -> None:
         """Watches ran out: at the start `start` polls instead; later, new folders are only found by scanning."""
+        self._dirty.watch_ended()
         if self._observer is None:
             self._exhausted = True
         else:
             self.require_scan()
+
+    def _note_overflow(self) -> None:
+        """Events were lost; watchdog has watched all folders anew."""
+        self._dirty.missed()
+        self.require_scan()
 
     def _skips(self, folder: str) -> bool:
         path = self._relative(folder)
@@ -183,8 +219,15 @@ class Watcher:
     def _on_event(self, event: FileSystemEvent) -> None:
         names = (event.src_path, event.dest_path)
         paths = [path for name in names if name and (path := self._relative(os.fsdecode(name))) is not None]
-        if paths:
+        if not self.polling:
+            self._note_dirty(event, paths)
+        if paths and (self.polling or type(event) in INOTIFY_EVENTS):
             self._report(lambda changes: changes.add(paths, is_folder=event.is_directory))
+
+    def _note_dirty(self, event: FileSystemEvent, paths: list[str]) -> None:
+        is_new_folder = isinstance(event, DirCreatedEvent | DirMovedEvent)
+        for path in paths:
+            self._dirty.note(path, is_new_folder=is_new_folder)
 
     def _relative(self, path: str) -> str | None:
         return path.removeprefix(self._prefix) if path.startswith(self._prefix) else None
@@ -203,24 +246,12 @@ class Watcher:
 
 
 class _Handler(FileSystemEventHandler):
-    """Hands on the events that can mean new content; reads and attribute changes would only feed back on ourselves."""
+    """Hands on what was asked for, and of what polling reports the events that can mean new content."""
 
     def __init__(self, report: Callable[[FileSystemEvent], None]) -> None:
         self._report = report
 
-    def on_closed(self, event: FileSystemEvent) -> None:
-        self._report(event)
-
-    def on_moved(self, event: FileSystemEvent) -> None:
-        self._report(event)
-
-    def on_created(self, event: FileSystemEvent) -> None:
-        self._report(event)
-
-    def on_deleted(self, event: FileSystemEvent) -> None:
-        self._report(event)
-
-    def on_modified(self, event: FileSystemEvent) -> None:
-        """Polling knows no `closed`; inotify is not asked for this kind."""
-        if isinstance(event, FileModifiedEvent):
+    def on_any_event(self, event: FileSystemEvent) -> None:
+        """Called for every event."""
+        if not isinstance(event, DirModifiedEvent):
             self._report(event)

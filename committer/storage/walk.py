@@ -66,6 +66,8 @@ class Walk:
         self._capture = Capture(store, view, self._started_ns)
         self._scope: Scope | None = None
         self._is_repeated = False
+        self._has_new_names = False
+        """Whether a file got another name: nobody reports that for the directory of its first one (link(2))."""
 
     @property
     def unstable(self) -> set[bytes]:
@@ -92,6 +94,9 @@ class Walk:
         self._scope = scope
         for _ in range(ATTEMPTS):
             summary = self._directory(root, b"", whole=False)
+            if self._has_new_names and self._scope is not None:
+                self._scope, self._is_repeated, self._has_new_names = None, True, False
+                summary = self._directory(root, b"", whole=False)
             moved = self._capture.moved(root) if self._view.consistency != "atomic" else {}
             if not moved:
                 return summary
@@ -117,7 +122,8 @@ class Walk:
 
     def _racy_from_ns(self, known: Listing) -> int:
         """As the listing says; but what this very walk has read is not read again for being young."""
-        return NEVER_OLD if self._is_repeated else known.racy_from_ns
+        is_ours = self._is_repeated and known.noted_ns == self._started_ns
+        return NEVER_OLD if is_ours else known.racy_from_ns
 
     def _keep(self, descriptor: int, path: bytes, known: Listing, *, whole: bool) -> Summary:
         """Take a directory over as it is known, but for the directories in it."""
@@ -212,6 +218,8 @@ class Walk:
         if stat.S_ISREG(signature.mode):
             captured = self._capture.read_file(parent, page.path, found, old.content if old else None)
             page.remark(name, captured.note)
+            if captured.stored.link and not (old and old.stored and old.stored.link):
+                self._has_new_names = True
             return _File(Found(name, captured.signature), captured.stored)
         if stat.S_ISLNK(signature.mode):
             target = os.readlink(name, dir_fd=parent)
