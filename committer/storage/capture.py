@@ -11,11 +11,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from committer.storage.chunking import Chunker, Content, average_for
-from committer.storage.chunks import Chunk, store_chunks
-from committer.storage.objects import Kind
 from committer.storage.stat_index import Stored
-from committer.storage.tree import MAX_XATTRS, Attribute, EntryKind
+from committer.storage.tree import MAX_XATTRS, Attribute
 from committer.workspace.attributes import read_attributes
 from committer.workspace.stat import (
     GRANULARITY_NS,
@@ -29,10 +26,8 @@ from committer.workspace.stat import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from committer.storage.store import ObjectStore
-    from committer.workspace.source import Range, View
+    from committer.storage.ingest import FileContent, FileIngest
+    from committer.workspace.source import Frozen, View
 
 ATTEMPTS = 4
 FREEZE_FROM = 8 * 2**20
@@ -67,19 +62,18 @@ class Capture:
         unstable: The paths of those that did not hold still.
     """
 
-    def __init__(self, store: ObjectStore, view: View, started_ns: int) -> None:
+    def __init__(self, ingest: FileIngest, view: View, started_ns: int) -> None:
         """`started_ns` is when the snapshot began (Unix time)."""
-        self._store = store
+        self._ingest = ingest
         self._view = view
         self._restless_from_ns = started_ns - GRANULARITY_NS
         self._restless: dict[bytes, dict[bytes, Signature]] = {}
-        self._chunkers: dict[int, Chunker] = {}
         self.unstable: set[bytes] = set()
 
-    def read_file(self, parent: int, folder: bytes, found: Found, known: bytes | None) -> Captured:
+    def read_file(self, parent: int, folder: bytes, found: Found, known: FileContent | None) -> Captured:
         """Store the file `found` in the directory `folder`, which is open as `parent`.
 
-        `known` is the hash of the content that it had in the last commit, if it was there.
+        `known` is the content that it had in the last commit, if it was there.
 
         Raises:
             LeftOutError: it is no file any more.
@@ -112,56 +106,31 @@ class Capture:
                 del self._restless[folder][name]
         return moved
 
-    def _read_open(self, descriptor: int, known: bytes | None) -> tuple[Captured, bool]:
+    def _read_open(self, descriptor: int, known: FileContent | None) -> tuple[Captured, bool]:
         """What an open file held, and whether it held still."""
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             raise LeftOutError("changed its type while the folder was read")
         before = signature_of(status)
         attributes, note = attributes_of(descriptor)
-        frozen = self._view.freeze(descriptor, before.size, known) if before.size >= FREEZE_FROM else None
+        frozen = self._freeze(descriptor, before.size, known) if before.size >= FREEZE_FROM else None
         if frozen is not None:
             size = os.fstat(frozen.descriptor).st_size
-            kind, content, size = self._put_file(frozen.descriptor, size, known=known, changed=frozen.changed)
-            self._view.keep(frozen, content)
+            content = self._ingest.put(frozen.descriptor, size, known, frozen.changed)
+            self._view.keep(frozen, content.hash)
             is_still = True
         else:
-            kind, content, size = self._put_file(descriptor, before.size)
-            is_still = size == before.size and before == signature_of(os.fstat(descriptor))
+            content = self._ingest.put(descriptor, before.size, known)
+            is_still = content.size == before.size and before == signature_of(os.fstat(descriptor))
         link = status.st_ino & MAX_NUMBER if status.st_nlink > 1 else 0
-        return Captured(before, Stored(kind, size, content, link, attributes), note), is_still
+        return Captured(before, Stored(content.kind, content.size, content.hash, link, attributes), note), is_still
+
+    def _freeze(self, descriptor: int, size: int, known: FileContent | None) -> Frozen | None:
+        return self._view.freeze(descriptor, size, known.hash if known else None)
 
     def _watch(self, folder: bytes, name: bytes, signature: Signature) -> None:
         if signature.ctime_ns >= self._restless_from_ns:
             self._restless.setdefault(folder, {})[name] = signature
-
-    def _put_file(
-        self,
-        descriptor: int,
-        size: int,
-        *,
-        known: bytes | None = None,  # noqa: ARG002 - for the ingest
-        changed: Sequence[Range] | None = None,  # noqa: ARG002 - for the ingest
-    ) -> tuple[EntryKind, bytes, int]:
-        """Store an open file's content; its kind, its hash and how many bytes it turned out to have.
-
-        Of a file that had the content `known`, only the ranges `changed` may differ.
-        """
-        content = Content(descriptor, size)
-        chunks: list[Chunk] = []
-        for piece in self._chunker(size).cut(content.read_into):
-            name = self._store.put(Kind.BLOB, piece.data)
-            if piece.is_whole:
-                return EntryKind.FILE, name, len(piece.data)
-            chunks.append(Chunk(name, len(piece.data)))
-        name = store_chunks(chunks, lambda data: self._store.put(Kind.CHUNKS, data))
-        return EntryKind.CHUNKED_FILE, name, content.position
-
-    def _chunker(self, size: int) -> Chunker:
-        average = average_for(size)
-        if average not in self._chunkers:
-            self._chunkers[average] = Chunker(average)
-        return self._chunkers[average]
 
 
 def attributes_of(descriptor: int) -> tuple[tuple[Attribute, ...], str | None]:

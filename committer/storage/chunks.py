@@ -6,6 +6,7 @@ change in a large file rewrites a few small lists only. An entry without a hash 
 
 from __future__ import annotations
 
+from itertools import chain, groupby
 from typing import TYPE_CHECKING, Annotated
 
 from msgspec import Meta, Struct
@@ -15,7 +16,7 @@ from committer.storage.codec import MAX_SIZE, Hash, decode, encode
 from dotscience.errors import CorruptObject
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
 VERSION = 1
 MAX_ENTRIES = 1024
@@ -58,13 +59,37 @@ def decode_chunks(data: bytes) -> ChunkList:
     return chunks
 
 
+def read_chunks(name: bytes, get: Callable[[bytes], bytes]) -> list[Chunk]:
+    """All chunks and holes, in order, that the chunk list `name` stands for, directly or through other lists.
+
+    `get` gives the object of a hash. Only for lists of this program's own: a hostile one can stand for any number.
+
+    Raises:
+        CorruptObject: a list does not fit the place that names it.
+    """
+    chunks = decode_chunks(get(name))
+    return list(chunks.chunks) if chunks.level == 0 else list(chain.from_iterable(_below(chunks, get)))
+
+
+def _below(chunks: ChunkList, get: Callable[[bytes], bytes]) -> Iterator[Iterable[Chunk]]:
+    for one in chunks.chunks:
+        if one.hash is None:
+            yield (one,)
+            continue
+        below = decode_chunks(get(one.hash))
+        if (below.level, below.size) != (chunks.level - 1, one.size):
+            raise CorruptObject(f"the chunk list {one.hash.hex()} does not fit the place that names it")
+        yield below.chunks if below.level == 0 else chain.from_iterable(_below(below, get))
+
+
 def store_chunks(chunks: Iterable[Chunk], put: Callable[[bytes], bytes]) -> bytes:
     """Store the lists that name `chunks`, at least one, in order; the hash of the topmost.
 
-    `put` stores an encoded list and returns its hash.
+    Holes that follow each other become one, so that equal files have equal lists however their zeros were found. `put`
+    stores an encoded list and returns its hash.
     """
     level = 0
-    pieces = list(chunks)
+    pieces = list(_merge_holes(chunks))
     while True:
         lists = [
             ChunkList(VERSION, level, tuple(pieces[start : start + MAX_ENTRIES]))
@@ -74,3 +99,11 @@ def store_chunks(chunks: Iterable[Chunk], put: Callable[[bytes], bytes]) -> byte
         if len(stored) == 1 and stored[0].hash is not None:
             return stored[0].hash
         pieces, level = stored, level + 1
+
+
+def _merge_holes(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    for is_hole, run in groupby(chunks, key=lambda chunk: chunk.hash is None):
+        if is_hole:
+            yield Chunk(None, sum(chunk.size for chunk in run))
+        else:
+            yield from run

@@ -64,8 +64,8 @@ DROP TABLE IF EXISTS stat_directory; -- what stat_listing was before it knew of 
 """
 
 
-def connect(folder: Path, *, read_only: bool = False) -> sqlite3.Connection:
-    """A connection to a store's index, in autocommit mode and bound to this thread.
+def connect(folder: Path, *, read_only: bool = False, any_thread: bool = False) -> sqlite3.Connection:
+    """A connection to a store's index, in autocommit mode and bound to this thread unless it is for `any_thread`.
 
     A transaction is durable when it returns: WAL with synchronous=FULL syncs the log at every commit.
 
@@ -77,7 +77,9 @@ def connect(folder: Path, *, read_only: bool = False) -> sqlite3.Connection:
     address = f"{(folder / INDEX).absolute().as_uri()}?mode={mode}"
     connection = None
     try:
-        connection = sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S)
+        connection = sqlite3.connect(
+            address, uri=True, isolation_level=None, timeout=BUSY_TIMEOUT_S, check_same_thread=not any_thread
+        )
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")

@@ -20,7 +20,7 @@ from msgspec.msgpack import Decoder
 
 from committer.storage.codec import Hash, Size, digest
 from committer.storage.compression import Compressor, Encoding, compress_zstd, decompress_zstd
-from committer.storage.durability import make_folder, storage_errors, sync_data, sync_folder
+from committer.storage.durability import make_folder, storage_error, storage_errors, sync_data, sync_folder
 from committer.storage.objects import MAX_OBJECT_SIZE, Kind
 from dotscience.errors import CorruptObject
 
@@ -66,6 +66,15 @@ class Record(NamedTuple):
 
     entry: PackEntry
     data: bytes
+
+
+class Prepared(NamedTuple):
+    """An object ready to be stored: its hash, its plain size, and what a record of it holds."""
+
+    name: bytes
+    size: int
+    encoding: Encoding
+    payload: bytes | memoryview
 
 
 class Pack(NamedTuple):
@@ -122,8 +131,12 @@ class PackWriter:
             DiskFull: there is no room for it; the writer can only be discarded then.
         """
         encoding, payload = self._compressor.compress(data)
-        entry = PackEntry(name, kind, self.size, len(payload), len(data), encoding)
-        self._write(entry.header, payload)
+        return self.append(kind, Prepared(name, len(data), encoding, payload))
+
+    def append(self, kind: Kind, prepared: Prepared) -> PackEntry:
+        """As `add`, of what somebody else has compressed."""
+        entry = PackEntry(prepared.name, kind, self.size, len(prepared.payload), prepared.size, prepared.encoding)
+        self._write(entry.header, prepared.payload)
         self.entries.append(entry)
         return entry
 
@@ -157,11 +170,13 @@ class PackWriter:
         self._path.unlink(missing_ok=True)
 
     def _write(self, *parts: bytes | memoryview) -> None:
-        with storage_errors(self._folder):
+        try:
             for part in parts:
                 self._file.write(part)
                 self._hasher.update(part)
                 self.size += len(part)
+        except OSError as error:
+            raise storage_error(self._folder, error) from error
 
 
 # Reading

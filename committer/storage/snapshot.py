@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from committer.storage.diff import diff
+from committer.storage.ingest import FileIngest
 from committer.storage.stat_index import Look, StatIndex
 from committer.storage.walk import Scope, Walk
 from committer.workspace.live import LiveView
@@ -74,8 +75,9 @@ def take_snapshot(
     view = view or LiveView(root)
     put_before = store.uncommitted_bytes
     index = StatIndex(store.connection, ignore.digest)
-    walk = Walk(store, index, ignore, view)
-    summary = walk.snapshot(root, _scope(index, source))
+    with FileIngest(store) as ingest:
+        walk = Walk(store, index, ignore, view, ingest)
+        summary = walk.snapshot(root, _scope(index, source))
     store.defer(lambda connection: index.save(connection, source.name, mark))
     changes = diff(store, previous, summary.tree) if previous is not None else ()
     return Snapshot(

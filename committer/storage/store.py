@@ -15,11 +15,13 @@ import fcntl
 import logging
 import os
 import sqlite3
+import threading
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Self, TypeVar
 
 from committer.storage import index
 from committer.storage.codec import HASH_SIZE, digest
+from committer.storage.compression import Compressor
 from committer.storage.durability import MIN_FREE_BYTES, make_folder, require_free_space
 from committer.storage.objects import MAX_OBJECT_SIZE, Kind
 from committer.storage.pack import (
@@ -29,6 +31,7 @@ from committer.storage.pack import (
     Pack,
     PackEntry,
     PackWriter,
+    Prepared,
     hash_file,
     pack_path,
     read_index,
@@ -37,7 +40,7 @@ from committer.storage.pack import (
 from dotscience.errors import CorruptObject, MissingObject, SnapshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -147,8 +150,11 @@ class ObjectStore(StoreReader):
         self._sealed: list[Pack] = []
         self._put: dict[bytes, tuple[PackWriter | bytes, PackEntry]] = {}
         self._deferred: list[Callable[[sqlite3.Connection], object]] = []
+        self._compressor = Compressor()
+        self._shared_lock = threading.Lock()
         try:
             self._connection = index.connect(folder)
+            self._shared = index.connect(folder, any_thread=True)
         except BaseException:
             os.close(self._lock)
             raise
@@ -171,6 +177,7 @@ class ObjectStore(StoreReader):
     def close(self) -> None:
         """Drop what was not committed and let go of the store. Safe to call again."""
         self.rollback()
+        self._shared.close()
         self._connection.close()
         if self._lock is not None:
             os.close(self._lock)
@@ -202,10 +209,33 @@ class ObjectStore(StoreReader):
             return name
         if len(data) > MAX_OBJECT_SIZE:
             raise SnapshotError(f"an object of {len(data)} bytes is larger than the {MAX_OBJECT_SIZE} allowed")
-        with self._dropping_on_error():
-            writer = self._writer_for(len(data))
-            self._put[name] = writer, writer.add(kind, name, data)
+        self._append(kind, Prepared(name, len(data), *self._compressor.compress(data)))
         return name
+
+    def add(self, kind: Kind, prepared: Prepared) -> bytes:
+        """As `put`, of an object of at most `MAX_OBJECT_SIZE` bytes that somebody else has hashed and compressed."""
+        if not self.has(prepared.name):
+            self._append(kind, prepared)
+        return prepared.name
+
+    def _append(self, kind: Kind, prepared: Prepared) -> None:
+        try:
+            writer = self._writer_for(len(prepared.payload))
+            self._put[prepared.name] = writer, writer.append(kind, prepared)
+        except BaseException:
+            self.rollback()
+            raise
+
+    def missing(self, names: Iterable[bytes]) -> set[bytes]:
+        """Those of the objects that have neither been committed nor put."""
+        return {name for name in names if not self.has(name)}
+
+    def knows(self, name: bytes) -> bool:
+        """As `has`, from any thread."""
+        if name in self._put:
+            return True
+        with self._shared_lock:
+            return index.contains(self._shared, name)
 
     def defer(self, action: Callable[[sqlite3.Connection], object]) -> None:
         """Have `action` run inside the transaction of the next `commit`; `rollback` forgets it."""

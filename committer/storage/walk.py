@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from committer.storage.capture import ATTEMPTS, Capture, LeftOutError, attributes_of
+from committer.storage.ingest import FileContent
 from committer.storage.objects import MAX_OBJECT_SIZE, Kind
 from committer.storage.stat_index import NEVER_OLD, Folder, Listing, Look, Stored, Summary
 from committer.storage.tree import MAX_ENTRIES, MAX_NAME, EntryKind, encode_tree
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from committer.storage.ignore import IgnoreRules
+    from committer.storage.ingest import FileIngest
     from committer.storage.stat_index import StatIndex
     from committer.storage.store import ObjectStore
     from committer.storage.tree import TreeEntry
@@ -57,13 +59,15 @@ class Scope:
 class Walk:
     """One snapshot's walk, depth first: a directory's tree needs those below it."""
 
-    def __init__(self, store: ObjectStore, index: StatIndex, ignore: IgnoreRules, view: View) -> None:
+    def __init__(
+        self, store: ObjectStore, index: StatIndex, ignore: IgnoreRules, view: View, ingest: FileIngest
+    ) -> None:
         self._store = store
         self._index = index
         self._ignore = ignore
         self._view = view
         self._started_ns = time.time_ns()
-        self._capture = Capture(store, view, self._started_ns)
+        self._capture = Capture(ingest, view, self._started_ns)
         self._scope: Scope | None = None
         self._is_repeated = False
         self._has_new_names = False
@@ -259,9 +263,11 @@ class _File(NamedTuple):
     stored: Stored | None
 
     @property
-    def content(self) -> bytes | None:
-        """The hash of what is stored for a file."""
-        return self.stored.content if self.stored and self.stored.kind is not EntryKind.SYMLINK else None
+    def content(self) -> FileContent | None:
+        """What is stored for a file."""
+        if self.stored is None or self.stored.kind is EntryKind.SYMLINK:
+            return None
+        return FileContent(self.stored.kind, self.stored.content, self.stored.size)
 
 
 class _Page:

@@ -132,6 +132,7 @@ PATTERNS = st.lists(st.text("ab*?/![]\\.(?P<ps_d> ", max_size=14), max_size=5)
 NAMES = st.lists(st.text("ab.P<(", min_size=1, max_size=4), min_size=1, max_size=3)
 
 
+@pytest.mark.filterwarnings("ignore:Possible (nested set|set difference):FutureWarning")
 @given(PATTERNS, NAMES, st.booleans())
 def test_asking_all_patterns_at_once_changes_no_answer(lines, names, directory):
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from committer.storage import capture as capture_module
+from committer.storage import ingest as ingest_module
 from committer.storage import walk as walk_module
 from committer.storage.ignore import DEFAULT_IGNORE, IgnoreRules, load_ignore
 from committer.storage.pack import iterate_records
@@ -181,13 +182,13 @@ def test_a_file_that_keeps_growing_is_saved_and_named(root, store, snap, monkeyp
     path.write_text("line\n")
     (root / "quiet").write_text("x")
 
-    class GrowingContent(capture_module.Content):
-        def read_into(self, buffer: memoryview) -> int:
+    class GrowingContent(ingest_module.Content):
+        def read(self) -> bytes:
             with path.open("a") as file:
                 file.write("more\n")
-            return super().read_into(buffer)
+            return super().read()
 
-    monkeypatch.setattr(capture_module, "Content", GrowingContent)
+    monkeypatch.setattr(ingest_module, "Content", GrowingContent)
     snapshot = snap()
     assert snapshot.consistency == "fuzzy"
     assert b"log" in snapshot.unstable
@@ -203,13 +204,13 @@ def test_a_file_that_shrinks_while_it_is_read_kills_nobody(root, snap, monkeypat
     path = root / "f"
     path.write_bytes(bytes(3_000_000))
 
-    class ShrinkingContent(capture_module.Content):
-        def read_into(self, buffer: memoryview) -> int:
+    class ShrinkingContent(ingest_module.Content):
+        def read_into(self, buffer: memoryview, position: int) -> int:
             if path.stat().st_size > 10:
                 os.truncate(path, 10)
-            return super().read_into(buffer)
+            return super().read_into(buffer, position)
 
-    monkeypatch.setattr(capture_module, "Content", ShrinkingContent)
+    monkeypatch.setattr(ingest_module, "Content", ShrinkingContent)
     snapshot = snap()
     assert (snapshot.consistency, snapshot.files, snapshot.size) == ("stable", 1, 10)
 
