@@ -38,7 +38,7 @@ def zfs():
     if KERNEL_MODULE.exists():
         yield
         return
-    require_root_and(**{"zfs-fuse": "zfs-fuse", "fusermount": "fuse"})
+    require_root_and(**{"zfs-fuse": "zfs-fuse", "fusermount": "fuse3"})
     if not Path("/dev/fuse").exists():
         lacks("needs /dev/fuse")
     with TURNS.open("w") as turns:

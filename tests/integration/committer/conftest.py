@@ -483,8 +483,8 @@ def make_hub() -> Iterator[Callable[[], HubServer]]:
 def make_folder(tmp_path: Path, environment: dict[str, str]) -> Iterator[Callable[..., Folder]]:
     made: list[Folder] = []
 
-    def make(name: str = "work", *, hub: HubServer | None = None, init: bool = True) -> Folder:
-        root = tmp_path / name
+    def make(name: str = "work", *, within: Path = tmp_path, hub: HubServer | None = None, init: bool = True) -> Folder:
+        root = within / name
         root.mkdir(exist_ok=True)
         folder = Folder(root, environment, hub)
         made.append(folder)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import random
 import shutil
 
 import pytest
+from support.file_systems import KINDS, file_system
+from support.zfs import pool, zfs
 
 from committer.history import open_history
 from committer.storage.ignore import load_ignore
@@ -30,6 +33,10 @@ def assert_complete(folder, commit_id, scratch, case):
     assert found == expected, case
 
 
+LARGE = 9 * 2**20
+"""From 8 MiB on files are cloned, where that can be."""
+
+
 class Vandal:
     """Does random things to a workspace."""
 
@@ -39,7 +46,17 @@ class Vandal:
         self._open = {}
         self.actions = [
             *(self.write, self.write, self.keep_open, self.append_open, self.remove, self.rename, self.make_folder),
-            *(self.move_folder, self.move_in, self.remove_folder, self.chmod, self.link, self.symlink, self.back_date),
+            *(
+                self.scribble,
+                self.store,
+                self.move_folder,
+                self.move_in,
+                self.remove_folder,
+                self.chmod,
+                self.link,
+                self.symlink,
+                self.back_date,
+            ),
         ]
 
     def act(self):
@@ -109,6 +126,15 @@ class Vandal:
         if path.stat().st_ino not in {os.fstat(file.fileno()).st_ino for file in self._open.values()}:
             os.link(path, self._random.choice(self.folders()) / "hard")
 
+    def scribble(self):
+        with (self._root / "large").open("r+b") as file:
+            file.seek(self._random.randrange(LARGE))
+            file.write(self._bytes())
+
+    def store(self):
+        with (self._root / "large").open("r+b") as file, mmap.mmap(file.fileno(), 0) as mapping:
+            mapping[self._random.randrange(len(mapping))] = self._random.randrange(256)
+
     def symlink(self):
         (self._random.choice(self.folders()) / "soft").symlink_to("anywhere")
 
@@ -122,19 +148,49 @@ class Vandal:
         return self._random.randbytes(self._random.randrange(1, 5000))
 
 
-@pytest.mark.parametrize("source", ["stat", "watch", "auto"])
-def test_the_tree_is_that_of_a_full_scan(folder, tmp_path, source):
+@pytest.fixture(params=["ext4-or-so", "xfs", "btrfs", "zfs"])
+def place(request, tmp_path):
+    """A folder on a file system, and the way to read it that is chosen there."""
+    if request.param == "zfs":
+        with zfs(), pool(tmp_path, "1G"):
+            yield tmp_path / "pool", "zfs"
+    elif request.param in KINDS:
+        with file_system(request.param) as root:
+            yield root, "reflink"
+    else:
+        yield tmp_path, None
+
+
+def check_rounds(folder, tmp_path, rounds):
     seed = int(os.environ.get("DS_TEST_SEED") or random.SystemRandom().randrange(2**32))
     print("seed", seed)
-    folder.write("data/a", b"1")
-    folder.start(change_source=source)
     vandal = Vandal(folder.root, seed)
     try:
-        for number in range(25):
+        for number in range(rounds):
             done = [vandal.act() for _ in range(8)]
             assert_complete(folder, commit(folder), tmp_path / f"scratch{number}", f"seed {seed}, {number}: {done}")
     finally:
         vandal.close()
+
+
+@pytest.mark.parametrize("source", ["stat", "watch"])
+def test_the_tree_is_that_of_a_full_scan(folder, tmp_path, source):
+    folder.write("data/a", b"1")
+    folder.start(change_source=source)
+    check_rounds(folder, tmp_path, 25)
+
+
+def test_what_is_chosen_misses_nothing(place, make_folder, tmp_path):
+    root, expected = place
+    folder = make_folder(within=root)
+    folder.write("large", os.urandom(LARGE))
+    process = folder.start()
+    try:
+        check_rounds(folder, tmp_path, 12)
+        chosen = next(line["name"] for line in process.log if line["event"] == "reading.chosen")
+        assert expected in (chosen, None)
+    finally:
+        folder.stop()
 
 
 def test_rules_that_let_a_folder_in_again_have_it_watched(folder, tmp_path):
