@@ -16,6 +16,7 @@ import click
 from committer.commands import place, wording
 from committer.commands.checkout import checkout, restore
 from committer.commands.diff import diff
+from committer.commands.doctor import doctor
 from committer.commands.log import log
 from committer.commands.mount import mount
 from committer.commands.snapshot import commit, snapshot
@@ -231,4 +232,17 @@ def _print_status(found: dict[str, Any]) -> None:
         click.echo(f"  problem  {error['detail']}\n           {error['hint']}")
 
 
-commands: list[click.Command] = [init, committer, status, commit, snapshot, log, diff, checkout, restore, mount, verify]
+commands: list[click.Command] = [
+    init,
+    committer,
+    status,
+    commit,
+    snapshot,
+    log,
+    diff,
+    checkout,
+    restore,
+    mount,
+    verify,
+    doctor,
+]

@@ -31,6 +31,7 @@ from committer.detect.sighting import NotebookSight
 from committer.events import EventFeed
 from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
 from committer.notice import Noticed, notice, notice_notebook
+from committer.reading_status import describe
 from committer.settings import CommitterSettings
 from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
 from committer.storage.ignore import IgnoreRules, load_ignore
@@ -153,6 +154,7 @@ class Committer:
         )
         stack.push_async_callback(self._on_storage, reading.close)
         log.info("reading.chosen", name=reading.name, consistency=reading.consistency)
+        self._facts.reading = describe(reading)
         return CommitMaker(self._workspace, store, self._load_rules, reading)
 
     def _load_rules(self) -> IgnoreRules:

@@ -37,6 +37,22 @@ class Problem(Struct, frozen=True, kw_only=True):
     notebook: str | None = None
 
 
+class Refused(Struct, frozen=True):
+    """A way of reading the workspace that is not to be had here, and why."""
+
+    name: str
+    reason: str
+
+
+class ReadingStatus(Struct, frozen=True, kw_only=True):
+    """How snapshots read the workspace: what finds changes, whether that is by watching, and how still it is held."""
+
+    name: str
+    watching: bool
+    consistency: str
+    refused: list[Refused]
+
+
 class Status(Struct, frozen=True, kw_only=True):
     """The answer of `GET /v1/status`. `pushed` of `push_total` commits of the present burst are on the hub."""
 
@@ -56,6 +72,7 @@ class Status(Struct, frozen=True, kw_only=True):
     earlier_runs: int
     consistency: str | None
     version: str
+    reading: ReadingStatus | None = None
 
 
 class Facts(Struct, kw_only=True):
@@ -72,6 +89,7 @@ class Facts(Struct, kw_only=True):
     snapshotting: bool = False
     pushing: bool = False
     polling: bool = False
+    reading: ReadingStatus | None = None
     hub: HubStatus | None = None
     head: str | None = None
     head_at: datetime | None = None
@@ -112,6 +130,7 @@ class Facts(Struct, kw_only=True):
             earlier_runs=self.counts.earlier,
             consistency=self.consistency,
             version=self.version,
+            reading=self.reading,
         )
 
 

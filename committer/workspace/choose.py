@@ -10,6 +10,7 @@ import structlog
 
 from committer.workspace.live import LiveView
 from committer.workspace.reflink import ReflinkView
+from committer.workspace.reflink_probe import require_reflink
 from committer.workspace.shadows import Shadows
 from committer.workspace.stat import StatSource
 from committer.workspace.watch import DirtySet, WatchSource
@@ -112,6 +113,7 @@ class _Chooser:
 
     def _reflink(self) -> Reading:
         root = self._workspace.root
+        require_reflink(self._state)
         shadows = Shadows(self._state / SHADOWS, min_free_bytes=self._min_free_bytes)
         return Reading(
             "reflink",

@@ -205,3 +205,37 @@ def test_the_commands_work_beside_a_committer(work, tmp_path):
     assert as_json(work, "restore", "--from", first, "a.txt")["files"] == 1
     assert (work.root / "a.txt").read_bytes() == b"one\ntwo\n"
     assert as_json(work, "verify")["damage"] == []
+
+
+def checks(folder):
+    return {one["name"]: one for one in as_json(folder, "doctor")["checks"]}
+
+
+def test_the_doctor_says_how_snapshots_are_taken_and_why(work):
+    alone = checks(work)
+    assert alone["committer"]["detail"] == "none runs"
+    assert alone["change source"]["detail"].startswith(("watch: ", "reflink: ", "zfs: "))
+    assert "is not on ZFS" in alone["zfs"]["detail"]
+    work.start()
+    work.until(lambda status: status["head"])
+    beside = checks(work)
+    assert beside["committer"]["state"] == "ok"
+    assert {name: one for name, one in beside.items() if name != "committer"} == {
+        name: one for name, one in alone.items() if name != "committer"
+    }
+    assert "not in use" in work.command("doctor").stdout
+
+
+def test_the_doctor_says_what_would_be_watched(work):
+    work.start(watch="poll", change_source="stat")
+    assert checks(work)["watching"]["state"] == "hint"
+
+
+def test_a_change_source_that_cannot_be_had_is_refused_with_the_reason(work):
+    work.write(".dotscience/config.toml", b'[committer]\nchange_source = "zfs"\n')
+    said = refusal(work, "snapshot")
+    assert "change_source 'zfs' cannot be used here" in said
+    assert "is not on ZFS" in said
+    done = work.command("doctor")
+    assert done.returncode == 1
+    assert "PROBLEM change source" in done.stdout
