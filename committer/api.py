@@ -10,12 +10,12 @@ import socket
 import struct
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
 import structlog
 import tornado.web
-from msgspec import Struct
+from msgspec import Meta, Struct
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_unix_socket
@@ -48,6 +48,13 @@ class CommitBody(Struct, frozen=True):
     """`POST /v1/commits`."""
 
     description: str = ""
+
+
+class GcBody(Struct, frozen=True):
+    """`POST /v1/gc`."""
+
+    keep: Annotated[int, Meta(ge=0)] | None = None
+    dry_run: bool = False
 
 
 class ImportBody(Struct, frozen=True):
@@ -96,6 +103,7 @@ def application(committer: Committer) -> tornado.web.Application:
         (r"/v1/nudge", NudgeHandler),
         (r"/v1/commits", CommitsHandler),
         (r"/v1/push", PushHandler),
+        (r"/v1/gc", GcHandler),
         (r"/v1/shutdown", ShutdownHandler),
         (r"/v1/events", EventsHandler),
     ]
@@ -252,6 +260,15 @@ class PushHandler(Handler):
         """Try to reach the hub now."""
         self.committer.push_now()
         self.answer({}, HTTPStatus.ACCEPTED)
+
+
+class GcHandler(Handler):
+    """`/v1/gc`."""
+
+    async def post(self) -> None:
+        """Drop contents that the hub has from this disk."""
+        body = self.body(GcBody)
+        self.answer(await self.committer.make_room(keep=body.keep, dry_run=body.dry_run))
 
 
 class ShutdownHandler(Handler):

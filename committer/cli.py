@@ -17,6 +17,7 @@ from committer.commands import place, wording
 from committer.commands.checkout import checkout, restore
 from committer.commands.diff import diff
 from committer.commands.doctor import doctor
+from committer.commands.gc import gc
 from committer.commands.log import log
 from committer.commands.mount import mount
 from committer.commands.snapshot import commit, snapshot
@@ -233,16 +234,6 @@ def _print_status(found: dict[str, Any]) -> None:
 
 
 commands: list[click.Command] = [
-    init,
-    committer,
-    status,
-    commit,
-    snapshot,
-    log,
-    diff,
-    checkout,
-    restore,
-    mount,
-    verify,
-    doctor,
+    *(init, committer, status, commit, snapshot, log, diff),
+    *(checkout, restore, mount, verify, doctor, gc),
 ]

@@ -14,11 +14,14 @@ import structlog
 
 from committer.commits import Taken
 from committer.identity import store_folder
+from committer.room import Dropped, make_room
 from committer.service import Committer, Outcome
 from committer.settings import CommitterSettings, load_settings
 from committer.status import Facts, HubStatus
 from committer.storage.index import INDEX
+from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
+from committer.tenure import hold_root
 from dotscience.client.committer import CommitterClient
 from dotscience.errors import CommitterUnavailable
 from dotscience.version import __version__
@@ -88,6 +91,35 @@ def _read_journal(facts: Facts, journal: Journal) -> None:
         facts.consistency = journal.get("consistency")
     finally:
         journal.close()
+
+
+def drop_pushed(
+    workspace: Workspace, settings: CommitterSettings, *, keep: int | None, dry_run: bool
+) -> dict[str, Any]:
+    """Make room in the store: by the living committer, else in its place; the fields of `committer.room.Dropped`.
+
+    Raises:
+        DotscienceError: the store cannot be used.
+    """
+    try:
+        return CommitterClient(workspace.root).make_room(keep=keep, dry_run=dry_run)
+    except CommitterUnavailable:
+        dropped: dict[str, Any] = msgspec.to_builtins(_drop_here(workspace, settings, keep=keep, dry_run=dry_run))
+        return dropped
+
+
+def _drop_here(workspace: Workspace, settings: CommitterSettings, *, keep: int | None, dry_run: bool) -> Dropped:
+    folder = store_folder(workspace, settings.state_dir)
+    with (
+        hold_root(workspace.root),
+        ObjectStore(folder, min_free_bytes=0) as store,
+        contextlib.closing(Journal(folder)) as journal,
+    ):
+        counts = journal.counts()
+        safe = workspace.hub is not None and counts.commits == counts.pushed
+        pushed = journal.pushed_packs() if safe else set()
+        limit = settings.local_store_max if keep is None else keep
+        return make_room(store, pushed, keep=limit, dry_run=dry_run)
 
 
 def save(workspace: Workspace, settings: CommitterSettings, description: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import threading
 from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,7 @@ from committer.events import EventFeed
 from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
 from committer.notice import Noticed, notice, notice_notebook
 from committer.reading_status import describe
+from committer.room import Dropped, make_room
 from committer.settings import CommitterSettings
 from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
 from committer.storage.ignore import IgnoreRules, load_ignore
@@ -97,6 +99,7 @@ class Committer:
         self._tracked_since = workspace.initialised_at
         self._stopping = asyncio.Event()
         self._stale = asyncio.Event()
+        self._all_pushed = asyncio.Event()
         self._push_idle = threading.Event()
         self._push_idle.set()
         self._published: Status | None = None
@@ -146,6 +149,7 @@ class Committer:
         set_aside_other_dot(self._workspace, self._store_folder)
         store = ObjectStore(self._store_folder, min_free_bytes=self._settings.min_free_bytes)
         stack.push_async_callback(self._on_storage, store.close)
+        self._store = store
         reading = choose_reading(
             self._workspace,
             wanted=self._settings.change_source,
@@ -186,6 +190,7 @@ class Committer:
                     ("watch", self._detector.watch),
                     ("read", self._detector.read),
                     ("push", self._push.run),
+                    ("room", self._keeping_room),
                 ):
                     watching.append(group.create_task(self._keep(name, loop)))
                 await self._stopping.wait()
@@ -408,6 +413,25 @@ class Committer:
                     await events.next(timeout_s)
         return self._facts.unpushed == 0
 
+    async def make_room(self, *, keep: int | None = None, dry_run: bool = False) -> Dropped:
+        """Drop contents that the hub has until the store is no larger than `keep` bytes (default: as set).
+
+        Nothing is dropped while a commit waits to be pushed.
+
+        Raises:
+            DiskFull: there is not even room for what is kept.
+        """
+        limit = self._settings.local_store_max if keep is None else keep
+        safe = self._workspace.hub is not None and self._facts.unpushed == 0
+        pushed = await self._books.use(lambda journal: journal.pushed_packs() if safe else set())
+        return await self._on_storage(partial(make_room, self._store, pushed, keep=limit, dry_run=dry_run))
+
+    async def _keeping_room(self) -> None:
+        while True:
+            await self._all_pushed.wait()
+            self._all_pushed.clear()
+            await self.make_room()
+
     async def import_runs(self, run_ids: list[str]) -> int:
         """Take earlier runs over; returns how many were."""
 
@@ -471,6 +495,8 @@ class Committer:
         self._pushed_number = read.pushed_number
         known.set_counts(read.counts)
         known.head, known.head_at, known.consistency = read.head, read.head_at, read.consistency
+        if known.hub is not None and known.unpushed == 0:
+            self._all_pushed.set()
         self._tell(read.pushed_runs, "updated")
         status = self.status()
         if status != self._published:

@@ -38,6 +38,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
         watch: "auto" uses inotify and polls where that is exhausted; "poll" always polls.
         poll_interval_s: How often polling looks.
         change_source: How snapshots find what changed; "auto" takes the best that the file system allows.
+        local_store_max: Above this size, contents that the hub has are dropped from this disk, the oldest first.
         state_dir: Where the store and journal live instead of the workspace's `.dotscience`.
     """
 
@@ -53,6 +54,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
     watch: Literal["auto", "poll"] = "auto"
     poll_interval_s: float = 2.0
     change_source: Literal["auto", "zfs", "reflink", "watch", "stat"] = "auto"
+    local_store_max: int = 10 << 30
     state_dir: str = ""
 
 

@@ -42,6 +42,7 @@ CREATE TABLE IF NOT EXISTS object (
     size INTEGER NOT NULL,
     encoding INTEGER NOT NULL
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS evicted (pack BLOB PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stat_rules (digest BLOB NOT NULL);
 CREATE TABLE IF NOT EXISTS stat_cursor (source TEXT NOT NULL, cursor TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS stat_listing (
@@ -149,11 +150,25 @@ def remove_packs(connection: sqlite3.Connection, packs: Iterable[bytes]) -> None
         connection.execute("DELETE FROM pack WHERE hash = ?", (pack,))
 
 
+def evict_pack(connection: sqlite3.Connection, pack: bytes) -> None:
+    """Note that a pack is gone on purpose: its blobs are known still, everything else in it is forgotten."""
+    connection.execute(
+        "DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE hash = ?) AND kind != ?", (pack, Kind.BLOB)
+    )
+    connection.execute("INSERT INTO evicted VALUES (?)", (pack,))
+
+
+def is_evicted(connection: sqlite3.Connection, pack: bytes) -> bool:
+    """Whether a pack was dropped to make room."""
+    return connection.execute("SELECT 1 FROM evicted WHERE pack = ?", (pack,)).fetchone() is not None
+
+
 def clear(connection: sqlite3.Connection) -> None:
     """Forget all packs and objects."""
     forget_unchanged(connection)
     connection.execute("DELETE FROM object")
     connection.execute("DELETE FROM pack")
+    connection.execute("DELETE FROM evicted")
 
 
 def forget_unchanged(connection: sqlite3.Connection) -> None:
@@ -180,8 +195,10 @@ def contains(connection: sqlite3.Connection, name: bytes) -> bool:
 
 
 def packs(connection: sqlite3.Connection) -> Iterator[tuple[bytes, int]]:
-    """Every pack and its size in bytes, oldest first."""
-    yield from connection.execute("SELECT hash, size FROM pack ORDER BY id")
+    """Every pack that is here and its size in bytes, oldest first."""
+    yield from connection.execute(
+        "SELECT hash, size FROM pack WHERE hash NOT IN (SELECT pack FROM evicted) ORDER BY id"
+    )
 
 
 @contextmanager

@@ -37,7 +37,7 @@ from committer.storage.pack import (
     read_index,
     read_record,
 )
-from dotscience.errors import CorruptObject, MissingObject, SnapshotError
+from dotscience.errors import CorruptObject, EvictedObject, MissingObject, SnapshotError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -112,6 +112,8 @@ class StoreReader:
         try:
             return path.open("rb", buffering=0)
         except FileNotFoundError as error:
+            if index.is_evicted(self._connection, pack):
+                raise EvictedObject("the content was dropped here to make room; the hub still has it") from error
             raise MissingObject(f"the pack {path} is gone; restore it from a backup or from the hub") from error
         except OSError as error:
             raise SnapshotError(f"the pack {path} cannot be read: {error}") from error
@@ -293,6 +295,35 @@ class ObjectStore(StoreReader):
         for pack in self._sealed:
             pack_path(self.folder, pack.hash).unlink(missing_ok=True)
         self._forget_pending()
+
+    def evict(self, pack: bytes, apply: Callable[[sqlite3.Connection, list[bytes]], object]) -> int:
+        """Drop the blobs of a pack from this disk and keep everything else of it in a smaller one; the bytes saved.
+
+        Only for a pack whose objects are safe elsewhere, and while nothing is put that has not been committed. The
+        blobs count as stored still, and reading them raises EvictedObject. `apply` gets the connection, inside the
+        transaction, and the hashes of the packs that took over the rest.
+
+        Raises:
+            DiskFull: there is no room for the smaller pack.
+        """
+        size = pack_path(self.folder, pack).stat().st_size
+        with self._dropping_on_error():
+            for entry in self.objects_in_pack(pack):
+                if entry.kind is not Kind.BLOB:
+                    data = self.get(entry.hash)
+                    self._append(entry.kind, Prepared(entry.hash, entry.size, *self._compressor.compress(data)))
+            self._seal()
+        try:
+            with self.transaction() as connection:
+                index.evict_pack(connection, pack)
+                for made in self._sealed:
+                    index.add_pack(connection, made)
+                apply(connection, [made.hash for made in self._sealed])
+            saved = size - sum(made.size for made in self._sealed)
+        finally:
+            self._forget_pending()
+        pack_path(self.folder, pack).unlink(missing_ok=True)
+        return saved
 
     def rebuild_index(self) -> list[Path]:
         """Make the index of objects anew from the packs alone; returns the files that turned out to be damaged.

@@ -79,6 +79,10 @@ class CommitterClient:
         """Try to reach the hub now instead of after the back-off."""
         self._json("POST", "/v1/push", {})
 
+    def make_room(self, *, keep: int | None, dry_run: bool) -> dict[str, Any]:
+        """Drop contents that the hub has until the local store is no larger than `keep` bytes; how much that was."""
+        return self._json("POST", "/v1/gc", {"keep": keep, "dry_run": dry_run}, timeout_s=3600.0)
+
     def shutdown(self) -> None:
         """Ask the committer to finish the commit in hand and exit."""
         self._json("POST", "/v1/shutdown", {})

@@ -1,0 +1,86 @@
+"""Making room: contents that the hub has go from this disk, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+
+def gc(folder, *arguments):
+    done = folder.command("gc", "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def fill(folder, *, commits=3):
+    for number in range(commits):
+        folder.write("data/file", os.urandom(300_000))
+        folder.write(f"data/{number}", b"small")
+        folder.client.commit(f"number {number}")
+
+
+@pytest.fixture
+def work(make_folder, hub):
+    folder = make_folder(hub=hub)
+    folder.start()
+    return folder
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_only_what_the_hub_has_goes_and_history_stays(work, tmp_path, alive):
+    fill(work)
+    work.until_pushed()
+    if not alive:
+        work.stop()
+    would = gc(work, "--keep", "0", "--dry-run")
+    assert would["packs"] >= 3
+    dropped = gc(work, "--keep", "0")
+    assert dropped["freed"] > 850_000
+    assert dropped["size"] < 20_000
+    assert gc(work, "--keep", "0")["packs"] == 0
+    assert json.loads(work.command("verify", "--json").stdout)["damage"] == []
+    names = json.loads(work.command("diff", "HEAD~1", "HEAD", "--names", "--json").stdout)["files"]
+    assert {one["path"] for one in names if one["change"] != "attributes"} == {"data/2", "data/file"}
+    refused = work.command("checkout", "HEAD~1", "--to", str(tmp_path / "to"))
+    assert refused.returncode == 1
+    assert "the hub still has it" in refused.stderr
+
+
+def test_what_is_not_pushed_stays(work, hub):
+    work.until_pushed()
+    hub.down()
+    fill(work)
+    assert gc(work, "--keep", "0")["packs"] == 0
+    hub.up()
+    work.client.push()
+    work.until_pushed()
+    assert gc(work, "--keep", "0")["packs"] > 0
+
+
+def test_snapshots_and_pushes_go_on_after_it(work):
+    fill(work)
+    work.until_pushed()
+    gc(work, "--keep", "0")
+    work.write("data/new", b"new")
+    assert work.client.commit("after")["new_bytes"] < 10_000
+    work.until_pushed()
+    work.kill()
+    work.start()
+    assert json.loads(work.command("verify", "--json").stdout)["damage"] == []
+    assert work.client.commit("again")["new_bytes"] < 10_000
+
+
+def test_the_committer_does_it_by_itself(make_folder, hub):
+    folder = make_folder(hub=hub)
+    process = folder.start(local_store_max="1")
+    fill(folder)
+    process.wait_for_log("store.made_room")
+    folder.until_pushed()
+
+
+def test_without_a_hub_nothing_goes(folder):
+    folder.start()
+    fill(folder)
+    assert "Nothing may go" in folder.command("gc", "--keep", "0").stderr
