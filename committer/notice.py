@@ -105,9 +105,11 @@ def notice_notebook(
         covered = known is None or known.covered or _shows_committed_run(journal, sight)
         noticed = notice(journal, sight.sightings, tracked_since=tracked_since)
         baseline = sight.cells if known is None or covered else known.baseline
+        if baseline is sight.cells:
+            journal.remember_executions(sight.cells)
         match derived_runs:
             case "executed":
-                is_open = bool(newly_executed(sight.cells, baseline))
+                is_open = bool(journal.unaccounted(newly_executed(sight.cells, baseline)))
             case "every_save":
                 is_open = known is not None and not covered and known.signature != sight.signature
             case "off":
@@ -141,7 +143,7 @@ def close_derived(journal: Journal, path: str, *, dot_id: str) -> list[Noticed]:
             return []
         if any(run.notebook == path for run in journal.pending_runs()):
             return []
-        executed = newly_executed(row.cells, row.baseline)
+        executed = journal.unaccounted(newly_executed(row.cells, row.baseline))
         record = derived_run(dot_id, path, executed, saved_at=row.saved_at)
         journal.save_notebook(msgspec.structs.replace(row, derived_since=None))
         if journal.run(record.run_id) is not None:

@@ -9,6 +9,7 @@ import blake3
 import msgspec
 from msgspec import Struct
 
+from committer.executions import execution_key
 from committer.sync.journal import Source
 from dotscience.notebook import CellState, FoundRun
 from dotscience.record import RunRecord
@@ -63,12 +64,7 @@ def executed_cells(cells: list[CellState]) -> list[str]:
 
     Where nobody wrote down when a cell was executed, only another count or output tells that it was executed again.
     """
-    return [_key(cell) for cell in cells if cell.execution_count is not None]
-
-
-def _key(cell: CellState) -> str:
-    key = f"{cell.cell_id or cell.index}:{cell.execution_count}:{cell.output_hash}"
-    return key if cell.started_at is None else f"{key}:{cell.started_at}"
+    return [execution_key(cell) for cell in cells if cell.execution_count is not None]
 
 
 def time_of(ns: int) -> datetime:

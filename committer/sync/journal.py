@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
+from committer.executions import is_timed
 from committer.storage import index
 from dotscience.record import RunRecord, decode_json, encode_json
 
@@ -64,6 +65,7 @@ CREATE TABLE IF NOT EXISTS journal_notebooks (
   derived_since TEXT
 ) STRICT;
 CREATE TABLE IF NOT EXISTS journal_pushed_packs (pack TEXT PRIMARY KEY) STRICT;
+CREATE TABLE IF NOT EXISTS journal_executions (cell TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
 RUN_COLUMNS = (
@@ -409,6 +411,15 @@ class Journal:
             ),
         )
 
+    def remember_executions(self, cells: Iterable[str]) -> None:
+        """Note that these executions are accounted for, wherever they are seen again; those without a time are not."""
+        _remember(self._connection, cells)
+
+    def unaccounted(self, cells: Iterable[str]) -> list[str]:
+        """Those of the executions that have not been remembered."""
+        query = "SELECT 1 FROM journal_executions WHERE cell = ?"
+        return [cell for cell in cells if self._one(query, (cell,)) is None]
+
     # Commits and push
 
     def head(self) -> CommitRow | None:
@@ -534,6 +545,8 @@ def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
         " WHERE path = :path",
         [{"path": path, "cells": msgspec.json.encode(cells)} for path, cells in entry.accounted.items()],
     )
+    for cells in entry.accounted.values():
+        _remember(connection, cells)
     connection.executemany(
         "UPDATE journal_notebooks SET covered = 1 WHERE path = ?", [(path,) for path in entry.uncovered]
     )
@@ -548,6 +561,11 @@ def _enter_committed(connection: sqlite3.Connection, record: RunRecord, source: 
         " record = excluded.record, commit_id = excluded.commit_id",
         (record.run_id, source, encode_json(record), _now(), commit),
     )
+
+
+def _remember(connection: sqlite3.Connection, cells: Iterable[str]) -> None:
+    rows = ((cell,) for cell in cells if is_timed(cell))
+    connection.executemany("INSERT OR IGNORE INTO journal_executions VALUES (?)", rows)
 
 
 def _run_row(row: tuple[Any, ...]) -> RunRow:

@@ -37,6 +37,21 @@ def test_cells_that_are_executed_again_with_equal_numbers_and_outputs_are_anothe
     assert run["record"]["description"] == "Executed 2 cells of a.ipynb"
 
 
+def test_an_earlier_version_of_a_notebook_brings_no_run_of_its_own(folder):
+    """Nor does a copy of it: an execution with a time is one execution, wherever it is seen."""
+    folder.save_notebook("a.ipynb", cells=2, executed_at="2026-01-01T00:00:00Z")
+    folder.save_notebook("c.ipynb", cells=1)
+    folder.start(derived_quiet_s="0.1")
+    first = folder.until(lambda status: status["head"])["head"]
+    folder.save_notebook("a.ipynb", cells=3, executed_at="2026-01-01T00:05:00Z")
+    folder.until(lambda _: len(_derived(folder)) == 1)
+    assert folder.command("restore", "--from", first, "a.ipynb").returncode == 0
+    folder.save_notebook("b.ipynb", cells=1, executed_at="2026-01-01T00:00:00Z")
+    folder.save_notebook("c.ipynb", cells=2)
+    folder.until(lambda _: len(_derived(folder)) == 2)
+    assert [run["record"]["workload_file"] for run in _derived(folder)] == ["a.ipynb", "c.ipynb"]
+
+
 def test_a_save_that_executed_nothing_is_no_run(folder, make_record):
     folder.save_notebook("a.ipynb", cells=2)
     folder.start()
