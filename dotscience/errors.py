@@ -16,6 +16,7 @@
         NoSuchCommit              no commit or run is called that, or several are
         CheckoutRefused           a target or a tree that must not be written
         DiskFull                  too little free space to go on safely
+        StorageUnavailable        the bucket of a hub does not answer
         NewerStore                a newer version of this program wrote the store
         ZfsError                  a `zfs` command failed
           DatasetMissing, DatasetExists, DatasetBusy, PoolFull, PoolSuspended
@@ -103,6 +104,10 @@ class CheckoutRefused(SnapshotError):
 
 class DiskFull(SnapshotError):
     """Less free space is left than a snapshot needs to be safe."""
+
+
+class StorageUnavailable(SnapshotError):
+    """The place where a hub keeps its packs does not answer, or does not let the hub in."""
 
 
 class NewerStore(SnapshotError):

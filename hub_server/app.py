@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import secrets
 import signal
 import socket
@@ -19,7 +20,9 @@ from tornado.netutil import bind_sockets
 
 from dotscience.errors import ConfigError, ZfsError
 from dotscience.version import __version__
-from hub_server.content.packs import PackFolder
+from hub_server.content.local import LocalStorage
+from hub_server.content.packs import Packs
+from hub_server.content.storage import PackStorage
 from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
@@ -112,7 +115,7 @@ async def _open_services(
     stack.callback(database.close)
     workers = Workers(WORKERS)
     stack.callback(workers.close)
-    packs = PackFolder(folder.path)
+    packs = Packs(folder.path, await _open_storage(settings, folder, workers))
     packs.sweep()
     events = EventBus()
     return Services(
@@ -127,6 +130,16 @@ async def _open_services(
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
         version=__version__,
     )
+
+
+async def _open_storage(settings: HubSettings, folder: DataFolder, workers: Workers) -> PackStorage:
+    if settings.storage is None:
+        return LocalStorage(folder.path)
+    from hub_server.content.bucket import BucketStorage  # a client that takes a while to import, for those who need it
+
+    bucket = BucketStorage(settings.storage, os.environ)
+    await workers.run(bucket.check)
+    return bucket
 
 
 async def _open_zfs(settings: HubSettings, workers: Workers, stack: AsyncExitStack) -> ZfsSync:

@@ -27,14 +27,16 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     """Everything that can be set.
 
     `port` None means 8800 or the next free one, 0 any. `public_url` is where people reach the hub when that is not the
-    address that it listens on, such as behind a proxy; an https address makes cookies secure. `zfs_root` is the dataset
-    below which dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted.
+    address that it listens on, such as behind a proxy; an https address makes cookies secure. `storage` is a bucket
+    like `s3://bucket/prefix` for packs, which are in the data folder otherwise. `zfs_root` is the dataset below which
+    dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted.
     """
 
     data: Path
     host: str = DEFAULT_HOST
     port: int | None = None
     public_url: str | None = None
+    storage: str | None = None
     zfs_root: str | None = None
     zfs_receive: Literal["off", "trusted"] = "off"
 
@@ -69,11 +71,19 @@ def _check(values: dict[str, Any]) -> HubSettings:
         raise ConfigError(f"the port {values['port']!r} is no number; use 0 to 65535") from error
     if settings.port is not None and not 0 <= settings.port <= 65535:
         raise ConfigError(f"the port {settings.port} is not between 0 and 65535")
+    if settings.storage is not None:
+        _check_storage(settings.storage)
     if settings.zfs_receive not in ZFS_RECEIVE:
         raise ConfigError(f"zfs_receive {settings.zfs_receive!r} (DS_HUB_ZFS_RECEIVE) must be one of {ZFS_RECEIVE}")
     if settings.zfs_receive == "trusted" and not settings.zfs_root:
         raise ConfigError("to receive ZFS streams, say below which dataset: --zfs-root POOL/DATASET (DS_HUB_ZFS_ROOT)")
     return msgspec.structs.replace(settings, public_url=_check_url(settings.public_url))
+
+
+def _check_storage(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
+        raise ConfigError(f"the storage {url!r} (DS_HUB_STORAGE) must be like s3://bucket or s3://bucket/prefix")
 
 
 def _check_url(url: str | None) -> str | None:

@@ -188,7 +188,12 @@ def read_record(descriptor: int, entry: PackEntry) -> bytes:
     Raises:
         CorruptObject: the header, the payload or the hash is not what the entry says.
     """
-    return _verified(entry, os.pread(descriptor, HEADER.size + entry.stored, entry.offset))
+    return check_record(entry, os.pread(descriptor, record_size(entry), entry.offset))
+
+
+def record_size(entry: PackEntry) -> int:
+    """How many bytes of a pack, from `entry.offset` on, the object's record takes."""
+    return HEADER.size + entry.stored
 
 
 def read_index(file: IO[bytes]) -> list[PackEntry]:
@@ -229,7 +234,7 @@ def iterate_records(file: IO[bytes], *, max_record: int = MAX_OBJECT_SIZE) -> It
         if entry.size > max_record:
             raise CorruptObject(f"record {entry.hash.hex()} is {entry.size} bytes, more than the {max_record} allowed")
         file.seek(entry.offset)
-        yield Record(entry, _verified(entry, file.read(HEADER.size + entry.stored)))
+        yield Record(entry, check_record(entry, file.read(record_size(entry))))
 
 
 def _decode_index(data: bytes) -> list[PackEntry]:
@@ -259,7 +264,12 @@ def _read_exactly(file: IO[bytes], size: int) -> bytes:
     return data
 
 
-def _verified(entry: PackEntry, record: bytes) -> bytes:
+def check_record(entry: PackEntry, record: bytes) -> bytes:
+    """The object in the bytes that a pack has at `entry`.
+
+    Raises:
+        CorruptObject: the header, the payload or the hash is not what the entry says.
+    """
     name = entry.hash.hex()
     if len(record) != HEADER.size + entry.stored:
         raise CorruptObject(f"record {name} is cut off: its pack ended while it was read")

@@ -1,6 +1,6 @@
-"""Packs in a local folder: `packs/ab/<hash>` once verified and durable, `staging/` while they arrive.
+"""A hub's packs: received into `staging/`, verified, and then kept in a storage.
 
-Nothing in `packs/` is ever removed here, not even a pack that the database does not know: a database restored from a
+Nothing that is kept is ever removed here, not even a pack that the database does not know: a database restored from a
 backup can be brought up to date from it, and uploading the same pack again is harmless.
 """
 
@@ -15,10 +15,11 @@ from uuid import uuid4
 
 from blake3 import blake3
 
-from committer.storage.durability import make_folder, storage_errors, sync_data, sync_folder
+from committer.storage.durability import make_folder, storage_errors
 from committer.storage.objects import MAX_OBJECT_SIZE
-from committer.storage.pack import PackEntry, iterate_records, pack_path, read_index, read_record
-from dotscience.errors import CorruptObject, MissingObject
+from committer.storage.pack import PackEntry, check_record, iterate_records, read_index, record_size
+from dotscience.errors import CorruptObject
+from hub_server.content.storage import PackStorage
 
 STAGING = "staging"
 FLUSH_SIZE = 2**20
@@ -26,11 +27,13 @@ MAX_PLAIN_BYTES = 64 * 2**30
 """What one pack may decompress to: a minute of one thread's time, and far more than real data ever gets from 64 MiB."""
 
 
-class PackFolder:
+class Packs:
     """The packs of one hub. Its methods may be called from any thread, and but for `begin` they block."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: PackStorage) -> None:
+        """Uploads arrive in `folder`, and end up in `storage`."""
         self._folder = folder
+        self._storage = storage
         self._staging = folder / STAGING
         make_folder(self._staging)
 
@@ -41,23 +44,17 @@ class PackFolder:
 
     def begin(self) -> Upload:
         """Start to receive a pack; does not touch the disk yet."""
-        return Upload(self._folder)
+        return Upload(self._folder, self._storage)
 
     def read(self, pack: bytes, entry: PackEntry) -> bytes:
         """One object of a pack, verified against its hash.
 
         Raises:
-            MissingObject: the pack's file is gone.
+            MissingObject: the pack is not kept any more.
             CorruptObject: the record is not what its hash says.
+            StorageUnavailable: it cannot be read now.
         """
-        try:
-            descriptor = os.open(pack_path(self._folder, pack), os.O_RDONLY)
-        except FileNotFoundError as error:
-            raise MissingObject(f"pack {pack.hex()} is not in {self._folder}; restore it from a backup") from error
-        try:
-            return read_record(descriptor, entry)
-        finally:
-            os.close(descriptor)
+        return check_record(entry, self._storage.read(pack, entry.offset, record_size(entry)))
 
 
 class Upload:
@@ -67,10 +64,9 @@ class Upload:
     moment: a client that goes away has its upload discarded while another thread writes.
     """
 
-    _making_folder = threading.Lock()  # who finds a folder made must not rely on it before its maker has synced it
-
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, storage: PackStorage) -> None:
         self._folder = folder
+        self._storage = storage
         self._buffer = bytearray()
         self._hasher = blake3()
         self._path = folder / STAGING / uuid4().hex
@@ -117,14 +113,13 @@ class Upload:
         return [record.entry for record in iterate_records(file, max_record=MAX_OBJECT_SIZE)]
 
     def keep(self) -> None:
-        """Give the pack its place, durably: data, then name, then folder (rename(2), fsync(2))."""
-        destination = pack_path(self._folder, self._hasher.digest())
-        with storage_errors(self._folder):
-            sync_data(self._open().fileno())
-            with self._making_folder:
-                make_folder(destination.parent)
-            self._path.rename(destination)
-            sync_folder(destination.parent)
+        """Have the pack kept, durably.
+
+        Raises:
+            DiskFull: there is no room for it.
+            StorageUnavailable: it cannot be kept now.
+        """
+        self._storage.keep(self._path, self._hasher.digest())
 
     def discard(self) -> None:
         """Let go of the file, and remove it unless it was kept; never fails. Idempotent."""

@@ -14,7 +14,7 @@ from committer.storage.reader import list_directory, read_file, resolve
 from committer.storage.tree import EntryKind, TreeEntry
 from dotscience.errors import NoSuchPath
 from dotscience.record import RunRecord
-from hub_server.content.packs import PackFolder
+from hub_server.content.packs import Packs
 from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.problems import not_found
 from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem, TreeListing
@@ -49,7 +49,7 @@ class File(Struct, frozen=True, kw_only=True):
 class History:
     """Everything that can be read of a project's runs and commits."""
 
-    def __init__(self, database: Database, packs: PackFolder, workers: Workers) -> None:
+    def __init__(self, database: Database, packs: Packs, workers: Workers) -> None:
         self._database = database
         self._packs = packs
         self._workers = workers

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from committer.storage.objects import Kind, Reference, references
 from dotscience.errors import CorruptObject, MissingObject
 from dotscience.record import Environment, decode_json
-from hub_server.content.packs import PackFolder
+from hub_server.content.packs import Packs
 from hub_server.store import objects
 from hub_server.store.database import Database
 
@@ -26,7 +26,7 @@ _NAMES = {
 class ProjectObjects:
     """A `committer.storage.reader.Reader` over what one project has. Blocks; not for the event loop."""
 
-    def __init__(self, database: Database, packs: PackFolder, project_key: int) -> None:
+    def __init__(self, database: Database, packs: Packs, project_key: int) -> None:
         self._database = database
         self._packs = packs
         self._project_key = project_key

@@ -18,7 +18,7 @@ from committer.storage.objects import Kind, Reference, decode_commit, decode_run
 from committer.storage.pack import PackEntry
 from dotscience.errors import CorruptObject
 from dotscience.record import Commit
-from hub_server.content.packs import PackFolder, Upload
+from hub_server.content.packs import Packs, Upload
 from hub_server.domain.names import check_branch
 from hub_server.domain.problems import Problem, invalid
 from hub_server.domain.types import CommitAccepted, CommitInfo, DotInfo, PackAccepted
@@ -61,7 +61,7 @@ class Sync:
     def __init__(
         self,
         database: Database,
-        packs: PackFolder,
+        packs: Packs,
         workers: Workers,
         events: EventBus,
         *,

@@ -10,7 +10,7 @@ import msgspec
 import structlog
 from tornado.web import HTTPError, RequestHandler
 
-from dotscience.errors import CorruptObject, DiskFull, MissingObject
+from dotscience.errors import CorruptObject, DiskFull, MissingObject, StorageUnavailable
 from hub_server.domain.problems import Problem, not_found
 from hub_server.domain.scopes import ANONYMOUS, Caller
 from hub_server.services.identity import sign_in_required
@@ -61,6 +61,9 @@ class HubHandler(RequestHandler):
             case DiskFull():
                 log.error("storage.full", error=str(error))
                 self.send_problem(Problem("storage-full", "the hub's disk is full; its operator must make room"))
+            case StorageUnavailable():
+                log.error("storage.unavailable", error=str(error))
+                self.send_problem(Problem("storage-unavailable", "the hub cannot reach its storage; try again later"))
             case CorruptObject() | MissingObject():
                 log.error("object.damaged", error=str(error))
                 self.send_problem(Problem("damaged", f"{error}; the hub's operator must restore it"))

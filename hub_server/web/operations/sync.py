@@ -58,7 +58,7 @@ async def have(hub: Services, call: Call[Nothing, bytes]) -> Reply:
     max_body=MAX_PACK_BYTES,
     response=PackAccepted,
     answers=(200, 201),
-    problems=("corrupt-pack", "storage-full"),
+    problems=("corrupt-pack", "storage-full", "storage-unavailable"),
 )
 async def put_pack(hub: Services, call: Call[Nothing, Upload]) -> Reply:
     """Upload a pack of at most 64 MiB; it is verified and durable when this answers."""
@@ -73,7 +73,7 @@ async def put_pack(hub: Services, call: Call[Nothing, Upload]) -> Reply:
     body=MoveBody,
     response=CommitAccepted,
     answers=(200, 201),
-    problems=("missing-objects", "missing-parents", "head-moved", "storage-full"),
+    problems=("missing-objects", "missing-parents", "head-moved", "storage-full", "storage-unavailable"),
 )
 async def post_commit(hub: Services, call: Call[Nothing, MoveBody]) -> Reply:
     """Take in a commit whose objects are here, and point a branch at it. The same again is a 200."""

@@ -9,7 +9,8 @@ import pytest
 
 from committer.storage.objects import digest
 from dotscience.errors import CorruptObject, SnapshotError
-from hub_server.content.packs import FLUSH_SIZE, PackFolder
+from hub_server.content.local import LocalStorage
+from hub_server.content.packs import FLUSH_SIZE, Packs
 
 
 @pytest.fixture
@@ -19,7 +20,7 @@ def staging(tmp_path):
 
 @pytest.fixture
 def folder(tmp_path):
-    return PackFolder(tmp_path)
+    return Packs(tmp_path, LocalStorage(tmp_path))
 
 
 @contextmanager
@@ -69,7 +70,7 @@ def test_what_a_crash_left_is_swept(tmp_path, folder, staging):
     upload = folder.begin()
     upload.add(b"x")
     upload.flush()
-    PackFolder(tmp_path).sweep()
+    Packs(tmp_path, LocalStorage(tmp_path)).sweep()
     assert not list(staging.iterdir())
     upload.discard()
 
