@@ -6,13 +6,15 @@ Not rclone's, which answers a request for a range with 200 instead of 206 (RFC 9
 from __future__ import annotations
 
 import subprocess
-import sys
 from contextlib import contextmanager
 from typing import NamedTuple
 
 import requests
+from support.venvs import installed
 
 from dotscience.cli.processes import free_port
+
+PINS = ("moto[s3]>=5.1,<6", "flask>=3", "flask-cors>=5")
 
 
 class Bucket(NamedTuple):
@@ -27,7 +29,8 @@ def bucket(name: str = "dots"):
     """A bucket, for as long as this lasts."""
     port = free_port(0)
     endpoint = f"http://127.0.0.1:{port}"
-    command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    folder, _ = installed("moto", *PINS)  # its python-dateutil is older than ours
+    command = [str(folder / "bin" / "python"), "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
         try:
             while not _made(f"{endpoint}/{name}"):

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
-import subprocess
-import sys
-import venv
 from pathlib import Path
 
-import platformdirs
+from support.venvs import installed
 
 PINS = ("dotscience==0.8.7", "ipykernel>=6.29,<8", "setuptools<81")
 KERNEL = "original-dotscience"
@@ -26,19 +22,11 @@ class Original:
 
 
 def install() -> Original:
-    """Make the venv, or use the one that an earlier session made; the stamp says that it was made to the end."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    folder = platformdirs.user_cache_path("dotscience-tests") / f"original-0.8.7-py{version}"
+    """Its venv, with a kernel that Jupyter finds."""
+    folder, is_new = installed("original-0.8.7", *PINS)
     original = Original(folder)
-    stamp = folder / "installed"
-    wanted = "\n".join((*PINS, sys.base_prefix))
-    if not stamp.is_file() or stamp.read_text() != wanted:
-        shutil.rmtree(folder, ignore_errors=True)
-        venv.create(folder, with_pip=True)
-        pip = [str(original.python), "-m", "pip", "install", "-q", "--disable-pip-version-check"]
-        subprocess.run([*pip, *PINS], check=True, timeout=240)
+    if is_new:
         _write_kernel(original)
-        stamp.write_text(wanted)
     return original
 
 
