@@ -90,6 +90,8 @@ class FileIngest:
         except BaseException:
             self._queue.abandon()
             raise
+        if content.size < size:  # it was cut as one that ends elsewhere, and maybe as one of those that are large
+            return self.put(descriptor, content.size, known, changed)
         return self._store_list(chunks, cutter.largest)
 
     def _cutter(self, average: int) -> Cutter:
