@@ -92,9 +92,13 @@ def test_a_workspace_comes_back_as_it_was(store, snap, root, target, make_bytes)
     for index, path in enumerate(sorted(root.rglob("*"))):
         os.utime(path, ns=(0, 10**18 + index * 1_000_000_007), follow_symlinks=False)
     (root / "read-only").mkdir(mode=0o555)
+    os.link(root / "big", root / "d" / "another name")
+    os.setxattr(root / "big", "user.made by", b"us\0")
     written = write(store, root_entry(snap().root_hash), target)
     assert written.problems == []
     assert facts(target) == facts(root)
+    assert (target / "big").samefile(target / "d" / "another name")
+    assert os.getxattr(target / "big", "user.made by") == b"us\0"
 
 
 def test_the_zeros_of_a_file_take_no_room(store, snap, root, target):
