@@ -75,7 +75,7 @@ def take_snapshot(
     view = view or LiveView(root)
     put_before = store.uncommitted_bytes
     index = StatIndex(store.connection, ignore.digest)
-    with FileIngest(store) as ingest:
+    with store.looking_up(), FileIngest(store) as ingest:
         walk = Walk(store, index, ignore, view, ingest)
         summary = walk.snapshot(root, _scope(index, source))
     store.defer(lambda connection: index.save(connection, source.name, mark))

@@ -239,6 +239,21 @@ class ObjectStore(StoreReader):
         with self._shared_lock:
             return index.contains(self._shared, name)
 
+    @contextmanager
+    def looking_up(self) -> Iterator[None]:
+        """Look up many objects for less each; `commit` and `transaction` have to wait until this is left.
+
+        Without it each look-up is a transaction of its own, and that costs more than finding the row: SQLite takes a
+        lock and asks whether the log has grown (https://www.sqlite.org/walformat.html, 2.3).
+        """
+        connection = self._connection
+        connection.execute("BEGIN")
+        try:
+            yield
+        finally:
+            if connection.in_transaction:  # SQLite itself rolls back on some errors, such as a full disk
+                connection.execute("COMMIT")
+
     def defer(self, action: Callable[[sqlite3.Connection], object]) -> None:
         """Have `action` run inside the transaction of the next `commit`; `rollback` forgets it."""
         self._deferred.append(action)

@@ -95,7 +95,7 @@ def signature_of(status: os.stat_result) -> Signature:
 
 
 def _bounded(time_ns: int) -> int:
-    return max(-MAX_NUMBER, min(time_ns, MAX_NUMBER))
+    return time_ns if -MAX_NUMBER <= time_ns <= MAX_NUMBER else max(-MAX_NUMBER, min(time_ns, MAX_NUMBER))
 
 
 def read_directory(descriptor: int) -> Sight:
