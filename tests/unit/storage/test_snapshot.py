@@ -16,8 +16,8 @@ from committer.storage.pack import iterate_records
 from committer.storage.reader import read_file, resolve, walk
 from committer.storage.snapshot import take_snapshot
 from committer.storage.store import ObjectStore
-from committer.storage.tree import EntryKind
-from committer.workspace.stat import Sight, pack_signatures, read_directory, signature_of
+from committer.storage.tree import Attribute, EntryKind
+from committer.workspace.stat import SETTLE_FROM, Sight, pack_signatures, read_directory, signature_of
 from dotscience.errors import DiskFull, SnapshotError
 
 
@@ -175,6 +175,21 @@ def test_a_store_through_a_mapping_is_seen(root, store, snap, restore):
         snap()
         mapping[0:1] = b"c"
         assert restore(store, snap().root_hash)[b"f.npy"][:1] == b"c"
+
+
+@pytest.mark.parametrize("name", ["f.npy", "large"])
+def test_a_store_to_a_page_that_was_dirty_already_is_seen_however_old_the_file_is(
+    root, store, snap, age, restore, name
+):
+    size = 4096 if name == "f.npy" else SETTLE_FROM
+    path = root / name
+    path.write_bytes(b"a" * size)
+    with path.open("r+b") as file, mmap.mmap(file.fileno(), size) as mapping:
+        mapping[0:1] = b"b"
+        snap()
+        age()
+        mapping[0:1] = b"c"
+        assert restore(store, snap().root_hash)[name.encode()][:1] == b"c"
 
 
 def test_a_file_that_keeps_growing_is_saved_and_named(root, store, snap, monkeypatch):
@@ -442,3 +457,40 @@ def test_a_folder_in_use_is_read_without_error(root, store, snap, restore):
     final = snap()
     disk = {os.fsencode(p.name): None if p.is_dir() else p.read_bytes() for p in root.iterdir()}
     assert restore(store, final.root_hash) == disk
+
+
+def test_names_of_one_file_share_its_inode_and_a_lone_name_has_none(root, store, snap):
+    (root / "d").mkdir()
+    (root / "a").write_text("x")
+    (root / "lone").write_text("x")
+    os.link(root / "a", root / "d" / "b")
+    tree = snap().root_hash
+    inode = (root / "a").stat().st_ino
+    assert [resolve(store, tree, path).link for path in ("a", "d/b", "lone")] == [inode, inode, 0]
+    (root / "d" / "b").unlink()
+    assert resolve(store, snap().root_hash, "a").link == 0
+
+
+def test_user_attributes_are_part_of_a_tree_and_no_others(root, store, snap, age):
+    (root / "d").mkdir()
+    (root / "f").write_text("x")
+    before = snap().root_hash
+    age()
+    for path in (root / "d", root / "f"):
+        os.setxattr(path, "user.b", b"\0")
+        os.setxattr(path, "user.a", b"")
+    if os.geteuid() == 0:
+        os.setxattr(root / "f", "trusted.secret", b"x")
+    tree = snap(before).root_hash
+    for path in ("d", "f"):
+        assert resolve(store, tree, path).attributes == (Attribute(b"a", b""), Attribute(b"b", b"\0")), path
+
+
+def test_more_attributes_than_a_tree_holds_are_named(root, store, snap, monkeypatch):
+    monkeypatch.setattr(capture_module, "MAX_XATTRS", 4)
+    (root / "f").write_text("x")
+    os.setxattr(root / "f", "user.name", b"value")
+    for _ in range(2):
+        snapshot = snap()
+        assert snapshot.skipped == [(b"f", capture_module.TOO_MANY_ATTRIBUTES)]
+        assert resolve(store, snapshot.root_hash, "f").attributes == ()
