@@ -13,10 +13,16 @@ from typing import Any
 
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
-from watchdog.observers.inotify_c import InotifyFD
+from watchdog.observers.inotify_c import InotifyFD, WatchDescriptor
 
 EXHAUSTED = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What inotify_add_watch(2) and inotify_init(2) answer when a limit of the user or the system is reached."""
+
+GONE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""What inotify_add_watch(2) answers for a folder that is none any more; the folder above tells of that."""
+
+_NO_WATCH = -1
+"""What watchdog makes of EACCES, for all such folders alike, instead of an error."""
 
 
 class Reports:
@@ -26,6 +32,7 @@ class Reports:
         skip: Whether a folder (absolute path) and everything below is not to be watched.
         overflowed: Events were lost.
         exhausted: A folder could not be watched for want of watches.
+        unwatchable: A folder (absolute path) that is there could not be watched, for want of permission mostly.
     """
 
     def __init__(
@@ -34,10 +41,12 @@ class Reports:
         skip: Callable[[str], bool],
         overflowed: Callable[[], None],
         exhausted: Callable[[], None],
+        unwatchable: Callable[[str], None],
     ) -> None:
         self.skip = skip
         self.overflowed = overflowed
         self.exhausted = exhausted
+        self.unwatchable = unwatchable
 
 
 class _WatchGroup(InotifyWatchGroup):
@@ -70,15 +79,24 @@ class _WatchGroup(InotifyWatchGroup):
 
     def _add_callback(self, path: bytes) -> None:
         try:
-            watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
+            watch = self._watched(path)
         except OSError as error:
             if error.errno in EXHAUSTED:
                 self._reports.exhausted()
+            elif error.errno not in GONE:
+                self._reports.unwatchable(os.fsdecode(path))
             if path == self.path:
                 raise
             return
         self._active_callbacks_by_path[path] = watch
         self._active_callbacks_by_watch[watch] = path
+
+    def _watched(self, path: bytes) -> WatchDescriptor:
+        watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)
+        if watch == _NO_WATCH:
+            self._inotify_fd.remove_callbacks([(watch, self._id)])
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), os.fsdecode(path))
+        return watch
 
 
 class _Emitter(InotifyEmitter):

@@ -172,7 +172,12 @@ class Watcher:
         self._report(lambda changes: setattr(changes, "scan_required", True))
 
     def _start_inotify(self) -> None:
-        reports = Reports(skip=self._skips, overflowed=self._note_overflow, exhausted=self._note_exhausted)
+        reports = Reports(
+            skip=self._skips,
+            overflowed=self._note_overflow,
+            exhausted=self._note_exhausted,
+            unwatchable=self._note_unwatchable,
+        )
         kinds = INOTIFY_EVENTS + SNAPSHOT_EVENTS
         try:
             observer: BaseObserver | None = self._started(ReportingObserver(reports), kinds)
@@ -208,6 +213,12 @@ class Watcher:
         self._dirty.missed()
         self.require_scan()
 
+    def _note_unwatchable(self, folder: str) -> None:
+        """Whoever may not read a folder may not watch it, and nobody tells when it is made readable later."""
+        path = self._relative(folder)
+        if path is not None:
+            self._dirty.cannot_see(path)
+
     def _skips(self, folder: str) -> bool:
         path = self._relative(folder)
         if path is None:
@@ -228,6 +239,10 @@ class Watcher:
         is_new_folder = isinstance(event, DirCreatedEvent | DirMovedEvent)
         for path in paths:
             self._dirty.note(path, is_new_folder=is_new_folder)
+        if isinstance(event, DirMovedEvent):
+            match paths:
+                case [source, target]:
+                    self._dirty.moved(source, target)
 
     def _relative(self, path: str) -> str | None:
         return path.removeprefix(self._prefix) if path.startswith(self._prefix) else None

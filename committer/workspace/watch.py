@@ -45,6 +45,7 @@ class DirtySet:
         self._session = ""
         self._spans: list[tuple[set[bytes], set[bytes]]] = []
         self._first = 0
+        self._unseen: set[bytes] = set()
         self._cookies: dict[str, threading.Event] = {}
 
     def watch_began(self) -> None:
@@ -56,12 +57,27 @@ class DirtySet:
         """Nothing is noted any more."""
         with self._lock:
             self._session, self._spans = "", []
+            self._unseen.clear()
+            self._release()
 
     def missed(self) -> None:
         """The watcher lost something, and from now on sees everything again."""
         with self._lock:
             self._first += len(self._spans)
             self._spans = [(set(), set())]
+            self._release()
+
+    def cannot_see(self, folder: str) -> None:
+        """What happens in this folder and below it is not reported, before and after `watch_began`."""
+        with self._lock:
+            self._unseen.add(os.fsencode(folder))
+
+    def moved(self, source: str, target: str) -> None:
+        """A folder has another path now, and so has what cannot be seen in it: no watch is added anew for that."""
+        old, new = os.fsencode(source), os.fsencode(target)
+        with self._lock:
+            found = [one for one in self._unseen if one == old or one.startswith(old + b"/")]
+            self._unseen.update(new + one.removeprefix(old) for one in found)
 
     @property
     def is_watching(self) -> bool:
@@ -97,7 +113,7 @@ class DirtySet:
             return f"{self._session}:{self._first + len(self._spans) - 1}"
 
     def since(self, cursor: str) -> Dirty | None:
-        """What was noted after `begin_span` gave `cursor`; None where that is not known.
+        """What was noted after `begin_span` gave `cursor`, and what cannot be seen; None where that is not known.
 
         What lies before is forgotten: nobody will ask again with an earlier cursor.
         """
@@ -108,16 +124,25 @@ class DirtySet:
             self._spans = self._spans[int(number) - self._first :]
             self._first = int(number)
             directories = frozenset().union(*(one for one, _ in self._spans))
-            subtrees = frozenset().union(*(one for _, one in self._spans))
+            subtrees = frozenset(self._unseen).union(*(one for _, one in self._spans))
         return Dirty(directories, sees_mappings=False, subtrees=subtrees)
 
     def await_report(self, cookie: str) -> threading.Event:
-        """An event that is set when the path `cookie` is reported."""
-        return self._cookies.setdefault(cookie, threading.Event())
+        """An event that is set when the path `cookie` is reported, or may never be: earlier cursors are not known then.
+
+        A full queue (inotify(7)) has no room for the cookie, either.
+        """
+        with self._lock:
+            return self._cookies.setdefault(cookie, threading.Event())
 
     def forget(self, cookie: str) -> None:
         """Nobody waits for this path any more."""
-        self._cookies.pop(cookie, None)
+        with self._lock:
+            self._cookies.pop(cookie, None)
+
+    def _release(self) -> None:
+        for reported in self._cookies.values():
+            reported.set()
 
 
 class WatchSource:
@@ -140,7 +165,7 @@ class WatchSource:
         return self._dirty.since(cursor)
 
     def _catch_up(self) -> bool:
-        """Wait until the watcher has reported what happened up to now; false where that cannot be known."""
+        """Wait until the watcher has reported what happened up to now, or lost it; false where neither is known."""
         if not self._dirty.is_watching:
             return False
         cookie = f"{_COOKIE}{uuid4().hex}"
