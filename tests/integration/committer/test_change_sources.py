@@ -6,6 +6,7 @@ import mmap
 import os
 import random
 import shutil
+from pathlib import Path
 
 import pytest
 from support.file_systems import KINDS, file_system
@@ -203,3 +204,28 @@ def test_rules_that_let_a_folder_in_again_have_it_watched(folder, tmp_path):
     for content in (b"2", b"3", b"4"):
         folder.write("left/a", content)
         assert_complete(folder, commit(folder), tmp_path / content.decode(), content)
+
+
+def test_what_happened_while_no_committer_ran_is_found(folder, tmp_path):
+    folder.write("deep/down/a", b"1")
+    folder.start(change_source="watch")
+    commit(folder)
+    folder.stop()
+    folder.write("deep/down/a", b"2")
+    folder.start(change_source="watch")
+    assert_complete(folder, commit(folder), tmp_path / "scratch", "restart")
+
+
+def test_more_changes_than_the_kernel_remembers_are_found(folder, tmp_path):
+    folder.write("busy/a", b"1")
+    folder.write("busy/b", b"1")
+    folder.write("quiet/deep/a", b"1")
+    process = folder.start(change_source="watch")
+    commit(folder)
+    events = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    with process.paused():
+        for number in range(events + 1000):
+            os.utime(folder.root / "busy" / "ab"[number % 2])  # two equal events in a row are one (inotify(7))
+        folder.write("quiet/deep/a", b"2")  # nobody is told of this
+    process.wait_for_log("scan.required")
+    assert_complete(folder, commit(folder), tmp_path / "scratch", "overflow")
