@@ -34,6 +34,13 @@ def assert_complete(folder, commit_id, scratch, case):
     assert found == expected, case
 
 
+def consistency_of(folder, commit_id):
+    with open_history(folder.root / ".dotscience" / "store") as history:
+        return history.find(commit_id).commit.consistency
+
+
+CONSISTENCY = {"zfs": "atomic", "reflink": "file-atomic", "watch": "stable", "stat": "stable"}
+
 LARGE = 9 * 2**20
 """From 8 MiB on files are cloned, where that can be."""
 
@@ -190,6 +197,7 @@ def test_what_is_chosen_misses_nothing(place, make_folder, tmp_path):
         check_rounds(folder, tmp_path, 12)
         chosen = next(line["name"] for line in process.log if line["event"] == "reading.chosen")
         assert expected in (chosen, None)
+        assert consistency_of(folder, commit(folder)) == CONSISTENCY[chosen]
     finally:
         folder.stop()
 
