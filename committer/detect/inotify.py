@@ -13,7 +13,7 @@ from typing import Any
 
 from watchdog.observers.api import BaseObserver
 from watchdog.observers.inotify import InotifyEmitter, InotifyWatchGroup
-from watchdog.observers.inotify_c import InotifyFD, WatchDescriptor
+from watchdog.observers.inotify_c import CallbackId, InotifyFD, Mask, WatchCallback, WatchDescriptor
 
 EXHAUSTED = frozenset({errno.ENOSPC, errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What inotify_add_watch(2) and inotify_init(2) answer when a limit of the user or the system is reached."""
@@ -115,6 +115,17 @@ class _Emitter(InotifyEmitter):
         )
 
 
+class _Inotify(InotifyFD):
+    def _add_callback(self, path: bytes, mask: Mask, callback: WatchCallback, id_: CallbackId) -> WatchDescriptor:
+        """Without the base's warning when a folder gets the callback that it has.
+
+        One is often seen twice, by its own event and by that of a new folder above it.
+        """
+        watch = self._get_or_create_watch(path, mask)
+        watch.callbacks[id_] = callback
+        return watch.wd
+
+
 class ReportingObserver(BaseObserver):
     """watchdog's inotify observer with our emitter.
 
@@ -123,7 +134,7 @@ class ReportingObserver(BaseObserver):
     """
 
     def __init__(self, reports: Reports) -> None:
-        self._inotify = InotifyFD()
+        self._inotify = _Inotify()
         self._inotify.start()
         super().__init__(_Emitter, inotify_fd=self._inotify, reports=reports)
 

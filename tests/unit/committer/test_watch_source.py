@@ -296,3 +296,11 @@ def test_a_root_that_may_not_be_read_is_refused(private):
     watcher = Watcher(root, skip=lambda _: False)
     with pytest.raises(PermissionError):
         watcher.start()
+
+
+def test_a_folder_that_is_seen_twice_is_watched_once(watched):
+    (emitter,) = watched.watcher._observer.emitters
+    emitter._inotify._add_all_callbacks(os.fsencode(watched.root))
+    cursor = watched.source.mark()
+    (watched.root / "one" / "file").write_text("2")
+    assert watched.since(cursor).directories == {b"one"}
