@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from committer.workspace.source import Frozen
+from committer.workspace.stat import DIRECTORY_FLAGS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -63,7 +64,7 @@ class ReflinkView:
 
     def open_root(self) -> int:
         """A descriptor of the workspace's root."""
-        return os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(self._path, DIRECTORY_FLAGS)
 
     def freeze(self, descriptor: int, size: int, known: bytes | None) -> Frozen | None:
         """A clone of a large file; None where it cannot be cloned, for whatever reason."""

@@ -11,7 +11,6 @@ it is, and goes at the next start. docs/zfs.md says what an unprivileged user mu
 
 from __future__ import annotations
 
-import ctypes
 import os
 import time
 from pathlib import Path
@@ -20,10 +19,12 @@ from uuid import uuid4
 
 import structlog
 
+from committer.storage.durability import sync_file_system
 from committer.storage.zfs.command import is_installed
 from committer.storage.zfs.dataset import MAX_VALUE, Dataset
 from committer.workspace.mounts import Mount, mount_of, mounts_below, read_mounts
 from committer.workspace.source import Dirty
+from committer.workspace.stat import DIRECTORY_FLAGS, open_directory
 from dotscience.errors import DatasetBusy, WorkspaceError, ZfsError
 from dotscience.workspace import STATE_DIR
 
@@ -48,8 +49,6 @@ RUNS_PER_PROPERTY = MAX_VALUE // 37
 BUSY_TRIES = 20
 BUSY_PAUSE_S = 0.1
 """An unmounted file system lets go of its dataset a moment later; with zfs-fuse another process has to."""
-
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Place(NamedTuple):
@@ -297,7 +296,7 @@ class ZfsView:
 
     def open_root(self) -> int:
         """A descriptor of the workspace's root in the snapshot."""
-        return os.open(self._folder, _DIRECTORY)
+        return os.open(self._folder, DIRECTORY_FLAGS)
 
     def freeze(self, descriptor: int, size: int, known: bytes | None) -> Frozen | None:  # noqa: ARG002 - a View's
         """Nothing needs freezing: everything holds still."""
@@ -326,12 +325,16 @@ def _run_properties(run_ids: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def _flush(mountpoint: Path) -> None:
-    """Hand what is written through mappings over to the file system, or a snapshot would not hold it (syncfs(2))."""
-    descriptor = os.open(mountpoint, _DIRECTORY)
+    """Hand what is written through mappings over to the file system, or a snapshot would not hold it.
+
+    Raises:
+        ZfsError: the disk failed.
+    """
     try:
-        ctypes.CDLL(None).syncfs(descriptor)
-    finally:
-        os.close(descriptor)
+        with open_directory(os.fsencode(mountpoint)) as descriptor:
+            sync_file_system(descriptor)
+    except OSError as error:
+        raise ZfsError(f"{mountpoint} cannot be synced: {error.strerror}; look at the pool (zpool status)") from error
 
 
 def _persist(destroy: Callable[[], None]) -> None:
