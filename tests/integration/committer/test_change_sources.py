@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from support.file_systems import KINDS, file_system
-from support.zfs import pool, zfs
+from support.zfs import pool
 
 from committer.history import open_history
 from committer.storage.ignore import load_ignore
@@ -160,7 +160,8 @@ class Vandal:
 def place(request, tmp_path):
     """A folder on a file system, and the way to read it that is chosen there."""
     if request.param == "zfs":
-        with zfs(), pool(tmp_path, "1G"):
+        request.getfixturevalue("running_zfs")
+        with pool(tmp_path, "1G"):
             yield tmp_path / "pool", "zfs"
     elif request.param in KINDS:
         with file_system(request.param) as root:

@@ -9,19 +9,13 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from support.zfs import pool, zfs
+from support.zfs import pool
 
 from committer.storage.zfs.dataset import Dataset
 from committer.sync.transfer import Target
 from dotscience.client.hub import HubClient
 
 _numbers = itertools.count()
-
-
-@pytest.fixture(scope="session")
-def running_zfs():
-    with zfs():
-        yield
 
 
 @pytest.fixture(scope="session")
