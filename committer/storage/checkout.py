@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import stat
 import unicodedata
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
@@ -18,12 +17,12 @@ from committer.storage.census import MAX_DEPTH
 from committer.storage.placing import Placer, Problem, new_temporary, sweep
 from committer.storage.target import Target, finish
 from committer.storage.tree import EntryKind, TreeEntry, decode_tree
-from committer.workspace.stat import open_directory
+from committer.workspace.stat import open_below
 from dotscience.errors import CorruptObject
 from dotscience.workspace import STATE_DIR
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from committer.storage.reader import Reader
 
@@ -139,8 +138,8 @@ class _Checkout:
         """Make another name of a file that has been written; a copy where the file system cannot."""
         first = self._first_names[msgspec.structs.replace(entry, name=b"")]
         with (
-            open_parent(self._target.descriptor, path) as parent,
-            open_parent(self._target.descriptor, first) as source,
+            open_below(self._target.descriptor, folder_of(path)) as parent,
+            open_below(self._target.descriptor, folder_of(first)) as source,
         ):
             original = os.stat(_name(first), dir_fd=source, follow_symlinks=False)
             if self._target.resumed and _is_same_file(parent, entry.name, original):
@@ -155,21 +154,9 @@ class _Checkout:
                 self._placer.rename(parent, temporary, path, entry.name)
 
 
-@contextmanager
-def open_parent(root: int, path: bytes) -> Iterator[int]:
-    """A descriptor of the folder that holds `path` below the open directory `root`; no link on the way is followed.
-
-    Raises:
-        OSError: a folder on the way is missing or something else.
-    """
-    descriptor = os.dup(root)
-    try:
-        for name in path.split(b"/")[:-1]:
-            with open_directory(name, parent=descriptor) as child:
-                os.dup2(child, descriptor, inheritable=False)
-        yield descriptor
-    finally:
-        os.close(descriptor)
+def folder_of(path: bytes) -> bytes:
+    """The folder that holds what is at `path`; "" is the root."""
+    return path.rpartition(b"/")[0]
 
 
 def is_in_place(parent: int, entry: TreeEntry, mode: int | None = None) -> bool:

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from committer.storage.checkout import is_in_place, open_parent
+from committer.storage.checkout import folder_of, is_in_place
 from committer.storage.placing import Placer, Problem, sweep
 from committer.storage.tree import EntryKind
-from committer.workspace.stat import open_directory
+from committer.workspace.stat import open_below, open_directory
 from dotscience.workspace import STATE_DIR
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Transition:
 
     def _remove(self, path: bytes, before: TreeEntry) -> None:
         try:
-            with open_parent(self._root, path) as parent:
+            with open_below(self._root, folder_of(path)) as parent:
                 if before.kind is EntryKind.DIRECTORY:
                     with suppress(OSError):  # what is in it is not in the snapshot, and stays
                         os.rmdir(before.name, dir_fd=parent)
@@ -83,7 +83,7 @@ class Transition:
             return
 
     def _put(self, path: bytes, before: TreeEntry | None, after: TreeEntry) -> None:
-        with open_parent(self._root, path) as parent:
+        with open_below(self._root, folder_of(path)) as parent:
             if after.kind is EntryKind.DIRECTORY:
                 with suppress(FileExistsError):
                     os.mkdir(after.name, 0o700, dir_fd=parent)
@@ -94,13 +94,13 @@ class Transition:
 
     def _sweep_once(self, parent: int, path: bytes) -> None:
         """Remove what an interrupted checkout left in a folder, before anything of this one is there."""
-        folder = path.rpartition(b"/")[0]
+        folder = folder_of(path)
         if folder not in self._swept:
             self._swept.add(folder)
             sweep(parent)
 
     def _set_mode(self, path: bytes, entry: TreeEntry) -> None:
-        with open_parent(self._root, path) as parent, open_directory(entry.name, parent=parent) as descriptor:
+        with open_below(self._root, folder_of(path)) as parent, open_directory(entry.name, parent=parent) as descriptor:
             os.fchmod(descriptor, self._placer.mode(entry))
 
 
