@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 ATTEMPTS = 4
 FREEZE_FROM = 8 * 2**20
-"""Bytes from which on a still copy is worth a few system calls."""
+"""Bytes from which on a still copy is worth a few system calls: reading less costs no more than cloning it does."""
 
 TOO_MANY_ATTRIBUTES = f"has more than {MAX_XATTRS} bytes of extended attributes, which are left out"
 
@@ -113,7 +113,7 @@ class Capture:
             raise LeftOutError("changed its type while the folder was read")
         before = signature_of(status)
         attributes, note = attributes_of(descriptor)
-        frozen = self._freeze(descriptor, before.size, known) if before.size >= FREEZE_FROM else None
+        frozen = self._freeze(descriptor, known) if before.size >= FREEZE_FROM else None
         if frozen is not None:
             size = os.fstat(frozen.descriptor).st_size
             content = self._ingest.put(frozen.descriptor, size, known, frozen.changed)
@@ -125,8 +125,8 @@ class Capture:
         link = status.st_ino & MAX_NUMBER if status.st_nlink > 1 else 0
         return Captured(before, Stored(content.kind, content.size, content.hash, link, attributes), note), is_still
 
-    def _freeze(self, descriptor: int, size: int, known: FileContent | None) -> Frozen | None:
-        return self._view.freeze(descriptor, size, known.hash if known else None)
+    def _freeze(self, descriptor: int, known: FileContent | None) -> Frozen | None:
+        return self._view.freeze(descriptor, known.hash if known else None)
 
     def _watch(self, folder: bytes, name: bytes, signature: Signature) -> None:
         if signature.ctime_ns >= self._restless_from_ns:

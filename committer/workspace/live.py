@@ -33,7 +33,7 @@ class LiveView:
         """A descriptor of the workspace's root."""
         return os.open(self._root, DIRECTORY_FLAGS)
 
-    def freeze(self, descriptor: int, size: int, known: bytes | None) -> Frozen | None:  # noqa: ARG002 - a View's
+    def freeze(self, descriptor: int, known: bytes | None) -> Frozen | None:  # noqa: ARG002 - a View's
         """Nothing can be frozen."""
         return None
 

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-FREEZE_FROM = 8 * 2**20
-"""Below this many bytes, reading a file costs no more than cloning it does."""
-
 
 class ReflinkView:
     """A `View` of the live tree in which large files can be frozen, each by itself."""
@@ -66,10 +63,8 @@ class ReflinkView:
         """A descriptor of the workspace's root."""
         return os.open(self._path, DIRECTORY_FLAGS)
 
-    def freeze(self, descriptor: int, size: int, known: bytes | None) -> Frozen | None:
+    def freeze(self, descriptor: int, known: bytes | None) -> Frozen | None:
         """A clone of a large file; None where it cannot be cloned, for whatever reason."""
-        if size < FREEZE_FROM:
-            return None
         try:
             clone = self._shadows.clone(descriptor, self._path_of(descriptor))
         except OSError as error:

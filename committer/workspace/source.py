@@ -85,7 +85,7 @@ class View(Protocol):
             OSError: it cannot be opened.
         """
 
-    def freeze(self, descriptor: int, size: int, known: bytes | None) -> Frozen | None:
+    def freeze(self, descriptor: int, known: bytes | None) -> Frozen | None:
         """A still copy of an open file, closed by the view; None where the file has to be read as it is.
 
         `known` is the hash of the content that the file had in the last commit, if it was there.

@@ -298,7 +298,7 @@ class ZfsView:
         """A descriptor of the workspace's root in the snapshot."""
         return os.open(self._folder, DIRECTORY_FLAGS)
 
-    def freeze(self, descriptor: int, size: int, known: bytes | None) -> Frozen | None:  # noqa: ARG002 - a View's
+    def freeze(self, descriptor: int, known: bytes | None) -> Frozen | None:  # noqa: ARG002 - a View's
         """Nothing needs freezing: everything holds still."""
         return None
 
