@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from msgspec import Struct
 
 from dotscience.errors import NotebookError
+from dotscience.notebook import joined, laid_out_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,22 +72,14 @@ def _cell(cell: dict[str, Any]) -> _Cell:
     return _Cell(
         key=cell.get("id"),
         kind=str(cell.get("cell_type", "")),
-        lines=tuple(_joined(cell.get("source", "")).splitlines()),
+        lines=tuple(joined(cell.get("source", "")).splitlines()),
         outputs=json.dumps(outputs, sort_keys=True),
     )
 
 
 def _stable(output: dict[str, Any]) -> dict[str, Any]:
     """An output without what differs from one execution to the next when nothing else does."""
-    kept = {key: _joined(value) for key, value in output.items() if key not in ("execution_count", "metadata")}
-    if isinstance(output.get("data"), dict):
-        kept["data"] = {kind: _joined(value) for kind, value in output["data"].items()}
-    return kept
-
-
-def _joined(value: Any) -> Any:
-    lines = isinstance(value, list) and all(isinstance(item, str) for item in value)
-    return "".join(value) if lines else value
+    return {key: value for key, value in laid_out_alike(output).items() if key not in ("execution_count", "metadata")}
 
 
 def _pairs(old: list[_Cell], new: list[_Cell]) -> Iterator[tuple[int | None, int | None]]:

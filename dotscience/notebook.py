@@ -361,7 +361,7 @@ def read_cells(data: bytes, path: str = "the file") -> list[CellState]:
             cell_id=cell.id,
             execution_count=cell.execution_count,
             started_at=_started_at(cell.metadata),
-            output_hash=_digest([_laid_out_alike(output) for output in cell.outputs]),
+            output_hash=_digest([laid_out_alike(output) for output in cell.outputs]),
             has_output=bool(cell.outputs),
         )
         for index, cell in enumerate(_decode_executed(data, path).cells)
@@ -406,15 +406,16 @@ def _started_at(metadata: dict[str, Any]) -> str | None:
     return started_at if isinstance(started_at, str) else None
 
 
-def _laid_out_alike(output: dict[str, Any]) -> dict[str, Any]:
+def laid_out_alike(output: dict[str, Any]) -> dict[str, Any]:
     """The output with every multi-line string joined: writers differ in whether they split it into lines."""
-    alike = {key: _joined(value) for key, value in output.items()}
+    alike = {key: joined(value) for key, value in output.items()}
     if isinstance(output.get("data"), dict):
-        alike["data"] = {kind: _joined(value) for kind, value in output["data"].items()}
+        alike["data"] = {kind: joined(value) for kind, value in output["data"].items()}
     return alike
 
 
-def _joined(value: Any) -> Any:
+def joined(value: Any) -> Any:
+    """A multi-line string of nbformat, which may be a list of its lines, as one string; anything else as it is."""
     lines = isinstance(value, list) and all(isinstance(item, str) for item in value)
     return "".join(value) if lines else value
 
