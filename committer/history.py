@@ -83,12 +83,10 @@ class History:
         Raises:
             NoSuchCommit: there is none.
         """
-        rows = self._journal.commits_named(name, 1) or self._journal.commits_named(
-            self._journal.commit_of(name) or "-", 1
-        )
-        if not rows or name not in (rows[0].id, *(run_id for run_id, _ in self._logged(rows[0]).commit.runs)):
+        found = self._journal.commit(self._journal.commit_of(name) or name)
+        if found is None:
             raise NoSuchCommit(f"no commit and no run is called {name!r}")
-        return self._logged(rows[0])
+        return self._logged(found)
 
     def newest_first(self, *, before: Logged | None = None) -> Iterator[Logged]:
         """Commits, newest first, those older than `before` only; what is not asked for is not read."""

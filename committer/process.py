@@ -14,7 +14,7 @@ import structlog
 
 from committer.commits import Taken
 from committer.identity import store_folder
-from committer.room import Dropped, make_room
+from committer.room import Dropped, droppable, make_room
 from committer.service import Committer, Outcome
 from committer.settings import CommitterSettings, load_settings
 from committer.status import Facts, HubStatus
@@ -115,9 +115,7 @@ def _drop_here(workspace: Workspace, settings: CommitterSettings, *, keep: int |
         ObjectStore(folder, min_free_bytes=0) as store,
         contextlib.closing(Journal(folder)) as journal,
     ):
-        counts = journal.counts()
-        safe = workspace.hub is not None and counts.commits == counts.pushed
-        pushed = journal.pushed_packs() if safe else set()
+        pushed = droppable(journal, is_bound=workspace.hub is not None)
         limit = settings.local_store_max if keep is None else keep
         return make_room(store, pushed, keep=limit, dry_run=dry_run)
 

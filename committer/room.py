@@ -14,6 +14,7 @@ from msgspec import Struct
 
 from committer.storage.objects import Kind
 from committer.storage.store import ObjectStore
+from committer.sync.journal import Journal
 
 log = structlog.get_logger(__name__)
 
@@ -26,10 +27,16 @@ class Dropped(Struct, frozen=True, kw_only=True):
     size: int
 
 
+def droppable(journal: Journal, *, is_bound: bool) -> set[str]:
+    """The packs whose contents may go: those that the hub has, once it has every commit."""
+    counts = journal.counts()
+    return journal.pushed_packs() if is_bound and counts.commits == counts.pushed else set()
+
+
 def make_room(store: ObjectStore, pushed: Collection[str], *, keep: int, dry_run: bool = False) -> Dropped:
     """Drop the contents of pushed packs until the store is no larger than `keep` bytes, or nothing more may go.
 
-    `pushed` are the packs that the hub has. On the store's thread, between two commits.
+    `pushed` are the packs that are `droppable`. On the store's thread, between two commits.
 
     Raises:
         DiskFull: there is not even room for what is kept of a pack.

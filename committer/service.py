@@ -33,7 +33,7 @@ from committer.events import EventFeed
 from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
 from committer.notice import Noticed, notice, notice_notebook
 from committer.reading_status import describe
-from committer.room import Dropped, make_room
+from committer.room import Dropped, droppable, make_room
 from committer.settings import CommitterSettings
 from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
 from committer.storage.ignore import IgnoreRules, load_ignore
@@ -422,8 +422,8 @@ class Committer:
             DiskFull: there is not even room for what is kept.
         """
         limit = self._settings.local_store_max if keep is None else keep
-        safe = self._workspace.hub is not None and self._facts.unpushed == 0
-        pushed = await self._books.use(lambda journal: journal.pushed_packs() if safe else set())
+        is_bound = self._workspace.hub is not None
+        pushed = await self._books.use(lambda journal: droppable(journal, is_bound=is_bound))
         return await self._on_storage(partial(make_room, self._store, pushed, keep=limit, dry_run=dry_run))
 
     async def _keeping_room(self) -> None:

@@ -440,6 +440,10 @@ class Journal:
         found = self._commits("WHERE number <= ? ORDER BY number DESC LIMIT 1 OFFSET ?", (number, steps))
         return next(iter(found), None)
 
+    def commit(self, commit_id: str) -> CommitRow | None:
+        """The commit of this id."""
+        return next(iter(self._commits("WHERE id = ?", (commit_id,))), None)
+
     def commits_named(self, prefix: str, limit: int) -> list[CommitRow]:
         """The commits whose ids begin with `prefix`, which are lower-case hex digits."""
         return list(self._commits("WHERE id >= ? AND id < ? ORDER BY id LIMIT ?", (prefix, f"{prefix}g", limit)))
