@@ -140,8 +140,8 @@ class History:
         for run_id, commit in self._journal.runs_named(prefix, SHOWN):
             if commit is None and not commits:
                 raise NoSuchCommit(f"the run {run_id} is not in a commit yet; `ds snapshot` makes one")
-            if commit is not None:
-                commits.update((row.id, row) for row in self._journal.commits_named(commit, 1))
+            if commit is not None and (row := self._journal.commit(commit)) is not None:
+                commits[row.id] = row
         if len(commits) == 1:
             return next(iter(commits.values()))
         if commits:

@@ -27,6 +27,17 @@ def ds_run(folder, *arguments):
     )
 
 
+def running(folder, code):
+    """`ds run` with a Python program, while it runs."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "dotscience.cli", "run", "--", sys.executable, "-c", code],
+        cwd=folder.root,
+        env=folder.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "complaint"),
     [
@@ -63,13 +74,7 @@ def test_a_command_that_publishes_nothing_is_said_to_have_recorded_nothing(folde
 def test_a_command_is_told_when_it_is_time_to_end(folder):
     folder.start()
     waits = "import signal; print('ready', flush=True); signal.pause()"
-    with subprocess.Popen(
-        [sys.executable, "-m", "dotscience.cli", "run", "--", sys.executable, "-c", waits],
-        cwd=folder.root,
-        env=folder.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with running(folder, waits) as process:
         assert process.stdout.readline() == b"ready\n"
         process.terminate()
         _, complaint = process.communicate(timeout=60)
@@ -127,13 +132,7 @@ def test_another_notebook_that_cannot_be_read_does_not_hold_a_run_up(folder):
 def test_a_reader_that_goes_away_ends_the_workload(folder):
     folder.start()
     endless = "import itertools\nfor i in itertools.count(): print(i)"
-    with subprocess.Popen(
-        [sys.executable, "-m", "dotscience.cli", "run", "--", sys.executable, "-c", endless],
-        cwd=folder.root,
-        env=folder.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-    ) as process:
+    with running(folder, endless) as process:
         assert process.stdout.readline() == b"0\n"
         process.stdout.close()
         said = process.stderr.read().decode()

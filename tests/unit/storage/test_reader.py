@@ -1,32 +1,14 @@
 from __future__ import annotations
 
 import pytest
+from support.objects import Objects
 
 from committer.storage.chunks import Chunk, ChunkList, store_chunks
 from committer.storage.codec import digest, encode
 from committer.storage.diff import diff
 from committer.storage.reader import list_directory, read_file, resolve, walk
-from committer.storage.tree import EntryKind, TreeEntry, encode_tree
+from committer.storage.tree import EntryKind, TreeEntry
 from dotscience.errors import CorruptObject, MissingObject, NoSuchPath
-
-
-class Objects(dict):
-    """Objects in memory: a `Reader` is anything with `get`."""
-
-    def get(self, name: bytes) -> bytes:
-        if name not in self:
-            raise MissingObject(name.hex())
-        return self[name]
-
-    def put(self, data: bytes) -> bytes:
-        self[digest(data)] = data
-        return digest(data)
-
-    def file(self, name: bytes, data: bytes) -> TreeEntry:
-        return TreeEntry(name, EntryKind.FILE, 0o644, len(data), 0, self.put(data))
-
-    def folder(self, name: bytes, *entries: TreeEntry) -> TreeEntry:
-        return TreeEntry(name, EntryKind.DIRECTORY, 0o755, 0, 0, self.put(encode_tree(entries)))
 
 
 @pytest.fixture
