@@ -88,6 +88,11 @@ class History:
             raise NoSuchCommit(f"no commit and no run is called {name!r}")
         return self._logged(found)
 
+    def before(self, logged: Logged) -> Logged | None:
+        """The commit before this one; None for the first."""
+        row = self._journal.commit_back(logged.number, 1)
+        return self._logged(row) if row else None
+
     def newest_first(self, *, before: Logged | None = None) -> Iterator[Logged]:
         """Commits, newest first, those older than `before` only; what is not asked for is not read."""
         number = before.number if before else None

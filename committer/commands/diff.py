@@ -34,33 +34,37 @@ Examples:
   ds diff HEAD~5 HEAD --names           only which files
 """,
 )
-@click.argument("before", default="HEAD~1")
+@click.argument("before", required=False)
 @click.argument("after", default="HEAD")
 @click.argument("path", required=False)
 @click.option("--names", is_flag=True, help="List the files only, not what changed in them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def diff(*, before: str, after: str, path: str | None, names: bool, as_json: bool) -> None:
+def diff(*, before: str | None, after: str, path: str | None, names: bool, as_json: bool) -> None:
     """Show what changed from commit BEFORE to commit AFTER, or at or below PATH only.
 
-    Each may be the id of a commit or of a run, HEAD, or one of these with ~N.
+    Each may be the id of a commit or of a run, HEAD, or one of these with ~N. Without both, it is what the newest
+    commit changed; before the first one there was nothing.
     """
     from dotscience.workspace import open_workspace
 
     workspace = open_workspace()
     inside = "" if path is None else place.path_in(workspace, path)
     with place.history_of(workspace) as history:
-        older, newer = history.find(before), history.find(after)
-        changes = _changes(history.reader, older.commit.root, newer.commit.root, inside)
+        newer = history.find(after)
+        older = history.find(before) if before else history.before(newer)
+        changes = _changes(history.reader, older.commit.root if older else None, newer.commit.root, inside)
         if as_json:
             files = [_document(history.reader, change, names=names) for change in changes]
-            click.echo(json.dumps({"before": older.id, "after": newer.id, "files": files}))
+            click.echo(json.dumps({"before": older.id if older else None, "after": newer.id, "files": files}))
         elif changes:
             _page(history.reader, changes, names=names)
         else:
-            click.echo(f"No difference between {wording.short(older.id)} and {wording.short(newer.id)}.")
+            click.echo(
+                f"No difference{f' from {wording.short(older.id)}' if older else ''} to {wording.short(newer.id)}."
+            )
 
 
-def _changes(reader: Reader, before: bytes, after: bytes, path: str) -> list[Change]:
+def _changes(reader: Reader, before: bytes | None, after: bytes, path: str) -> list[Change]:
     from committer.storage import diff as trees
 
     wanted = os.fsencode(path)
