@@ -173,7 +173,7 @@ def settle(target):
     with client(target) as hub:
         while True:
             try:
-                hub.send_zfs(target.dot_id, iter([b"no stream"]), to_guid=1, from_guid=2, resume=False)
+                hub.send_zfs(target.dot_id, iter([b"no stream"]), to_guid=1, from_guid=None, resume=True)
             except Conflict:
                 continue
             except Invalid:
