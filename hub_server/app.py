@@ -10,7 +10,7 @@ import signal
 import socket
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -27,12 +27,17 @@ from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
+from hub_server.services.collector import Collector
 from hub_server.services.events import EventBus
 from hub_server.services.history import History
 from hub_server.services.identity import Identity, TokenRequest, utc_now
 from hub_server.services.projects import Projects
+from hub_server.services.repacking import Repacker
+from hub_server.services.scrub import Scrubber
 from hub_server.services.services import Services
+from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Sync
+from hub_server.services.upkeep import Tools, UpkeepService
 from hub_server.services.workers import Workers
 from hub_server.services.zfs import ZfsSync
 from hub_server.settings import DEFAULT_PORT, HubSettings
@@ -47,6 +52,7 @@ log = structlog.get_logger()
 
 STATIC = Path(__file__).parent / "static"
 WORKERS = 4
+UPKEEP_WORKERS = 2
 PORTS_TRIED = 100
 BODY_TIMEOUT_S = 600.0
 IDLE_TIMEOUT_S = 300.0
@@ -126,6 +132,7 @@ async def _open_services(
         events=events,
         workers=workers,
         zfs=await _open_zfs(settings, workers, stack),
+        upkeep=_open_upkeep(settings, database, packs, stack, clock),
         public_url=settings.public_url or url,
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
         version=__version__,
@@ -153,6 +160,26 @@ async def _open_zfs(settings: HubSettings, workers: Workers, stack: AsyncExitSta
     zfs = ZfsSync(dots, workers)
     stack.push_async_callback(zfs.close)
     return zfs
+
+
+def _open_upkeep(
+    settings: HubSettings, database: Database, packs: Packs, stack: AsyncExitStack, clock: Callable[[], datetime]
+) -> UpkeepService:
+    workers = Workers(UPKEEP_WORKERS)  # of its own: what takes long must not keep requests waiting
+    stack.callback(workers.close)
+    stopping = Stopping()
+    keep_unused = timedelta(hours=settings.keep_unused_h)
+    tools = Tools(
+        collector=Collector(database, packs, workers, keep_unused=keep_unused, stopping=stopping, clock=clock),
+        repacker=Repacker(database, packs, workers, stopping=stopping, clock=clock),
+        scrubber=Scrubber(database, packs, workers, stopping=stopping, clock=clock),
+        stopping=stopping,
+    )
+    every = timedelta(hours=settings.upkeep_every_h) if settings.upkeep_every_h else None
+    upkeep = UpkeepService(database, tools, every=every, clock=clock)
+    stack.push_async_callback(upkeep.close)
+    upkeep.begin()
+    return upkeep
 
 
 async def _ensure_owner(services: Services, folder: DataFolder) -> None:

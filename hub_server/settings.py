@@ -21,6 +21,8 @@ PREFIX = "DS_HUB_"
 DEFAULT_PORT = 8800
 DEFAULT_HOST = "127.0.0.1"
 ZFS_RECEIVE = ("off", "trusted")
+HOURS = ("upkeep_every_h", "keep_unused_h")
+MAX_HOURS = 24 * 365
 
 
 class HubSettings(Struct, frozen=True, kw_only=True):
@@ -29,7 +31,9 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     `port` None means 8800 or the next free one, 0 any. `public_url` is where people reach the hub when that is not the
     address that it listens on, such as behind a proxy; an https address makes cookies secure. `storage` is a bucket
     like `s3://bucket/prefix` for packs, which are in the data folder otherwise. `zfs_root` is the dataset below which
-    dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted.
+    dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted. Every
+    `upkeep_every_h` hours (0: only when told to) garbage is collected, and a part of what is stored is checked; objects
+    are deleted when no commit has needed them for `keep_unused_h` hours.
     """
 
     data: Path
@@ -39,6 +43,8 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     storage: str | None = None
     zfs_root: str | None = None
     zfs_receive: Literal["off", "trusted"] = "off"
+    upkeep_every_h: float = 24.0
+    keep_unused_h: float = 24.0
 
 
 def load_settings(environment: Mapping[str, str], **flags: Any) -> HubSettings:
@@ -66,7 +72,7 @@ def _check(values: dict[str, Any]) -> HubSettings:
     try:
         port = values.get("port")
         values["port"] = None if port is None else int(port)
-        settings = HubSettings(**values)
+        settings = HubSettings(**values | _hours(values))
     except ValueError as error:
         raise ConfigError(f"the port {values['port']!r} is no number; use 0 to 65535") from error
     if settings.port is not None and not 0 <= settings.port <= 65535:
@@ -78,6 +84,21 @@ def _check(values: dict[str, Any]) -> HubSettings:
     if settings.zfs_receive == "trusted" and not settings.zfs_root:
         raise ConfigError("to receive ZFS streams, say below which dataset: --zfs-root POOL/DATASET (DS_HUB_ZFS_ROOT)")
     return msgspec.structs.replace(settings, public_url=_check_url(settings.public_url))
+
+
+def _hours(values: dict[str, Any]) -> dict[str, float]:
+    """The settings that are a number of hours."""
+    return {name: _number_of_hours(name, values[name]) for name in HOURS if name in values}
+
+
+def _number_of_hours(name: str, value: Any) -> float:
+    try:
+        hours = float(value)
+    except ValueError:
+        hours = -1.0
+    if not 0 <= hours <= MAX_HOURS:
+        raise ConfigError(f"{PREFIX}{name.upper()} {value!r} is no number of hours from 0 to {MAX_HOURS}")
+    return hours
 
 
 def _check_storage(url: str) -> None:

@@ -1,13 +1,15 @@
 """A hub's packs: received into `staging/`, verified, and then kept in a storage.
 
-Nothing that is kept is ever removed here, not even a pack that the database does not know: a database restored from a
-backup can be brought up to date from it, and uploading the same pack again is harmless.
+When a pack is deleted is not decided here (`hub_server.services.collector`). Uploading the same pack again is harmless.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
 import threading
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -17,12 +19,23 @@ from blake3 import blake3
 
 from committer.storage.durability import make_folder, storage_errors
 from committer.storage.objects import MAX_OBJECT_SIZE
-from committer.storage.pack import PackEntry, check_record, iterate_records, read_index, record_size
-from dotscience.errors import CorruptObject
-from hub_server.content.storage import PackStorage
+from committer.storage.pack import (
+    Pack,
+    PackEntry,
+    PackWriter,
+    Prepared,
+    check_record,
+    iterate_records,
+    pack_path,
+    read_index,
+    record_size,
+)
+from dotscience.errors import CorruptObject, MissingObject
+from hub_server.content.storage import PackStorage, StoredPack
 
 STAGING = "staging"
 FLUSH_SIZE = 2**20
+READ_SIZE = 4 * 2**20
 MAX_PLAIN_BYTES = 64 * 2**30
 """What one pack may decompress to: a minute of one thread's time, and far more than real data ever gets from 64 MiB."""
 
@@ -40,7 +53,10 @@ class Packs:
     def sweep(self) -> None:
         """Remove what uploads left behind that a crash cut off. Only for the process that holds the folder's lock."""
         for leftover in self._staging.iterdir():
-            leftover.unlink(missing_ok=True)
+            if leftover.is_dir():
+                shutil.rmtree(leftover, ignore_errors=True)
+            else:
+                leftover.unlink(missing_ok=True)
 
     def begin(self) -> Upload:
         """Start to receive a pack; does not touch the disk yet."""
@@ -54,7 +70,85 @@ class Packs:
             CorruptObject: the record is not what its hash says.
             StorageUnavailable: it cannot be read now.
         """
-        return check_record(entry, self._storage.read(pack, entry.offset, record_size(entry)))
+        return check_record(entry, self._read_record(pack, entry))
+
+    def copy(self, records: Iterable[tuple[bytes, PackEntry]]) -> PackCopy:
+        """Write objects that lie in kept packs into a new one, as they are stored, each verified; it is not kept yet.
+
+        Raises:
+            MissingObject, CorruptObject, StorageUnavailable: as `read`; nothing is left behind.
+            DiskFull: there is no room for it.
+        """
+        folder = Path(tempfile.mkdtemp(dir=self._staging))
+        writer = PackWriter(folder)
+        try:
+            for pack, entry in records:
+                record = self._read_record(pack, entry)
+                check_record(entry, record)
+                payload = memoryview(record)[record_size(entry) - entry.stored :]
+                writer.append(entry.kind, Prepared(entry.hash, entry.size, entry.encoding, payload))
+            return PackCopy(self._storage, folder, writer.seal())
+        except BaseException:
+            writer.discard()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+    def check(self, pack: bytes, size: int) -> bool:
+        """Read a whole pack of `size` bytes; whether it is what its name says.
+
+        Raises:
+            StorageUnavailable: it cannot be read now.
+        """
+        hasher = blake3()
+        try:
+            for start in range(0, size, READ_SIZE):
+                left = size - start
+                # One byte more than there should be at the end: a storage need not answer for what lies behind it.
+                hasher.update(self._storage.read(pack, start, READ_SIZE if left > READ_SIZE else left + 1))
+        except (MissingObject, OSError):
+            return False
+        return hasher.digest() == pack
+
+    def delete(self, pack: bytes) -> None:
+        """Delete a pack; no error where it is not kept.
+
+        Raises:
+            StorageUnavailable: it cannot be deleted now.
+        """
+        self._storage.delete(pack)
+
+    def kept(self) -> Iterator[StoredPack]:
+        """Every pack that is kept, in no particular order.
+
+        Raises:
+            StorageUnavailable: they cannot be listed now.
+        """
+        return self._storage.packs()
+
+    def _read_record(self, pack: bytes, entry: PackEntry) -> bytes:
+        return self._storage.read(pack, entry.offset, record_size(entry))
+
+
+class PackCopy:
+    """A pack made of objects from others: `keep` it or not, and always end with `discard`. Its methods block."""
+
+    def __init__(self, storage: PackStorage, folder: Path, pack: Pack) -> None:
+        self._storage = storage
+        self._folder = folder
+        self.pack = pack
+
+    def keep(self) -> None:
+        """Have it kept, durably.
+
+        Raises:
+            DiskFull: there is no room for it.
+            StorageUnavailable: it cannot be kept now.
+        """
+        self._storage.keep(pack_path(self._folder, self.pack.hash), self.pack.hash)
+
+    def discard(self) -> None:
+        """Remove what was not kept. Idempotent."""
+        shutil.rmtree(self._folder, ignore_errors=True)
 
 
 class Upload:

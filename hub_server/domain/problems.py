@@ -62,6 +62,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "rate-limited": ProblemType(429, "Too many attempts", "Wait as long as the Retry-After header says."),
     "internal": ProblemType(500, "Internal error", "The hub failed; its log has the details under the request id."),
     "damaged": ProblemType(500, "Damaged data", "Stored bytes are gone or are not what their hash says."),
+    "pack-busy": ProblemType(
+        503, "Pack is being deleted", "Nothing in the pack was used, and it is just being deleted; send it again."
+    ),
     "storage-unavailable": ProblemType(
         503, "Storage does not answer", "The hub cannot reach the bucket that it keeps packs in; try again later."
     ),

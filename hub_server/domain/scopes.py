@@ -18,7 +18,7 @@ ACCESS_LEVELS = frozenset({ANONYMOUS, SIGNED_IN})
 """Declared in place of a scope: open to everybody, or to every caller with a valid token or session."""
 
 SCOPES: dict[str, str] = {
-    "admin": "Make login links for the account.",
+    "admin": "Make login links for the account, and have the hub look after its storage.",
     "tokens:write": "Make, list and revoke tokens.",
     "projects:read": "List projects and read one.",
     "projects:write": "Make projects.",

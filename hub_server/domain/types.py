@@ -203,6 +203,73 @@ class CommitAccepted(Struct, frozen=True, kw_only=True):
     runs: int
 
 
+class Failed(Struct, frozen=True, kw_only=True):
+    """Something that was left as it is, and why."""
+
+    project_id: str
+    detail: str
+
+
+class Collected(Struct, frozen=True, kw_only=True):
+    """What garbage collection found and did; sizes in bytes.
+
+    `kept` objects are needed by commits. `unused` ones are not, but not for long enough; `deleted` are those that are
+    gone, or would be if it were not a `dry_run`. `packs_deleted` files freed `freed` bytes, and `repacked` files were
+    written anew without what is unused in them. In `failed` projects nothing was deleted.
+    """
+
+    dry_run: bool
+    projects: int = 0
+    kept: int = 0
+    unused: int = 0
+    unused_size: int = 0
+    deleted: int = 0
+    deleted_size: int = 0
+    repacked: int = 0
+    packs_deleted: int = 0
+    freed: int = 0
+    failed: list[Failed] = []
+
+
+class DamagedPack(Struct, frozen=True, kw_only=True):
+    """A damaged pack, the ids of the projects that have objects in it, and how many objects those are."""
+
+    pack: str
+    projects: list[str]
+    objects: int
+
+
+class Scrubbed(Struct, frozen=True, kw_only=True):
+    """How much was read, in packs and bytes, and what of it is damaged."""
+
+    packs: int
+    size: int
+    damaged: list[DamagedPack]
+
+
+class Upkeep(Struct, Generic[T], frozen=True, kw_only=True):
+    """The last or present time that the hub looked after its storage in one way.
+
+    While it is `running`, `done` of `total` say how far it is; afterwards there is a `result`, or an `error` that says
+    why there is none.
+    """
+
+    running: bool = False
+    started_at: UtcTime | None = None
+    finished_at: UtcTime | None = None
+    done: int = 0
+    total: int = 0
+    result: T | None = None
+    error: str | None = None
+
+
+class UpkeepState(Struct, frozen=True, kw_only=True):
+    """How the hub looks after its storage: garbage collection by projects, scrubbing by bytes."""
+
+    gc: Upkeep[Collected]
+    scrub: Upkeep[Scrubbed]
+
+
 class Health(Struct, frozen=True):
     """The hub answers."""
 

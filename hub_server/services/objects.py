@@ -30,6 +30,8 @@ class ProjectObjects:
         self._database = database
         self._packs = packs
         self._project_key = project_key
+        self.unused: set[bytes] = set()
+        """What `locate` found so far that no commit needs yet."""
 
     def get(self, name: bytes, /) -> bytes:
         """The object of this hash, verified.
@@ -46,7 +48,9 @@ class ProjectObjects:
     def locate(self, names: Iterable[bytes]) -> dict[bytes, objects.Location]:
         """Where the objects lie, for those that the project has."""
         wanted = list(names)
-        return self._database.read_blocking(lambda c: objects.locate(c, self._project_key, wanted))
+        found = self._database.read_blocking(lambda c: objects.locate(c, self._project_key, wanted))
+        self.unused.update(name for name, location in found.items() if location.is_unused)
+        return found
 
     def read(self, location: objects.Location) -> bytes:
         """The object at a location."""

@@ -9,6 +9,7 @@ from hub_server.services.history import History
 from hub_server.services.identity import Identity
 from hub_server.services.projects import Projects
 from hub_server.services.sync import Sync
+from hub_server.services.upkeep import UpkeepService
 from hub_server.services.workers import Workers
 from hub_server.services.zfs import ZfsSync
 
@@ -27,6 +28,7 @@ class Services:
     events: EventBus
     workers: Workers
     zfs: ZfsSync
+    upkeep: UpkeepService
     public_url: str
     cursor_key: bytes
     version: str

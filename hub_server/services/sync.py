@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 from msgspec import Struct
+from sqlalchemy import Connection
 
 from committer.storage.objects import Kind, Reference, decode_commit, decode_run, references
 from committer.storage.pack import PackEntry
@@ -26,9 +27,9 @@ from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import utc_now
 from hub_server.services.objects import Completeness, ProjectObjects
 from hub_server.services.workers import Workers
-from hub_server.store import commits, objects, pushes, runs
+from hub_server.store import commits, objects, projects, pushes, runs
 from hub_server.store.database import Database
-from hub_server.store.projects import DotRow
+from hub_server.store.projects import DotRow, GcState
 
 HASH_SIZE = 32
 MAX_HASHES = 16_384
@@ -53,6 +54,8 @@ class _Checked(Struct, frozen=True, kw_only=True):
     commit: Commit
     runs: list[runs.NewRun]
     walked: dict[Kind, list[bytes]]
+    unused: set[bytes]
+    gc: GcState
 
 
 class Sync:
@@ -89,7 +92,10 @@ class Sync:
                 "malformed-request", f"{len(question)} bytes are not a list of at most {MAX_HASHES} 32-byte hashes"
             )
         hashes = [question[start : start + HASH_SIZE] for start in range(0, len(question), HASH_SIZE)]
-        found = await self._database.read(lambda c: objects.present(c, dot.project.key, hashes))
+        project = dot.project.key
+        found = await self._database.read(lambda c: objects.present(c, project, hashes))
+        if any(found.values()):
+            found = await self._database.write(lambda c: _present_and_spared(c, project, hashes))
         return _bitmap([name in found for name in hashes])
 
     def begin_pack(self) -> Upload:
@@ -103,9 +109,10 @@ class Sync:
         was lost or damaged.
 
         Raises:
-            Problem: corrupt-pack, naming the record that is wrong.
+            Problem: corrupt-pack, naming the record that is wrong; pack-busy, while a pack of this name is deleted.
         """
         project = dot.project.key
+        await self._spare_pack(name)
         entries = await self._workers.run(lambda: _verify_and_keep(upload, name))
         now, size = self._clock(), upload.size
         created = await self._database.write(lambda c: objects.add_pack(c, project, name, size, entries, now))
@@ -121,21 +128,39 @@ class Sync:
                 invalid, for a commit of another dot or one that does not follow `expected_parent`.
         """
         check_branch(move.branch)
-        checked = await self._workers.run(lambda: self._check(dot, move))
+        while True:
+            checked = await self._workers.run(lambda: self._check(dot, move))
+            try:
+                applied = await self._apply(dot, move, checked)
+                break
+            except pushes.CollectedMeanwhile:
+                continue
+        if applied.moved:
+            self._announce(dot, move, applied.new_runs)
+        accepted = CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=len(checked.commit.runs))
+        return accepted, applied.moved
+
+    async def _spare_pack(self, name: bytes) -> None:
+        """Make sure that a pack which is about to be kept is not deleted because nothing was in it until now."""
+        if await self._database.read(lambda c: objects.pack_state(c, name)) is objects.PackState.FREE:
+            return
+        if not await self._database.write(lambda c: objects.spare_pack(c, name)):
+            raise Problem("pack-busy", f"pack {name.hex()} is just being deleted; send it again in a moment")
+
+    async def _apply(self, dot: DotRow, move: Move, checked: _Checked) -> pushes.Applied:
         push = pushes.Push(
             project_key=dot.project.key,
             commit=_new_commit(move, checked.commit, self._clock()),
             expected_parent=move.expected_parent,
             runs=checked.runs,
             complete=checked.walked,
+            unused=checked.unused,
+            gc=checked.gc,
         )
-        applied = await self._database.write(lambda c: pushes.apply_push(c, push))
-        if applied.moved:
-            self._announce(dot, move, applied.new_runs)
-        accepted = CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=len(checked.commit.runs))
-        return accepted, applied.moved
+        return await self._database.write(lambda c: pushes.apply_push(c, push))
 
     def _check(self, dot: DotRow, move: Move) -> _Checked:
+        gc = self._database.read_blocking(lambda c: projects.gc_state(c, dot.id))
         source = ProjectObjects(self._database, self._packs, dot.project.key)
         try:
             commit = self._read_commit(source, dot, move)
@@ -144,7 +169,7 @@ class Sync:
             walk.check([(Kind.TREE, commit.root), *following])
             if walk.missing:
                 raise _missing(walk.missing)
-            return _Checked(commit=commit, runs=new_runs, walked=walk.walked)
+            return _Checked(commit=commit, runs=new_runs, walked=walk.walked, unused=source.unused, gc=gc)
         except CorruptObject as error:
             raise invalid("/commit", str(error)) from error
 
@@ -174,6 +199,12 @@ class Sync:
             self._events.publish(topic, "run.created", run_id)
         self._events.publish(topic, "commit.created", move.commit.hex())
         self._events.publish(PROJECTS, "commit.created", dot.project.id)
+
+
+def _present_and_spared(connection: Connection, project_key: int, hashes: Sequence[bytes]) -> dict[bytes, bool]:
+    """What is here, and will be until whoever asks has had the time to commit what needs it."""
+    objects.spare(connection, project_key, hashes)
+    return objects.present(connection, project_key, hashes)
 
 
 def _bitmap(bits: Sequence[bool]) -> bytes:

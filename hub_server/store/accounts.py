@@ -63,10 +63,21 @@ _FIND_SESSION = (
 
 def ensure_setting(connection: Connection, name: str, value: bytes) -> bytes:
     """A value that the hub keeps about itself; stores `value` where there is none."""
-    stored = connection.scalar(select(setting.c.value).where(setting.c.name == name))
+    stored = find_setting(connection, name)
     if stored is None:
         connection.execute(insert(setting).values(name=name, value=value))
     return value if stored is None else stored
+
+
+def find_setting(connection: Connection, name: str) -> bytes | None:
+    """A value that the hub keeps about itself."""
+    return connection.scalar(select(setting.c.value).where(setting.c.name == name))
+
+
+def store_setting(connection: Connection, name: str, value: bytes) -> None:
+    """Keep a value, in place of the one before."""
+    connection.execute(delete(setting).where(setting.c.name == name))
+    connection.execute(insert(setting).values(name=name, value=value))
 
 
 def ensure_first_account(connection: Connection, wanted: AccountInfo, role: str, now: datetime) -> AccountInfo:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from enum import Enum
 from itertools import islice
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, bindparam, select, update
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from committer.storage.compression import Encoding
@@ -20,37 +21,87 @@ MAX_VARIABLES = 500
 
 
 class Location(Struct, frozen=True):
-    """Where an object lies, and as what it is known to be complete (0 where it is not)."""
+    """Where an object lies, as what it is known to be complete (0 where it is not), and whether a commit needs it."""
 
     pack: bytes
     entry: PackEntry
     complete: int
+    is_unused: bool
 
 
 # Statements of a push are made once: to make one costs SQLAlchemy more than to run it.
 
-_ADD_PACK = insert(pack).on_conflict_do_nothing()
+_DAMAGED = select(pack.c.id).where(pack.c.damaged_at.is_not(None)).scalar_subquery()
+_NEW_PACK = insert(pack)
+_ADD_PACK = _NEW_PACK.on_conflict_do_update(
+    index_elements=[pack.c.hash],
+    set_={
+        "checked_at": _NEW_PACK.excluded.checked_at,
+        "damaged_at": None,
+        "doomed_at": None,
+    },
+)
 _PACK_KEY = select(pack.c.id).where(pack.c.hash == bindparam("hash"))
+_PACK_STATE = select(pack.c.doomed_at, pack.c.deleting).where(pack.c.hash == bindparam("hash"))
+_SPARE_PACK = update(pack).where(pack.c.hash == bindparam("name"), ~pack.c.deleting).values(doomed_at=None)
 _ADD_TO_PROJECT = insert(project_pack).on_conflict_do_nothing()
-_ADD_OBJECTS = insert(object_).on_conflict_do_nothing()
+_NEW_OBJECT = insert(object_)
+_PLACE = ("kind", "pack_id", "offset", "stored_size", "size", "encoding")
+_ADD_OBJECTS = _NEW_OBJECT.on_conflict_do_update(
+    index_elements=[object_.c.project_id, object_.c.hash],
+    set_={"unused_since": None, **{name: _NEW_OBJECT.excluded[name] for name in _PLACE}},
+    where=or_(object_.c.unused_since.is_not(None), object_.c.pack_id.in_(_DAMAGED)),
+)
 _ASKED_FOR = and_(object_.c.project_id == bindparam("project"), object_.c.hash.in_(bindparam("hashes", expanding=True)))
-_PRESENT = select(object_.c.hash).where(_ASKED_FOR)
+_PRESENT = select(object_.c.hash, object_.c.unused_since).where(_ASKED_FOR, object_.c.pack_id.not_in(_DAMAGED))
 _LOCATE = select(object_, pack.c.hash.label("pack_hash")).join(pack, pack.c.id == object_.c.pack_id).where(_ASKED_FOR)
 _MARK_COMPLETE = update(object_).where(_ASKED_FOR).values(complete=bindparam("read_as"))
+_SPARE = update(object_).where(_ASKED_FOR, object_.c.unused_since.is_not(None)).values(unused_since=None)
+
+
+class PackState(Enum):
+    """What a pack's name means before it is uploaded."""
+
+    FREE = "free"
+    """It may be kept."""
+    DOOMED = "doomed"
+    """Its file is about to be deleted; `spare_pack` prevents that."""
+    DELETING = "deleting"
+    """Its file is being deleted, so that it cannot be kept right now."""
+
+
+def pack_state(connection: Connection, pack_hash: bytes) -> PackState:
+    """Whether a pack may be kept."""
+    row = connection.execute(_PACK_STATE, {"hash": pack_hash}).first()
+    if row is None or row.doomed_at is None:
+        return PackState.FREE
+    return PackState.DELETING if row.deleting else PackState.DOOMED
+
+
+def spare_pack(connection: Connection, pack_hash: bytes) -> bool:
+    """Do not delete the pack's file for now; False where that has begun."""
+    connection.execute(_SPARE_PACK, {"name": pack_hash})
+    return pack_state(connection, pack_hash) is PackState.FREE
+
+
+def place_pack(
+    connection: Connection, project_key: int, pack_hash: bytes, size: int, count: int, now: datetime
+) -> tuple[int, bool]:
+    """A pack is kept and well, and has `count` objects of the project; its key, and whether the project had it not."""
+    connection.execute(_ADD_PACK, {"hash": pack_hash, "size": size, "created_at": now, "checked_at": now})
+    pack_key: int = connection.execute(_PACK_KEY, {"hash": pack_hash}).scalar_one()
+    place = {"project_id": project_key, "pack_id": pack_key, "objects": count}
+    return pack_key, bool(connection.execute(_ADD_TO_PROJECT, place).rowcount)
 
 
 def add_pack(
     connection: Connection, project_key: int, pack_hash: bytes, size: int, entries: Sequence[PackEntry], now: datetime
 ) -> bool:
-    """Make a stored pack's objects the project's; those that it had stay where they are.
+    """Make a stored pack's objects the project's; those that it had and that are well stay where they are.
 
     Returns whether the pack is new to the project.
     """
-    connection.execute(_ADD_PACK, {"hash": pack_hash, "size": size, "created_at": now})
-    pack_key = connection.execute(_PACK_KEY, {"hash": pack_hash}).scalar_one()
-    place = {"project_id": project_key, "pack_id": pack_key, "objects": len(entries)}
-    if not connection.execute(_ADD_TO_PROJECT, place).rowcount:
-        return False
+    pack_key, is_new = place_pack(connection, project_key, pack_hash, size, len(entries), now)
     rows = [
         {
             "project_id": project_key,
@@ -65,15 +116,22 @@ def add_pack(
         for entry in entries
     ]
     connection.execute(_ADD_OBJECTS, rows)
-    return True
+    return is_new
 
 
-def present(connection: Connection, project_key: int, hashes: Sequence[bytes]) -> set[bytes]:
-    """Which of the hashes the project has."""
-    found: set[bytes] = set()
+def present(connection: Connection, project_key: int, hashes: Sequence[bytes]) -> dict[bytes, bool]:
+    """Which of the hashes the project has, in packs that are well, and whether they are unused so far."""
+    found: dict[bytes, bool] = {}
     for some in _batches(hashes):
-        found.update(connection.scalars(_PRESENT, {"project": project_key, "hashes": some}))
+        for row in connection.execute(_PRESENT, {"project": project_key, "hashes": some}):
+            found[row.hash] = row.unused_since is not None
     return found
+
+
+def spare(connection: Connection, project_key: int, hashes: Iterable[bytes]) -> None:
+    """Somebody needs these objects: those that were unused start to be so anew, if nobody commits what needs them."""
+    for some in _batches(hashes):
+        connection.execute(_SPARE, {"project": project_key, "hashes": some})
 
 
 def locate(connection: Connection, project_key: int, hashes: Iterable[bytes]) -> dict[bytes, Location]:
@@ -82,7 +140,7 @@ def locate(connection: Connection, project_key: int, hashes: Iterable[bytes]) ->
     for some in _batches(hashes):
         for row in connection.execute(_LOCATE, {"project": project_key, "hashes": some}):
             entry = PackEntry(row.hash, Kind(row.kind), row.offset, row.stored_size, row.size, Encoding(row.encoding))
-            found[row.hash] = Location(row.pack_hash, entry, row.complete)
+            found[row.hash] = Location(row.pack_hash, entry, row.complete, row.unused_since is not None)
     return found
 
 

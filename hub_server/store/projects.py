@@ -33,6 +33,13 @@ class DotRow(Struct, frozen=True, kw_only=True):
     gc_epoch: int
 
 
+class GcState(Struct, frozen=True):
+    """How often objects of a project were deleted, and how often unused ones were looked for."""
+
+    epoch: int
+    cycle: int
+
+
 class NewProject(Struct, frozen=True, kw_only=True):
     """A project to be stored; the name is numbered when taken."""
 
@@ -46,11 +53,11 @@ class NewProject(Struct, frozen=True, kw_only=True):
 # Made once, as most requests run one of them: to make a statement costs SQLAlchemy more than to run it.
 
 _PROJECT_KEY = select(project.c.id).where(project.c.uuid == bindparam("uuid"))
-_FIND_DOT = (
-    select(dot.c.id, dot.c.gc_epoch, project.c.id.label("key"), project.c.uuid)
-    .join(project, project.c.id == dot.c.project_id)
-    .where(dot.c.id == bindparam("id"))
+_DOTS = select(dot.c.id, dot.c.gc_epoch, project.c.id.label("key"), project.c.uuid).join(
+    project, project.c.id == dot.c.project_id
 )
+_FIND_DOT = _DOTS.where(dot.c.id == bindparam("id"))
+_GC_STATE = select(dot.c.gc_epoch, dot.c.gc_cycle).where(dot.c.id == bindparam("id"))
 
 
 def project_key(connection: Connection, project_id: str) -> int | None:
@@ -104,11 +111,24 @@ def ensure_project(connection: Connection, new: NewProject) -> ProjectInfo:
     )
 
 
+def gc_state(connection: Connection, dot_id: str) -> GcState:
+    """How far garbage collection has come in a dot's project."""
+    row = connection.execute(_GC_STATE, {"id": dot_id}).one()
+    return GcState(row.gc_epoch, row.gc_cycle)
+
+
+def list_dots(connection: Connection) -> list[DotRow]:
+    """Every dot, in the order of its id."""
+    return [_dot(row) for row in connection.execute(_DOTS.order_by(dot.c.id))]
+
+
 def find_dot(connection: Connection, dot_id: str) -> DotRow | None:
     """A dot by its id."""
     row = connection.execute(_FIND_DOT, {"id": dot_id}).first()
-    if row is None:
-        return None
+    return None if row is None else _dot(row)
+
+
+def _dot(row: Any) -> DotRow:
     return DotRow(id=row.id, project=ProjectRef(row.key, row.uuid), gc_epoch=row.gc_epoch)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Float,
     ForeignKey,
@@ -27,6 +28,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    false,
     text,
 )
 from sqlalchemy.engine import Dialect
@@ -130,8 +132,10 @@ dot = Table(
     Column("id", String(36), primary_key=True),
     Column("project_id", ForeignKey("project.id"), nullable=False, unique=True),
     Column("gc_epoch", Integer, nullable=False, server_default="1"),
+    Column("gc_cycle", Integer, nullable=False, server_default="0"),
     Column("created_at", UtcTime, nullable=False),
 )
+"""`gc_epoch` grows whenever objects of the project were deleted, `gc_cycle` whenever unused ones are looked for."""
 
 branch = Table(
     "branch",
@@ -227,7 +231,16 @@ pack = Table(
     Column("hash", LargeBinary(32), nullable=False, unique=True),
     Column("size", BigInteger, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("doomed_at", UtcTime),
+    Column("deleting", Boolean, nullable=False, server_default=false()),
+    Column("checked_at", UtcTime),
+    Column("damaged_at", UtcTime),
+    Index("ix_pack_doomed_at", "doomed_at", sqlite_where=text("doomed_at IS NOT NULL")),
+    Index("ix_pack_damaged_at", "damaged_at", sqlite_where=text("damaged_at IS NOT NULL")),
 )
+"""A pack's file. `doomed_at` is when it was found to hold nothing that is used; `deleting` says that its file is being
+deleted. `checked_at` is when its bytes were last found to be right, `damaged_at` when they were found not to be.
+"""
 
 project_pack = Table(
     "project_pack",
@@ -251,11 +264,14 @@ object_ = Table(
     Column("size", Integer, nullable=False),
     Column("encoding", Integer, nullable=False),
     Column("complete", Integer, nullable=False, server_default="0"),
+    Column("unused_since", UtcTime),
+    Index("ix_object_unused", "project_id", "unused_since", sqlite_where=text("unused_since IS NOT NULL")),
     sqlite_with_rowid=False,
 )
 """Where a project's objects lie: a record of a pack (`committer.storage.pack.PackEntry`).
 
 `complete` is the kind as which an object was read when everything below it was found to be here, 0 before. Equal
 bytes are one object whatever they are read as, so that "complete as a tree" says nothing about the same bytes as
-anything else.
+anything else. `unused_since` is when no commit was found to need the object; such an object is never complete, so that
+below a complete one nothing is unused but what the cycle under way found (docs/design/garbage-collection.md).
 """

@@ -58,7 +58,7 @@ async def have(hub: Services, call: Call[Nothing, bytes]) -> Reply:
     max_body=MAX_PACK_BYTES,
     response=PackAccepted,
     answers=(200, 201),
-    problems=("corrupt-pack", "storage-full", "storage-unavailable"),
+    problems=("corrupt-pack", "pack-busy", "storage-full", "storage-unavailable"),
 )
 async def put_pack(hub: Services, call: Call[Nothing, Upload]) -> Reply:
     """Upload a pack of at most 64 MiB; it is verified and durable when this answers."""

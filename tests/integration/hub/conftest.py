@@ -6,38 +6,20 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 import pytest
 import requests
 import structlog
 from msgspec import Struct
+from support.pushing import START, Clock, ObjectsToPush
 
-from committer.storage.objects import Kind, digest, encode_commit
-from committer.storage.pack import PackWriter, pack_path
-from committer.storage.tree import EntryKind, TreeEntry, encode_tree
-from dotscience.record import Commit, Environment, RunRecord, encode_json
+from committer.storage.objects import digest
+from dotscience.record import Environment, RunRecord
 from hub_server import app
 from hub_server.settings import HubSettings
-
-START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
-
-
-class Clock:
-    """The hub's time; tests move it."""
-
-    def __init__(self) -> None:
-        self.now = START
-
-    def __call__(self) -> datetime:
-        return self.now
-
-    def advance(self, **by: float) -> None:
-        self.now += timedelta(**by)
 
 
 class RunningHub:
@@ -121,51 +103,6 @@ class Project:
         assert answer.status_code == 201, answer.text
         self.head = commit
         return Pushed(commit, [one.run_id for one in records], answer.json())
-
-
-class ObjectsToPush:
-    """Objects on their way into a pack."""
-
-    def __init__(self) -> None:
-        self.objects: dict[bytes, tuple[Kind, bytes]] = {}
-
-    def add(self, kind: Kind, data: bytes) -> bytes:
-        name = digest(data)
-        self.objects[name] = (kind, data)
-        return name
-
-    def add_tree(self, files: dict[str, bytes]) -> bytes:
-        entries = [
-            TreeEntry(name.encode(), EntryKind.FILE, 0o644, len(data), 10**18, self.add(Kind.BLOB, data))
-            for name, data in files.items()
-        ]
-        return self.add(Kind.TREE, encode_tree(entries))
-
-    def add_commit(
-        self, project: Project, records: tuple[RunRecord, ...], files: dict[str, bytes], **changes: Any
-    ) -> str:
-        runs = [(one.run_id, self.add(Kind.RUN, encode_json(one))) for one in records]
-        commit = Commit(
-            dot_id=project.dot_id,
-            parents=[bytes.fromhex(project.head)] if project.head else [],
-            root=self.add_tree(files),
-            runs=runs,
-            created_at=START,
-            message="a commit",
-            author="someone",
-            client="tests",
-            consistency="stable",
-        )
-        return self.add(Kind.COMMIT, encode_commit(msgspec.structs.replace(commit, **changes))).hex()
-
-    def bytes(self) -> bytes:
-        import tempfile
-
-        with tempfile.TemporaryDirectory() as folder:
-            writer = PackWriter(Path(folder))
-            for name, (kind, data) in self.objects.items():
-                writer.add(kind, name, data)
-            return pack_path(Path(folder), writer.seal().hash).read_bytes()
 
 
 @contextmanager

@@ -17,6 +17,8 @@ BODIES = {
     "create_project": {"name": "p"},
     "create_login_code": {},
     "sign_in": {"code": "x"},
+    "collect_garbage": {"dry_run": True},
+    "scrub": {},
 }
 
 

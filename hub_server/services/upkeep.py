@@ -1,0 +1,173 @@
+"""Looking after what is stored: garbage collection and scrubbing, by themselves and when somebody asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+import msgspec
+import structlog
+from msgspec import Struct
+
+from dotscience.errors import SnapshotError
+from hub_server.domain.types import Collected, Failed, Scrubbed, Upkeep, UpkeepState
+from hub_server.services.collector import Collector
+from hub_server.services.repacking import Repacker
+from hub_server.services.scrub import Scrubber
+from hub_server.services.stopping import Stopped, Stopping
+from hub_server.store import accounts, projects
+from hub_server.store.database import Database
+from hub_server.store.projects import DotRow
+
+T = TypeVar("T")
+
+log = structlog.get_logger(__name__)
+
+LOOK_S = 600.0
+"""How often the time is looked at, in seconds."""
+SCRUB_PARTS = 30
+"""What is done by itself reads one such part at a time: of a day each, everything within a month."""
+LAST = "upkeep"
+
+Told = Callable[[int, int], None]
+
+
+class Duty(Generic[T]):
+    """One way to look after the storage, done by one task at a time. Belongs to the event loop."""
+
+    def __init__(self, name: str, clock: Callable[[], datetime]) -> None:
+        self.state: Upkeep[T] = Upkeep()
+        self._name = name
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, work: Callable[[Told], Awaitable[T]]) -> Upkeep[T]:
+        """Begin `work`, unless it is being done; how it stands."""
+        if not self.state.running:
+            self.state = Upkeep(running=True, started_at=self._clock())
+            self._task = asyncio.get_running_loop().create_task(self._run(work))
+        return self.state
+
+    async def end(self) -> None:
+        """Wait until nothing is being done."""
+        if self._task is not None:
+            await self._task
+
+    async def _run(self, work: Callable[[Told], Awaitable[T]]) -> None:
+        result, error = None, None
+        try:
+            result = await work(self._tell)
+        except Stopped:
+            error = "the hub stopped"
+        except SnapshotError as failure:
+            error = str(failure)
+        except Exception:  # the task's boundary: a defect here must not look like work without an end
+            log.exception("upkeep.failed", duty=self._name)
+            error = "internal error; the hub's log has the details"
+        self.state = msgspec.structs.replace(
+            self.state, running=False, finished_at=self._clock(), result=result, error=error
+        )
+        log.info("upkeep.done", duty=self._name, result=result and msgspec.to_builtins(result), error=error)
+
+    def _tell(self, done: int, total: int) -> None:
+        self.state = msgspec.structs.replace(self.state, done=done, total=total)
+
+
+class Tools(Struct, frozen=True, kw_only=True):
+    """What upkeep is done with."""
+
+    collector: Collector
+    repacker: Repacker
+    scrubber: Scrubber
+    stopping: Stopping
+
+
+class UpkeepService:
+    """Does both duties every now and then, and at once when asked to. Belongs to the event loop."""
+
+    def __init__(
+        self, database: Database, tools: Tools, *, every: timedelta | None, clock: Callable[[], datetime]
+    ) -> None:
+        """`every` None: only when asked to."""
+        self._database = database
+        self._tools = tools
+        self._every = every
+        self._clock = clock
+        self._gc: Duty[Collected] = Duty("gc", clock)
+        self._scrub: Duty[Scrubbed] = Duty("scrub", clock)
+        self._waiting: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Start to do it regularly."""
+        if self._every is not None:
+            self._waiting = asyncio.get_running_loop().create_task(self._repeat(self._every))
+
+    async def close(self) -> None:
+        """End what is under way, soon, and wait for that."""
+        self._tools.stopping.stop()
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+        await self._gc.end()
+        await self._scrub.end()
+
+    def state(self) -> UpkeepState:
+        """What is being done, or was last."""
+        return UpkeepState(gc=self._gc.state, scrub=self._scrub.state)
+
+    def collect_garbage(self, *, dry_run: bool = False) -> Upkeep[Collected]:
+        """Start to collect garbage in all projects; where that is under way, it just goes on."""
+        return self._gc.start(lambda told: self._collect(told, dry_run=dry_run))
+
+    def scrub(self, *, parts: int = 1) -> Upkeep[Scrubbed]:
+        """Start to check a part of what is stored, all of it by default."""
+        return self._scrub.start(lambda told: self._tools.scrubber.scrub(parts, told))
+
+    async def _repeat(self, every: timedelta) -> None:
+        while True:
+            if await self._is_due(every):
+                self.collect_garbage()
+                self.scrub(parts=SCRUB_PARTS)
+            await asyncio.sleep(LOOK_S)
+
+    async def _is_due(self, every: timedelta) -> bool:
+        """Whether it is time; noted at once, so that a hub which fails at it does not try without end."""
+        now = self._clock()
+        stored = await self._database.read(lambda c: accounts.find_setting(c, LAST))
+        last = None if stored is None else datetime.fromisoformat(stored.decode())
+        if last is not None and last <= now < last + every:
+            return False
+        await self._database.write(lambda c: accounts.store_setting(c, LAST, now.isoformat().encode()))
+        return last is not None
+
+    async def _collect(self, told: Told, *, dry_run: bool) -> Collected:
+        dots = await self._database.read(projects.list_dots)
+        total = Collected(dry_run=dry_run, projects=len(dots))
+        for number, dot in enumerate(dots):
+            told(number, len(dots))
+            total = await self._collect_one(dot, total)
+        if dry_run:
+            return total
+        packs, freed = await self._tools.collector.delete_packs()
+        return msgspec.structs.replace(total, packs_deleted=packs, freed=freed)
+
+    async def _collect_one(self, dot: DotRow, total: Collected) -> Collected:
+        """What is wrong with one project keeps no other from being looked after."""
+        try:
+            swept = await self._tools.collector.collect(dot, dry_run=total.dry_run)
+            repacked = 0 if total.dry_run else await self._tools.repacker.repack(dot)
+        except SnapshotError as error:
+            log.error("gc.failed", project=dot.project.id, error=str(error))  # noqa: TRY400 - what it says is all
+            failed = Failed(project_id=dot.project.id, detail=str(error))
+            return msgspec.structs.replace(total, failed=[*total.failed, failed])
+        return msgspec.structs.replace(
+            total,
+            kept=total.kept + swept.kept,
+            unused=total.unused + swept.unused,
+            unused_size=total.unused_size + swept.unused_size,
+            deleted=total.deleted + swept.deleted,
+            deleted_size=total.deleted_size + swept.deleted_size,
+            repacked=total.repacked + repacked,
+        )

@@ -1,0 +1,60 @@
+"""Which packs are well, and since when that is known."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from itertools import accumulate
+
+from msgspec import Struct
+from sqlalchemy import Connection, func, select, update
+
+from hub_server.domain.types import DamagedPack
+from hub_server.store import garbage
+from hub_server.store.schema import dot, object_, pack, project
+
+
+class Checkable(Struct, frozen=True):
+    """A pack that can be checked: its key, hash and size in bytes."""
+
+    key: int
+    hash: bytes
+    size: int
+
+
+def packs_to_check(connection: Connection, *, part: int) -> list[Checkable]:
+    """The packs to check next: one `part`-th of all bytes, but one pack at least where there are any.
+
+    First come those that were never checked since they came, then those whose check is the longest ago.
+    """
+    query = select(pack.c.id, pack.c.hash, pack.c.size).where(pack.c.doomed_at.is_(None))
+    rows = connection.execute(query.order_by(pack.c.checked_at.nulls_first(), pack.c.id)).all()
+    budget = sum(row.size for row in rows) / part
+    sizes = accumulate((row.size for row in rows), initial=0)
+    return [Checkable(row.id, row.hash, row.size) for row, before in zip(rows, sizes, strict=False) if before < budget]
+
+
+def note_well(connection: Connection, pack_key: int, now: datetime) -> None:
+    """The pack is what its name says."""
+    connection.execute(update(pack).where(pack.c.id == pack_key).values(checked_at=now, damaged_at=None))
+
+
+def note_damage(connection: Connection, row: Checkable, now: datetime) -> DamagedPack:
+    """The pack is damaged or gone: to those who push, its objects are not here any more."""
+    connection.execute(
+        update(pack)
+        .where(pack.c.id == row.key)
+        .values(checked_at=now, damaged_at=func.coalesce(pack.c.damaged_at, now))
+    )
+    hit = connection.execute(
+        select(project.c.uuid, dot.c.id, func.count().label("objects"))
+        .select_from(object_)
+        .join(project, project.c.id == object_.c.project_id)
+        .join(dot, dot.c.project_id == project.c.id)
+        .where(object_.c.pack_id == row.key)
+        .group_by(project.c.uuid, dot.c.id)
+    ).all()
+    for one in hit:
+        garbage.next_epoch(connection, one.id)
+    return DamagedPack(
+        pack=row.hash.hex(), projects=sorted(one.uuid for one in hit), objects=sum(one.objects for one in hit)
+    )
