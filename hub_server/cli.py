@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from dotscience.errors import ConfigError
+from hub_server.upkeep_commands import gc, scrub
 
 if TYPE_CHECKING:
     from hub_server.settings import HubSettings
@@ -25,6 +25,7 @@ Examples:
   ds hub                                       on this machine only
   ds hub --host 0.0.0.0 --public-url https://hub.example.org
   ds hub login-link                            sign a browser in
+  ds hub gc --dry-run                          what could be deleted
 """
 
 
@@ -36,6 +37,8 @@ Examples:
 @click.option("--storage", metavar="URL", help="A bucket for packs: s3://bucket/prefix. [default: the data folder]")
 @click.option("--zfs-root", metavar="POOL/DATASET", help="Where dots are received as ZFS streams.")
 @click.option("--zfs-receive", type=click.Choice(["off", "trusted"]), help="Who may send ZFS streams. [default: off]")
+@click.option("--upkeep-every-h", metavar="HOURS", help="How often to collect garbage; 0: never. [default: 24]")
+@click.option("--keep-unused-h", metavar="HOURS", help="How long to keep what no commit needs. [default: 24]")
 @click.pass_context
 def hub(context: click.Context, /, data: Path | None, **flags: Any) -> None:
     """Run a hub: where runs and snapshots come together.
@@ -62,15 +65,13 @@ def login_link(settings: HubSettings) -> None:
     The hub must be running, on this machine and for this user.
     """
     from dotscience.client.hub import HubClient
-    from dotscience.client.local_hub import read_hub_file, read_token
+    from hub_server.running import running_hub
 
-    running, token = read_hub_file(settings.data), read_token(settings.data)
-    if running is None or token is None:
-        raise ConfigError(
-            f"no hub of yours runs on {settings.data}; start one with `ds hub`, or name its folder with --data"
-        )
-    with HubClient(running.url, token) as client:
+    with HubClient(*running_hub(settings.data)) as client:
         click.echo(client.create_login_code().url)
 
+
+hub.add_command(gc)
+hub.add_command(scrub)
 
 commands: list[click.Command] = [hub]

@@ -207,6 +207,18 @@ class HubClient:
         body = {"commit": commit, "branch": branch, "expected_parent": expected_parent}
         return self._call("POST", f"{_dot_path(dot_id)}/commits", CommitAccepted, body=body)
 
+    def upkeep(self) -> dict[str, Any]:
+        """How the hub looks after its storage: the state of `gc` and of `scrub`, as the API documents it."""
+        return self._call("GET", "/api/v1/upkeep", dict[str, Any])
+
+    def collect_garbage(self, *, dry_run: bool = False) -> dict[str, Any]:
+        """Start to delete what no commit needs; the state of it, as in `upkeep()["gc"]`."""
+        return self._call("POST", "/api/v1/upkeep/gc", dict[str, Any], body={"dry_run": dry_run})
+
+    def scrub(self) -> dict[str, Any]:
+        """Start to check everything that the hub stores; the state of it, as in `upkeep()["scrub"]`."""
+        return self._call("POST", "/api/v1/upkeep/scrub", dict[str, Any], body={})
+
     def zfs_state(self, dot_id: str) -> ZfsState:
         """What the hub has of a dot as ZFS datasets.
 

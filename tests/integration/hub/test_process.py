@@ -149,6 +149,37 @@ def test_a_login_link_can_be_printed(start):
     assert printed.stdout.startswith(f"{hub.url}/login#code=")
 
 
+def hub_command(hub, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "hub_server", "--data", str(hub.data), *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_upkeep_can_be_asked_for(start, connect, new_run):
+    hub = start()
+    connect(hub.url, hub.data).new_project().push(new_run(), files={"a": b"1"})
+    told = hub_command(hub, "gc", "--dry-run")
+    assert told.returncode == 0
+    assert "Would delete 0 unused objects (0 bytes) of 1 projects" in told.stdout
+    assert json.loads(hub_command(hub, "gc", "--json").stdout)["kept"] == 4
+    assert "Read 1 packs" in hub_command(hub, "scrub").stdout
+    (pack,) = (hub.data / "packs").glob("*/*")
+    pack.write_bytes(b"damaged")
+    told = hub_command(hub, "scrub", "--json")
+    assert (told.returncode, json.loads(told.stdout)["damaged"][0]["pack"]) == (1, pack.name)
+    told = hub_command(hub, "gc")
+    assert told.returncode == 1
+    assert "Nothing was deleted of project" in told.stdout
+    hub.end()
+    told = hub_command(hub, "gc")
+    assert told.returncode != 0
+    assert "no hub of yours runs on" in told.stderr
+
+
 @pytest.fixture
 def session(connect, start, new_run, new_pack):
     """A hub process with a project, and a pack with a commit of it."""
