@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from enum import IntEnum
 from itertools import pairwise
-from operator import attrgetter
+from operator import attrgetter, lt
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from msgspec import Meta, Struct
@@ -84,6 +84,8 @@ class Tree(Struct, frozen=True, array_like=True):
 
 _DECODER = Decoder(Tree)
 NOT_NAMES: tuple[Literal[b"", b".", b".."], ...] = (b"", b".", b"..")
+_NOT_NAMES = frozenset[bytes](NOT_NAMES)
+_FILES = frozenset({EntryKind.FILE, EntryKind.CHUNKED_FILE})
 
 
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
@@ -114,18 +116,38 @@ def decode_tree(data: bytes) -> Tree:
 def _check(tree: Tree) -> None:
     if len(tree.entries) > MAX_ENTRIES:
         raise CorruptObject(f"a tree has {len(tree.entries)} entries, more than {MAX_ENTRIES}")
-    previous = b""
+    names = [entry.name for entry in tree.entries]
+    if not _are_names(names):
+        _find_wrong_name(names)
     for entry in tree.entries:
-        _check_entry(entry)
-        if entry.name <= previous:
-            raise CorruptObject(f"a tree lists {entry.name!r} twice or out of order")
-        previous = entry.name
+        if entry.kind not in _FILES or len(entry.content) != HASH_SIZE or entry.attributes:
+            _check_entry(entry)
+
+
+def _are_names(names: list[bytes]) -> bool:
+    """Whether names are those of a directory, in order; for all at once, as most of what trees cost is this check."""
+    joined = b"".join(names)
+    return (
+        b"/" not in joined
+        and b"\0" not in joined
+        and _NOT_NAMES.isdisjoint(names)
+        and max(map(len, names), default=0) <= MAX_NAME
+        and all(map(lt, names, names[1:]))
+    )
+
+
+def _find_wrong_name(names: list[bytes]) -> None:
+    previous = b""
+    for name in names:
+        if name in _NOT_NAMES or b"/" in name or b"\0" in name or len(name) > MAX_NAME:
+            raise CorruptObject(f"a tree holds {name[:80]!r}, which cannot be a file's name")
+        if name <= previous:
+            raise CorruptObject(f"a tree lists {name!r} twice or out of order")
+        previous = name
 
 
 def _check_entry(entry: TreeEntry) -> None:
     name = entry.name
-    if name in NOT_NAMES or b"/" in name or b"\0" in name or len(name) > MAX_NAME:
-        raise CorruptObject(f"a tree holds {name[:80]!r}, which cannot be a file's name")
     if entry.kind is EntryKind.SYMLINK:
         if not 0 < len(entry.content) <= MAX_TARGET or b"\0" in entry.content:
             raise CorruptObject(f"the symbolic link {name!r} has no possible target")
