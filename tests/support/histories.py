@@ -44,7 +44,7 @@ class History(NamedTuple):
 
 
 def write_history(store: Path, dot_id: str, *, length: int = 3, file_size: int = 2_000, seed: str = "") -> History:
-    """Commit `length` times to a new store; each commit adds a file of incompressible bytes, the same for one `seed`."""
+    """Commit `length` times to a new store; each adds a file of incompressible bytes, equal for one `seed`."""
     history = History(store, dot_id, [])
     files: dict[str, bytes] = {}
     with ObjectStore(store, min_free_bytes=0) as opened:
