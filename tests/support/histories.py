@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -43,33 +44,44 @@ class History(NamedTuple):
         return Target(url=url, project_id=project.id, token=project.token, dot_id=self.dot_id, host="box")
 
 
-def write_history(store: Path, dot_id: str, *, length: int = 3, file_size: int = 2_000, seed: str = "") -> History:
-    """Commit `length` times to a new store; each adds a file of incompressible bytes, equal for one `seed`."""
+def write_history(
+    store: Path,
+    dot_id: str,
+    *,
+    length: int = 3,
+    file_size: int = 2_000,
+    seed: str = "",
+    times: Sequence[datetime] = (),
+) -> History:
+    """Commit `length` times to a new store; each adds a file of incompressible bytes, equal for one `seed`.
+
+    `times` are what the clock shows at each commit, always the same by default.
+    """
     history = History(store, dot_id, [])
     files: dict[str, bytes] = {}
     with ObjectStore(store, min_free_bytes=0) as opened:
         connect(store).close()  # which makes the journal's tables
-        for number in range(length):
+        for number, time in enumerate(times or [START] * length):
             files = files | {f"f{number}": blake3(f"{seed}{number}".encode()).digest(length=file_size)}
-            history.made.append(_commit(opened, history, files))
+            history.made.append(_commit(opened, history, files, time))
     return history
 
 
-def _commit(store: ObjectStore, history: History, files: dict[str, bytes]) -> Made:
-    record = RunRecord(run_id=str(uuid4()), started_at=START, ended_at=START)
+def _commit(store: ObjectStore, history: History, files: dict[str, bytes], time: datetime) -> Made:
+    record = RunRecord(run_id=str(uuid4()), started_at=time, ended_at=time)
     commit = Commit(
         dot_id=history.dot_id,
         parents=[bytes.fromhex(one) for one in history.commits[-1:]],
         root=_put_tree(store, files),
         runs=[(record.run_id, store.put(Kind.RUN, encode_json(record)))],
-        created_at=START,
+        created_at=time,
         message="",
         author="someone",
         client="tests",
         consistency="stable",
     )
     made = Made(store.put(Kind.COMMIT, encode_commit(commit)).hex(), record.run_id, files)
-    entry = CommitEntry(id=made.commit, created_at=START, consistency="stable", runs=[(record, "sidecar")])
+    entry = CommitEntry(id=made.commit, created_at=time, consistency="stable", runs=[(record, "sidecar")])
     store.commit(lambda connection: record_commit(connection, entry))
     return made
 
