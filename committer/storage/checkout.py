@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
     from committer.storage.reader import Reader
 
-_STATE = os.fsencode(STATE_DIR)
-
 
 class Written(NamedTuple):
     """What a checkout did. `kept` are entries that were there already; `size` is in bytes, holes aside."""
@@ -107,7 +105,7 @@ class _Checkout:
 
     def _refusal(self, name: bytes, taken: set[str]) -> str | None:
         """Why a name must not be written, if so; `taken` are the folded names of this directory so far."""
-        if name == _STATE:
+        if is_state(name):
             return "is where Dotscience keeps its own state; no snapshot should hold it"
         if not self._target.folds_case:
             return None
@@ -179,6 +177,11 @@ def _is_same_file(parent: int, name: bytes, original: os.stat_result) -> bool:
         return os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), original)
     except OSError:
         return False
+
+
+def is_state(name: bytes) -> bool:
+    """Whether a name is that of our own state's folder, on file systems that fold case as well (CVE-2014-9390)."""
+    return _folded(name) == STATE_DIR
 
 
 def _folded(name: bytes) -> str:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from committer.storage.checkout import folder_of, is_in_place
+from committer.storage.checkout import folder_of, is_in_place, is_state
 from committer.storage.placing import Placer, Problem, sweep
 from committer.storage.tree import EntryKind
 from committer.workspace.stat import open_below, open_directory
-from dotscience.workspace import STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from committer.storage.diff import Change
     from committer.storage.placing import Guard
     from committer.storage.tree import TreeEntry
-
-_STATE = os.fsencode(STATE_DIR)
 
 
 class Transition:
@@ -63,7 +60,7 @@ class Transition:
                 self._set_mode(path, entry)
 
     def _is_allowed(self, path: bytes) -> bool:
-        if _STATE in path.split(b"/"):
+        if any(is_state(name) for name in path.split(b"/")):
             self._placer.problems.append(Problem(path, "is where Dotscience keeps its own state"))
             return False
         return True

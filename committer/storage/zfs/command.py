@@ -44,11 +44,14 @@ MEANINGS: tuple[tuple[type[ZfsError], str], ...] = (
     (DelegationMissing, r"permission denied|must be run as root|only root can"),
     (PoolFull, r"out of space|no space left|quota exceeded"),
     (PoolSuspended, r"I/O is currently suspended|pool I/O failure"),
-    (DatasetBusy, r"is busy|has dependent clones|has children|is being held|currently in use"),
+    (DatasetBusy, r"is busy|has dependent clones|is cloned|has children|being held|currently in use"),
     (DatasetExists, r"already exists|bookmark exists|destination .* exists"),
     (DatasetMissing, r"does not exist|no such (pool|dataset|snapshot)|could not find any snapshots|no longer exists"),
 )
 """Read in order; the texts are those of libzfs, whatever the version, as LC_ALL=C gives them."""
+
+_NAMES = re.compile(r"(?<!\w)'[^']*'|\S+@\S+")
+"""What is quoted, but not what follows the apostrophe of "it's"; and snapshots, which libzfs does not always quote."""
 
 HINTS = {
     DelegationMissing: "; allow it to this user with `zfs allow` (see docs/zfs.md)",
@@ -104,7 +107,7 @@ def failure(arguments: Sequence[str], status: int, complaint: bytes) -> ZfsError
 
 
 def _meaning(text: str) -> type[ZfsError]:
-    said = re.sub(r"'[^']*'", "''", text)  # what is quoted is a name, and may read like anything
+    said = _NAMES.sub("''", text)  # a name may read like anything
     return next((kind for kind, pattern in MEANINGS if re.search(pattern, said, re.IGNORECASE)), ZfsError)
 
 

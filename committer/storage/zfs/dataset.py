@@ -19,6 +19,8 @@ MAX_VALUE = 1_000
 """Bytes of a user property that every pool takes: 8,192 today, 1,024 in old ones."""
 
 _BASICS = ("guid", "createtxg", "userrefs")
+_DIGITS = re.compile(r"[0-9]{1,20}")
+"""64 bits, in decimal: `int` takes other digits as well, and fails for thousands of them."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.: /-]*")
 
 
@@ -206,7 +208,7 @@ def parse_versions(text: str, dataset: str) -> Iterable[Version]:
             name=version,
             guid=_number(values.pop("guid", None), "guid"),
             createtxg=_number(values.pop("createtxg", None), "createtxg"),
-            holds=int(held) if (held := values.pop("userrefs", UNSET)).isdigit() else 0,
+            holds=int(held) if _DIGITS.fullmatch(held := values.pop("userrefs", UNSET)) else 0,
             properties={key: value for key, value in values.items() if value != UNSET},
         )
 
@@ -217,6 +219,8 @@ def _options(properties: Mapping[str, str]) -> Iterable[str]:
 
 
 def _number(value: str | None, what: str) -> int:
-    if value is None or not value.isdigit():
-        raise ZfsError(f"`zfs get` gave {value!r} as {what}, which is no number; is this version of ZFS known?")
+    if value is None or not _DIGITS.fullmatch(value):
+        raise ZfsError(
+            f"`zfs get` gave {value and value[:40]!r} as {what}, which is no number; is this version of ZFS known?"
+        )
     return int(value)

@@ -156,7 +156,7 @@ def own_hub(tmp_path: Path) -> Iterator[RunningHub]:
         yield running
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def serve_hub() -> Callable[..., Any]:
     """Start hubs with other settings."""
     return serve

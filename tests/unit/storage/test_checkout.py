@@ -10,8 +10,11 @@ from support.objects import Objects
 
 from committer.storage.census import MAX_DEPTH, take_census
 from committer.storage.checkout import write_snapshot
+from committer.storage.diff import Change
+from committer.storage.placing import Placer
 from committer.storage.reader import resolve, root_entry
 from committer.storage.target import MARKER, Origin, open_target
+from committer.storage.transition import Transition
 from committer.storage.tree import Attribute, EntryKind, TreeEntry
 from dotscience.errors import CheckoutRefused, CorruptObject, DiskFull
 
@@ -167,10 +170,45 @@ def test_a_link_that_waits_in_the_target_leads_nowhere(objects, target, tmp_path
 
 
 def test_our_own_state_is_never_written(objects, target):
-    project = objects.folder(b".dotscience", objects.file(b"project.toml", b"x"))
-    written = write(objects, objects.folder(b"", project, objects.folder(b"d", project)), target)
-    assert [problem.path for problem in written.problems] == [b".dotscience", b"d/.dotscience"]
+    project = objects.file(b"project.toml", b"x")
+    names = [b".DOTSCIENCE", b".DotScience", b".dot\xc5\xbfcience", b".dotscience"]
+    states = [objects.folder(name, project) for name in names]
+    written = write(objects, objects.folder(b"", *states, objects.folder(b"d", *states)), target)
+    assert [problem.path for problem in written.problems] == sorted(names) + sorted(b"d/" + name for name in names)
     assert not list(target.rglob("project.toml"))
+
+
+def test_our_own_state_is_never_changed_in_place(objects, target):
+    names = [b".DOTSCIENCE", b"d/.dotScience", b".dotscience"]
+    for name in names:
+        (target / os.fsdecode(name)).mkdir(parents=True)
+    changes = [Change(name + b"/x", None, objects.file(b"x", b"theirs")) for name in names]
+    descriptor = os.open(target, os.O_RDONLY)
+    placer = Placer(objects)
+    Transition(descriptor, placer).apply(changes)
+    os.close(descriptor)
+    assert sorted(problem.path for problem in placer.problems) == sorted(change.path for change in changes)
+    assert not list(target.rglob("x"))
+
+
+TWINS = {"A", "a", "stra\u00dfe", "STRASSE", "\u00e9", "e\u0301", "\U0001f40d", "CON", "x\n", "-rf"}
+
+
+def test_names_that_some_systems_take_for_one_are_several_here(objects, target):
+    root = objects.folder(b"", *[objects.file(name.encode(), name.encode()) for name in TWINS])
+    assert write(objects, root, target).problems == []
+    assert {path.name: path.read_text() for path in target.iterdir()} == {name: name for name in TWINS}
+
+
+def test_where_case_is_folded_the_first_of_such_names_is_written_and_the_others_are_named(objects, target, monkeypatch):
+    monkeypatch.setattr("committer.storage.target._folds_case", lambda descriptor: True)
+    link = TreeEntry(b"D", EntryKind.SYMLINK, 0o777, 4, 0, b"/etc")
+    through = objects.folder(b"d", objects.file(b"passwd", b"theirs"))
+    root = objects.folder(b"", link, through, *[objects.file(name.encode(), name.encode()) for name in TWINS])
+    written = write(objects, root, target)
+    refused = {os.fsdecode(problem.path) for problem in written.problems}
+    assert refused == {"d", "a", "stra\u00dfe", "\u00e9"}
+    assert {path.name for path in target.iterdir()} == (TWINS | {"D"}) - refused | {".dotscience"}
 
 
 @pytest.mark.parametrize("force", [False, True])

@@ -3,10 +3,12 @@ from __future__ import annotations
 import mmap
 import os
 import socket
+import stat
 import threading
 from pathlib import Path
 
 import pytest
+from support.requirements import lacks
 
 from committer.storage import capture as capture_module
 from committer.storage import ingest as ingest_module
@@ -240,6 +242,29 @@ def test_what_is_no_file_is_named_and_never_blocks(root, store, snap):
     assert restore_names(store, snapshot.root_hash) == [b"f"]
 
 
+def test_a_device_is_named_and_never_read(root, store, snap):
+    if os.geteuid():
+        lacks("needs root, to make a device")
+    for name, kind, device in (("zero", stat.S_IFCHR, os.makedev(1, 5)), ("loop", stat.S_IFBLK, os.makedev(7, 999))):
+        os.mknod(root / name, kind | 0o600, device)
+    (root / "f").write_text("x")
+    snapshot = snap()
+    assert [path for path, _ in snapshot.skipped] == [b"loop", b"zero"]
+    assert restore_names(store, snapshot.root_hash) == [b"f"]
+
+
+def test_a_file_of_8_gibibytes_with_hardly_anything_in_it_costs_what_is_in_it(root, store, snap):
+    with (root / "sparse").open("wb") as file:
+        file.truncate(8 * 2**30)
+        file.seek(5 * 2**30)
+        file.write(b"here")
+    snapshot = snap()
+    assert snapshot.size == 8 * 2**30
+    assert snapshot.new_bytes < 2**20
+    entry = resolve(store, snapshot.root_hash, "sparse")
+    assert b"".join(read_file(store, entry, 5 * 2**30 - 1, 5 * 2**30 + 5)) == b"\0here\0"
+
+
 def test_a_file_that_becomes_a_fifo_between_listing_and_opening_does_not_block(root, store, snap, monkeypatch):
     path = root / "f"
     path.write_text("x")
@@ -294,6 +319,7 @@ def test_a_file_that_vanishes_is_no_error(root, store, snap, monkeypatch):
 def test_strange_names_come_back(root, store, snap, restore):
     names = [b"not utf-8 \xff\xfe", b"new\nline", b"-rf", b"n" * 255, b"CON", b"a\\b", b" "]
     names += ["\N{LATIN SMALL LETTER E WITH ACUTE}".encode(), "e\N{COMBINING ACUTE ACCENT}".encode()]
+    names += [b"README", b"readme", "\N{SNAKE}".encode()]
     for name in names:
         Path(os.fsdecode(os.fsencode(root) + b"/" + name)).write_bytes(name)
     assert restore(store, snap().root_hash) == {name: name for name in names}
