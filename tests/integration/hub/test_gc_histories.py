@@ -9,55 +9,22 @@ from __future__ import annotations
 import asyncio
 import shutil
 import tempfile
-from collections.abc import Callable
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
-from uuid import uuid4
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sqlalchemy import delete
-from support.pushing import START, Clock, ObjectsToPush
+from support.hub_parts import HubParts, made
 
-from committer.storage.objects import digest
-from committer.storage.reader import read_file
-from committer.storage.tree import decode_tree
 from dotscience.errors import StorageUnavailable
 from hub_server.content.local import LocalStorage
-from hub_server.content.packs import Packs
 from hub_server.domain.problems import Problem
-from hub_server.domain.types import AccountInfo
-from hub_server.services.collector import Collector
-from hub_server.services.events import EventBus
-from hub_server.services.objects import ProjectObjects
-from hub_server.services.repacking import Repacker
-from hub_server.services.stopping import Stopping
-from hub_server.services.sync import Move, Sync
-from hub_server.services.workers import Workers
-from hub_server.store import accounts, projects
-from hub_server.store.database import Database
-from hub_server.store.migrate import migrate
-from hub_server.store.schema import branch, commit
 
 CONTENTS = [b"content %d" % number for number in range(6)]
 files = st.dictionaries(st.sampled_from(["a", "b", "c"]), st.sampled_from(CONTENTS), max_size=3)
-
-
-class InterruptedWorkers(Workers):
-    """Workers on which something happens after a piece of work, before whoever asked for it goes on."""
-
-    after: Callable | None = None
-
-    async def run(self, work):
-        result = await super().run(work)
-        if self.after is not None:
-            after, self.after = self.after, None
-            await after()
-        return result
 
 
 class StubbornStorage(LocalStorage):
@@ -67,94 +34,16 @@ class StubbornStorage(LocalStorage):
         raise StorageUnavailable("not now")
 
 
-class Hub:
-    """A hub's services on a folder, without a server."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.clock = Clock()
-        migrate(folder / "hub.db")
-        self.loop = asyncio.new_event_loop()
-        self.open()
-        self.dot_id = str(uuid4())
-        self.run(self.database.write(self._create))
-
-    def open(self, storage=LocalStorage):
-        self.database = Database(self.folder / "hub.db")
-        self.workers, self.own = InterruptedWorkers(2), InterruptedWorkers(1)
-        self.packs = Packs(self.folder, storage(self.folder))
-        self.sync = Sync(self.database, self.packs, self.workers, EventBus(), clock=self.clock)
-        parts = (self.database, self.packs, self.own)
-        self.collector = Collector(*parts, keep_unused=timedelta(0), stopping=Stopping(), clock=self.clock)
-        self.repacker = Repacker(*parts, stopping=Stopping(), clock=self.clock)
-
-    def close(self):
-        self.workers.close()
-        self.own.close()
-        self.database.close()
-
-    def run(self, work):
-        return self.loop.run_until_complete(work)
-
-    def _create(self, connection):
-        owner = accounts.ensure_first_account(connection, AccountInfo(str(uuid4()), "o"), "admin", START)
-        new = projects.NewProject(id=str(uuid4()), name="p", dot_id=self.dot_id, created_by=owner.id, created_at=START)
-        projects.ensure_project(connection, new)
-
-    @property
-    def dot(self):
-        return self.database.read_blocking(lambda c: projects.find_dot(c, self.dot_id))
-
-    async def upload(self, data: bytes):
-        upload = self.packs.begin()
-        upload.add(data)
-        await self.sync.accept_pack(self.dot, digest(data), upload)
-
-    async def commit(self, name: bytes, branch_name: str):
-        move = Move(commit=name, branch=branch_name, expected_parent=None)
-        await self.sync.accept_commit(self.dot, move)
-
-    async def collect(self):
-        self.clock.advance(seconds=1)
-        await self.collector.collect(self.dot)
-        await self.repacker.repack(self.dot)
-        await self.collector.delete_packs()
-
-    def forget(self, name: bytes):
-        """Delete a commit and the branch that points at it."""
-
-        def work(connection):
-            connection.execute(delete(branch).where(branch.c.head == name))
-            connection.execute(delete(commit).where(commit.c.hash == name))
-
-        self.run(self.database.write(work))
-
-    def read(self, root: bytes) -> dict[str, bytes]:
-        source = ProjectObjects(self.database, self.packs, self.dot.project.key)
-        entries = decode_tree(source.get(root)).entries
-        return {entry.name.decode(): b"".join(read_file(source, entry)) for entry in entries}
-
-
-def made(hub: Hub, contents: dict[str, bytes]) -> SimpleNamespace:
-    """A commit that is not pushed yet, with all its objects."""
-    objects = ObjectsToPush()
-    project = SimpleNamespace(dot_id=hub.dot_id, head=None)
-    name = bytes.fromhex(objects.add_commit(project, (), contents, message=str(uuid4())))
-    tree = objects.add_tree(contents)
-    return SimpleNamespace(name=name, root=tree, contents=contents, objects=objects)
-
-
 class Histories(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.folder = Path(tempfile.mkdtemp())
-        self.hub = Hub(self.folder)
+        self.hub = HubParts(self.folder)
         self.waiting: list[SimpleNamespace] = []
         self.commits: list[SimpleNamespace] = []
 
     def teardown(self):
-        self.hub.close()
-        self.hub.loop.close()
+        self.hub.end()
         shutil.rmtree(self.folder)
 
     @rule(contents=files)
@@ -256,10 +145,9 @@ TestHistories = Histories.TestCase
 
 @pytest.fixture
 def hub(tmp_path):
-    made_hub = Hub(tmp_path)
-    yield made_hub
-    made_hub.close()
-    made_hub.loop.close()
+    parts = HubParts(tmp_path)
+    yield parts
+    parts.end()
 
 
 def test_what_is_deleted_between_the_check_of_a_push_and_its_commit_is_missed(hub):

@@ -13,7 +13,7 @@ import shutil
 import pytest
 import requests
 from support.histories import count_shown, write_history
-from support.trials import KILLED, Fault, trials
+from support.trials import KILLED, Fault, moments, trials
 
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
@@ -21,21 +21,12 @@ from committer.sync.transfer import push
 
 KILL = "signal=SIGKILL"
 FULL = "error=ENOSPC"
-MOST = 400
 
 
 @pytest.fixture(scope="module")
 def tried():
     with trials("support.push_trials") as made:
         yield made
-
-
-def moments(attempt, stride=1):
-    """Try every `stride`-th moment until one is past the end; which did something."""
-    for when in range(1, MOST, stride):
-        if not attempt(when):
-            return (when - 1) // stride
-    raise AssertionError(f"there are more than {MOST} calls")
 
 
 @pytest.fixture
