@@ -32,6 +32,7 @@ from dotscience.workspace import Workspace
 log = structlog.get_logger(__name__)
 
 MAX_MESSAGE = 200
+MAX_LEFT_OUT = 100
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -48,14 +49,23 @@ class Plan(Struct, frozen=True, kw_only=True):
     description: str | None = None
 
 
+class LeftOut(Struct, frozen=True, kw_only=True):
+    """A path that a snapshot does not have, or not with all that it has, for another reason than the ignore rules."""
+
+    path: str
+    reason: str
+
+
 class Taken(Struct, frozen=True, kw_only=True):
-    """The answer of `POST /v1/commits`."""
+    """The answer of `POST /v1/commits`; `left_out` names the first `MAX_LEFT_OUT` of `left_out_count` paths."""
 
     commit: str
     files: int
     new_bytes: int
     consistency: Consistency
     runs: list[str]
+    left_out_count: int = 0
+    left_out: list[LeftOut] = []
 
 
 class CommitMaker:
@@ -148,6 +158,11 @@ class CommitMaker:
             new_bytes=snapshot.new_bytes,
             consistency=snapshot.consistency,
             runs=[record.run_id for record, _ in runs],
+            left_out_count=len(snapshot.skipped),
+            left_out=[
+                LeftOut(path=path.decode("utf-8", "backslashreplace"), reason=reason)
+                for path, reason in snapshot.skipped[:MAX_LEFT_OUT]
+            ],
         )
 
     def _runs(
@@ -297,7 +312,7 @@ def _message(runs: list[tuple[RunRecord, Source]]) -> str:
 
 def _log_skipped(snapshot: Snapshot) -> None:
     for path, reason in snapshot.skipped[:20]:
-        log.warning("snapshot.skipped", path=os.fsdecode(path), reason=reason)
+        log.info("snapshot.skipped", path=os.fsdecode(path), reason=reason)
 
 
 def _user() -> str:

@@ -13,13 +13,16 @@ from committer.commands import place, wording
 if TYPE_CHECKING:
     from dotscience.workspace import Workspace
 
+SHOWN = 10
+"""Paths that are left out and named in a terminal."""
+
 
 @click.command(
     epilog="""\b
 Examples:
   ds snapshot                      save the workspace as it is now
   ds snapshot -m "before cleaning" the same, described
-  ds snapshot --json               one JSON object: commit, files, new_bytes, consistency, runs
+  ds snapshot --json               one JSON object: commit, files, new_bytes, consistency, runs, left_out
 """
 )
 @click.option("-m", "--message", default="", metavar="TEXT", help="Describe what you save.")
@@ -55,7 +58,20 @@ def _save(message: str, *, as_json: bool) -> None:
     click.echo(f"Committed {wording.short(taken['commit'])}: {files}, {new_bytes} new, {runs}")
     if taken["consistency"] == "fuzzy":
         click.echo("Some files changed while they were read: `ds log` shows the commit as fuzzy.", err=True)
+    _say_what_is_left_out(taken)
     _say_whether_pushed(workspace)
+
+
+def _say_what_is_left_out(taken: dict[str, Any]) -> None:
+    count = taken["left_out_count"]
+    if not count:
+        return
+    shown = taken["left_out"][:SHOWN]
+    click.echo(f"{wording.counted(count, 'path')} left out:", err=True)
+    for one in shown:
+        click.echo(f"  {one['path']!r} {one['reason']}", err=True)
+    if count > len(shown):
+        click.echo(f"  and {count - len(shown)} more", err=True)
 
 
 def _say_whether_pushed(workspace: Workspace) -> None:

@@ -52,7 +52,7 @@ def work(folder):
 def test_a_round_trip_through_the_commands_alone(work, tmp_path):
     before = facts(work.root)
     first = as_json(work, "snapshot")
-    assert set(first) == {"commit", "files", "new_bytes", "consistency", "runs"}
+    assert set(first) == {"commit", "files", "new_bytes", "consistency", "runs", "left_out_count", "left_out"}
     assert (first["files"], first["consistency"]) == (6, "stable")
     work.write("a.txt", b"three\n")
     (work.root / "link").unlink()
@@ -63,6 +63,23 @@ def test_a_round_trip_through_the_commands_alone(work, tmp_path):
     assert (written["files"], written["problems"]) == (6, [])
     assert facts(target) == before
     assert (target / "sparse").stat().st_blocks == 0
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_what_is_left_out_is_named_and_everything_else_is_saved(work, alive):
+    for number in range(12):
+        os.mkfifo(work.root / f"fifo{number:02}")
+    if alive:
+        work.start()
+    said = work.command("snapshot")
+    assert said.returncode == 0
+    assert "Committed" in said.stdout
+    assert said.stderr.count("fifo") == 10
+    assert "12 paths left out" in said.stderr
+    assert "and 2 more" in said.stderr
+    taken = as_json(work, "snapshot")
+    assert (taken["files"], taken["left_out_count"]) == (6, 12)
+    assert [one["path"] for one in taken["left_out"]] == [f"fifo{number:02}" for number in range(12)]
 
 
 def test_in_place_and_back_again(work):
