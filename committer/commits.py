@@ -21,6 +21,7 @@ from committer.storage.reader import Reader, list_directory
 from committer.storage.snapshot import Snapshot, take_snapshot
 from committer.storage.store import ObjectStore
 from committer.storage.tree import TreeEntry
+from committer.storage.walk import UNREADABLE
 from committer.sync.journal import CommitEntry, RunRow, Source, record_commit
 from committer.workspace.choose import Reading, look_everywhere
 from committer.workspace.source import ChangeSource, View
@@ -57,7 +58,10 @@ class LeftOut(Struct, frozen=True, kw_only=True):
 
 
 class Taken(Struct, frozen=True, kw_only=True):
-    """The answer of `POST /v1/commits`; `left_out` names the first `MAX_LEFT_OUT` of `left_out_count` paths."""
+    """The answer of `POST /v1/commits`; `left_out` names the first `MAX_LEFT_OUT` of `left_out_count` paths.
+
+    Of these, `unreadable_count` should be in the snapshot, and could not be read.
+    """
 
     commit: str
     files: int
@@ -65,6 +69,7 @@ class Taken(Struct, frozen=True, kw_only=True):
     consistency: Consistency
     runs: list[str]
     left_out_count: int = 0
+    unreadable_count: int = 0
     left_out: list[LeftOut] = []
 
 
@@ -159,6 +164,7 @@ class CommitMaker:
             consistency=snapshot.consistency,
             runs=[record.run_id for record, _ in runs],
             left_out_count=len(snapshot.skipped),
+            unreadable_count=sum(reason.startswith(UNREADABLE) for _, reason in snapshot.skipped),
             left_out=[
                 LeftOut(path=path.decode("utf-8", "backslashreplace"), reason=reason)
                 for path, reason in snapshot.skipped[:MAX_LEFT_OUT]

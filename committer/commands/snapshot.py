@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,6 +13,9 @@ from committer.commands import place, wording
 
 if TYPE_CHECKING:
     from dotscience.workspace import Workspace
+
+INCOMPLETE = 3
+"""The exit status where files could not be read: what could is saved, so that it is no failure. As restic has it."""
 
 SHOWN = 10
 """Paths that are left out and named in a terminal."""
@@ -28,7 +32,10 @@ Examples:
 @click.option("-m", "--message", default="", metavar="TEXT", help="Describe what you save.")
 @click.option("--json", "as_json", is_flag=True, help="Print the commit as one JSON object.")
 def snapshot(*, message: str, as_json: bool) -> None:
-    """Take a commit of the workspace as it is now, with everything that was published."""
+    """Take a commit of the workspace as it is now, with everything that was published.
+
+    Ends with 3 where files could not be read; everything else is saved then.
+    """
     _save(message, as_json=as_json)
 
 
@@ -41,7 +48,10 @@ Examples:
 @click.option("-m", "--message", required=True, metavar="TEXT", help="Describe what you save.")
 @click.option("--json", "as_json", is_flag=True, help="Print the commit as one JSON object.")
 def commit(*, message: str, as_json: bool) -> None:
-    """Save the workspace as it is now, with everything that was published, and push it."""
+    """Save the workspace as it is now, with everything that was published, and push it.
+
+    Ends with 3 where files could not be read; everything else is saved then.
+    """
     _save(message, as_json=as_json)
 
 
@@ -52,7 +62,13 @@ def _save(message: str, *, as_json: bool) -> None:
     taken = take(workspace, message)
     if as_json:
         click.echo(json.dumps(taken))
-        return
+    else:
+        _show(workspace, taken)
+    if taken["unreadable_count"]:
+        sys.exit(INCOMPLETE)
+
+
+def _show(workspace: Workspace, taken: dict[str, Any]) -> None:
     files, new_bytes = wording.counted(taken["files"], "file"), wording.size(taken["new_bytes"])
     runs = wording.counted(len(taken["runs"]), "run")
     click.echo(f"Committed {wording.short(taken['commit'])}: {files}, {new_bytes} new, {runs}")

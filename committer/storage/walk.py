@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from committer.storage.tree import TreeEntry
     from committer.workspace.source import View
 
+UNREADABLE = "cannot be read"
+"""How the reason begins for which something was left out that a snapshot would have had."""
+
 MAX_DEPTH = 128
 """Every level holds a descriptor open and takes four Python calls; a process may have 1,024 and 1,000 of these."""
 
@@ -297,7 +300,7 @@ class _Page:
             self.left_out[name] = str(error)
             self.again |= error.may_end
         elif not isinstance(error, FileNotFoundError):
-            self.left_out[name] = f"cannot be read: {error.strerror}"
+            self.left_out[name] = f"{UNREADABLE}: {error.strerror}"
             self.again = True
 
     def gone(self) -> list[bytes]:

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -318,9 +318,12 @@ class Folder:
         self.process = None
         return status
 
-    def command(self, *arguments: str, cwd: Path | None = None, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def command(
+        self, *arguments: str, cwd: Path | None = None, stdin: str = "", under: Sequence[str] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        """Run `ds` with these arguments, by the command `under` if there is one."""
         return subprocess.run(
-            [*DS, *arguments],
+            [*under, *DS, *arguments],
             cwd=cwd or self.root,
             env=self.environment,
             input=stdin,

@@ -52,7 +52,10 @@ def work(folder):
 def test_a_round_trip_through_the_commands_alone(work, tmp_path):
     before = facts(work.root)
     first = as_json(work, "snapshot")
-    assert set(first) == {"commit", "files", "new_bytes", "consistency", "runs", "left_out_count", "left_out"}
+    assert set(first) == {
+        *("commit", "files", "new_bytes", "consistency", "runs"),
+        *("left_out_count", "unreadable_count", "left_out"),
+    }
     assert (first["files"], first["consistency"]) == (6, "stable")
     work.write("a.txt", b"three\n")
     (work.root / "link").unlink()
@@ -80,6 +83,23 @@ def test_what_is_left_out_is_named_and_everything_else_is_saved(work, alive):
     taken = as_json(work, "snapshot")
     assert (taken["files"], taken["left_out_count"]) == (6, 12)
     assert [one["path"] for one in taken["left_out"]] == [f"fifo{number:02}" for number in range(12)]
+
+
+def test_a_file_that_may_not_be_read_is_named_by_the_exit_status_too(work):
+    """As root without the capabilities that let root read everything (capabilities(7))."""
+    (work.root / "secret").write_bytes(b"x")
+    (work.root / "secret").chmod(0)
+    (work.root / "closed").mkdir(mode=0)
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    said = work.command("snapshot", "--json", under=powerless)
+    (work.root / "closed").chmod(0o700)
+    assert said.returncode == 3, said.stderr
+    taken = json.loads(said.stdout)
+    assert (taken["files"], taken["left_out_count"], taken["unreadable_count"]) == (6, 2, 2)
+    assert {one["path"]: one["reason"] for one in taken["left_out"]} == {
+        "closed": "cannot be read: Permission denied",
+        "secret": "cannot be read: Permission denied",
+    }
 
 
 def test_in_place_and_back_again(work):
