@@ -39,8 +39,10 @@ from committer.status import Facts, HubStatus, Problem, Status, internal_problem
 from committer.storage.ignore import IgnoreRules, load_ignore
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Counts, Journal, RunOutline
+from committer.sync.pacing import open_uplink
 from committer.sync.push import PushLoop
 from committer.sync.transfer import Target, push
+from committer.sync.uploads import Sent
 from committer.work import CommitLoop
 from committer.workspace.choose import choose_reading
 from committer.workspace.watch import DirtySet
@@ -85,6 +87,7 @@ class Committer:
         self._storage = ThreadPoolExecutor(1, "storage")
         self._reading = ThreadPoolExecutor(1, "reading")
         self._pushing = ThreadPoolExecutor(1, "pushing")
+        self._uplink = open_uplink(settings.upload_concurrency, settings.upload_limit)
         self._dirty = DirtySet()
         self._detector = Detector(workspace, settings, self, self._reading, self._dirty)
         self._commits = CommitLoop(workspace.dot_id, settings, self._books, self._facts, self)
@@ -469,18 +472,30 @@ class Committer:
         )
         self._push_idle.clear()
         try:
-            push(self._store_folder, target, self._note_progress)
+            push(self._store_folder, target, self._uplink, progress=self._note_progress, sent=self._note_sent)
         finally:
             self._push_idle.set()
 
     def _note_progress(self) -> None:
-        """On the push thread; when the loop is closed already, nobody is left to tell."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._progressed)
+        """On the push thread."""
+        self._tell_loop(self._progressed)
 
     def _progressed(self) -> None:
         self._push.note_reached()
         self._stale.set()
+
+    def _note_sent(self, sent: Sent) -> None:
+        """On any thread that uploads."""
+        self._tell_loop(self._sent, sent)
+
+    def _sent(self, sent: Sent) -> None:
+        self._facts.sent = sent
+        self._stale.set()
+
+    def _tell_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        """From another thread; when the loop is closed already, nobody is left to tell."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     async def _refreshing(self) -> None:
         while True:

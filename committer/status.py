@@ -8,7 +8,9 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from committer.commands.wording import size
 from committer.sync.journal import Counts
+from committer.sync.uploads import NOTHING_SENT, Sent
 from dotscience.errors import ConfigError, DiskFull, SnapshotError
 
 State = Literal["starting", "watching", "snapshotting", "committed", "pushing", "pushed", "unreachable", "error"]
@@ -54,7 +56,11 @@ class ReadingStatus(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The answer of `GET /v1/status`. `pushed` of `push_total` commits of the present burst are on the hub."""
+    """The answer of `GET /v1/status`.
+
+    `pushed` of `push_total` commits of the present burst are on the hub. While their packs are sent, `push_bytes_done`
+    of `push_bytes_total` bytes are; both are 0 otherwise.
+    """
 
     root: str
     dot_id: str
@@ -73,6 +79,8 @@ class Status(Struct, frozen=True, kw_only=True):
     consistency: str | None
     version: str
     reading: ReadingStatus | None = None
+    push_bytes_done: int = 0
+    push_bytes_total: int = 0
 
 
 class Facts(Struct, kw_only=True):
@@ -88,6 +96,7 @@ class Facts(Struct, kw_only=True):
     started: bool = False
     snapshotting: bool = False
     pushing: bool = False
+    sent: Sent = NOTHING_SENT
     polling: bool = False
     reading: ReadingStatus | None = None
     hub: HubStatus | None = None
@@ -131,6 +140,8 @@ class Facts(Struct, kw_only=True):
             consistency=self.consistency,
             version=self.version,
             reading=self.reading,
+            push_bytes_done=self.sent.done,
+            push_bytes_total=self.sent.total,
         )
 
 
@@ -164,8 +175,7 @@ def _message(state: State, facts: Facts, problem: Problem | None) -> str:
         case "snapshotting":
             text = "Taking a snapshot of the workspace"
         case "pushing":
-            done, total = facts.counts.pushed - facts.pushed_before, facts.counts.commits - facts.pushed_before
-            text = f"Pushing commit {min(done + 1, total)} of {total}"
+            text = _pushing(facts)
         case "unreachable":
             text = _unreachable(facts)
         case "committed":
@@ -179,6 +189,12 @@ def _message(state: State, facts: Facts, problem: Problem | None) -> str:
     if facts.polling:
         text += " (looking for changes at intervals only)"
     return text
+
+
+def _pushing(facts: Facts) -> str:
+    done, total = facts.counts.pushed - facts.pushed_before, facts.counts.commits - facts.pushed_before
+    text = f"Pushing commit {min(done + 1, total)} of {total}"
+    return f"{text} ({size(facts.sent.done)} of {size(facts.sent.total)})" if facts.sent.total else text
 
 
 def _unreachable(facts: Facts) -> str:

@@ -66,6 +66,7 @@ class FakeHub:
     runs: list[str] = field(default_factory=list)
     refuse_commits: bool = False
     put_packs: int = 0
+    may_take_packs: asyncio.Event = field(default_factory=asyncio.Event)
 
     def accept(self, commit_id: str) -> None:
         """Store a commit's runs, each once."""
@@ -122,7 +123,8 @@ class HaveHandler(HubHandler):
 
 
 class PackHandler(HubHandler):
-    def put(self, dot: str, name: str) -> None:
+    async def put(self, dot: str, name: str) -> None:
+        await self.hub.may_take_packs.wait()
         if blake3.blake3(self.request.body).hexdigest() != name:
             self.problem(422, "the pack's name is not its hash")
             return
@@ -165,11 +167,21 @@ class HubServer:
         self._thread.start()
         self._server: tornado.httpserver.HTTPServer | None = None
         self.port = 0
+        self.hub.may_take_packs.set()
         self.up()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def holding_packs(self) -> Iterator[None]:
+        """Packs arrive meanwhile, but are answered only when this is left."""
+        self._loop.call_soon_threadsafe(self.hub.may_take_packs.clear)
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self.hub.may_take_packs.set)
 
     def up(self) -> None:
         self._call(self._up())

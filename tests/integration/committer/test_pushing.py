@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from committer.storage.objects import decode_commit
 from dotscience.client import credentials
 
@@ -193,3 +195,15 @@ def test_a_save_and_push_has_a_description_and_takes_what_is_pending(make_folder
     assert taken["consistency"] == "stable"
     folder.until(lambda status: status["state"] == "pushed" and status["head"] == taken["commit"])
     assert decode_commit(hub.hub.objects[bytes.fromhex(taken["commit"])][1]).message == "cleaned the labels"
+
+
+def test_a_push_says_how_many_bytes_of_how_many_are_sent(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.write("data", os.urandom(300_000))
+    with hub.holding_packs():
+        folder.start(upload_concurrency="1")
+        status = folder.until(lambda status: status["state"] == "pushing" and status["push_bytes_done"] > 300_000)
+        assert status["push_bytes_total"] == status["push_bytes_done"]
+        assert status["message"].startswith("Pushing commit 1 of 1 (29")
+    status = folder.until_pushed()
+    assert (status["push_bytes_done"], status["push_bytes_total"]) == (0, 0)

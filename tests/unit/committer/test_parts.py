@@ -27,6 +27,7 @@ from committer.storage.ignore import IgnoreRules
 from committer.storage.index import INDEX
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Counts, Journal
+from committer.sync.uploads import Sent
 from dotscience.errors import ConfigError, CorruptObject, NewerStore
 from dotscience.record import FileRef, RunRecord
 from dotscience.workspace import HubBinding, Workspace
@@ -48,6 +49,10 @@ def test_settings_come_from_file_and_environment(tmp_path):
         ({"DS_COMMITTER_DEBOUNSE_S": "1"}, "debounce_s"),
         ({"DS_COMMITTER_DEBOUNCE_S": "soon"}, "wrong"),
         ({"DS_COMMITTER_DERIVED_RUNS": "sometimes"}, "wrong"),
+        ({"DS_COMMITTER_UPLOAD_LIMIT": "1000"}, "`upload_limit` is 1000, and below 131072 bytes per second"),
+        ({"DS_COMMITTER_UPLOAD_LIMIT": "-1"}, "upload_limit"),
+        ({"DS_COMMITTER_UPLOAD_CONCURRENCY": "0"}, "upload_concurrency"),
+        ({"DS_COMMITTER_UPLOAD_CONCURRENCY": "9"}, "upload_concurrency"),
     ],
 )
 def test_wrong_settings_say_which_and_what_is_right(tmp_path, environment, message):
@@ -120,6 +125,8 @@ def test_a_burst_is_counted_from_its_beginning():
     assert (status.pushed, status.unpushed, status.push_total) == (1, 2, 3)
     known.pushing = True
     assert known.status().message == "Pushing commit 2 of 3"
+    known.sent = Sent(12 * 2**20, 80 * 2**20)
+    assert known.status().message == "Pushing commit 2 of 3 (12.0 MiB of 80.0 MiB)"
     known.set_counts(Counts(commits=8, pushed=8))
     assert (known.status().pushed, known.status().unpushed, known.status().push_total) == (3, 0, 3)
 
