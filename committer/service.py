@@ -404,8 +404,11 @@ class Committer:
         await self._refresh()
         return taken
 
-    async def pushed(self, timeout_s: float) -> bool:
-        """Wait until everything is pushed, or cannot be for now; at most `timeout_s`. Whether it is."""
+    async def pushed(self, timeout_s: float, sending: Callable[[int, int], None]) -> bool:
+        """Wait until everything is pushed, or cannot be for now; at most `timeout_s`. Whether it is.
+
+        Meanwhile `sending` is told how many bytes of how many are sent.
+        """
         if self._workspace.hub is None:
             return False
         with contextlib.suppress(TimeoutError), self.feed.subscribe() as events:
@@ -414,6 +417,7 @@ class Committer:
                     if self.status().state in ("unreachable", "error"):
                         break
                     await events.next(timeout_s)
+                    sending(*self._facts.sent)
         return self._facts.unpushed == 0
 
     async def make_room(self, *, keep: int | None = None, dry_run: bool = False) -> Dropped:

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+
+import pytest
 
 from committer.storage.objects import decode_commit
 from dotscience.client import credentials
+
+DS = [sys.executable, "-m", "dotscience.cli"]
+PATIENCE_S = 30.0
+TERMINAL = {"TERM": "xterm", "COLUMNS": "100"}
 
 
 def test_everything_arrives_and_nothing_is_sent_twice(make_folder, hub, make_record):
@@ -207,3 +215,36 @@ def test_a_push_says_how_many_bytes_of_how_many_are_sent(make_folder, hub, make_
         assert status["message"].startswith("Pushing commit 1 of 1 (29")
     status = folder.until_pushed()
     assert (status["push_bytes_done"], status["push_bytes_total"]) == (0, 0)
+
+
+@pytest.mark.parametrize("has_committer", [True, False])
+def test_a_commit_shows_on_a_terminal_how_far_its_push_is(make_folder, hub, has_committer):
+    folder = make_folder(hub=hub)
+    if has_committer:
+        folder.start()
+        folder.until_pushed()
+    folder.write("data", os.urandom(300_000))
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        with hub.holding_packs():
+            command = subprocess.Popen(
+                [*DS, "commit", "-m", "data"], cwd=folder.root, env=folder.environment | TERMINAL, stderr=theirs
+            )
+            os.close(theirs)
+            shown = read_until(terminal, b"Pushing")
+        shown += read_until(terminal, None)
+    assert command.wait(PATIENCE_S) == 0
+    assert b"not pushed yet" not in shown
+    assert hub.hub.branches["main"]
+
+
+def read_until(terminal, wanted):
+    """What is written to a terminal until something shows, or until it is closed."""
+    shown = b""
+    while wanted is None or wanted not in shown:
+        try:
+            shown += terminal.read(1_000)
+        except OSError:  # nobody can write to it any more: pty(7) has EIO for that
+            assert wanted is None, shown
+            return shown
+    return shown
