@@ -38,6 +38,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
         retry_max_s: The longest pause between two attempts to reach the hub.
         upload_concurrency: How many packs are uploaded at a time.
         upload_limit: The bytes per second that all uploads take together; 0 is no limit.
+        zfs_send: Whether the dataset of a workspace on ZFS is sent to the hub, too, which is to trust this machine.
         watch: "auto" uses inotify and polls where that is exhausted; "poll" always polls.
         poll_interval_s: How often polling looks.
         change_source: How snapshots find what changed; "auto" takes the best that the file system allows.
@@ -56,6 +57,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
     retry_max_s: float = 60.0
     upload_concurrency: Annotated[int, Meta(ge=1, le=8)] = 2
     upload_limit: Annotated[int, Meta(ge=0)] = 0
+    zfs_send: Literal["off", "trusted"] = "off"
     watch: Literal["auto", "poll"] = "auto"
     poll_interval_s: float = 2.0
     change_source: Literal["auto", "zfs", "reflink", "watch", "stat"] = "auto"
@@ -68,10 +70,11 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
         Raises:
             ValueError: the limit is too low for a pack to arrive before the hub gives it up.
         """
-        if 0 < self.upload_limit < MIN_BYTES_PER_S:
+        least = MIN_BYTES_PER_S * (2 if self.zfs_send == "trusted" else 1)
+        if 0 < self.upload_limit < least:
             raise ValueError(
-                f"`upload_limit` is {self.upload_limit}, and below {MIN_BYTES_PER_S} bytes per second a hub would give"
-                " up large packs before they have arrived; 0 is no limit"
+                f"`upload_limit` is {self.upload_limit}, and below {least} bytes per second a hub would give up large"
+                " packs before they have arrived; 0 is no limit"
             )
 
 

@@ -20,6 +20,10 @@ HOLDS_COMMITS = frozenset({"disk-full", "settings", "snapshot-failed", "commit-f
 """The types of problems that keep runs from being committed; all others leave the rest to go on."""
 
 
+HARMLESS = frozenset({"zfs-send-failed", "zfs-send-refused", "zfs-send-unavailable"})
+"""The types of problems that keep nothing from being committed and pushed: they are told beside the state."""
+
+
 class HubStatus(Struct, frozen=True, kw_only=True):
     """The hub that the workspace is bound to, as of the last attempt to reach it."""
 
@@ -146,9 +150,8 @@ class Facts(Struct, kw_only=True):
 
 
 def _most_urgent(problems: Collection[Problem]) -> Problem | None:
-    """The oldest problem that keeps runs from being committed, else the oldest."""
-    holding = (problem for problem in problems if problem.type in HOLDS_COMMITS)
-    return next(holding, next(iter(problems), None))
+    """The oldest of those that keep runs from being committed, else of all but the harmless, else of these."""
+    return min(problems, key=lambda one: (one.type not in HOLDS_COMMITS, one.type in HARMLESS), default=None)
 
 
 def _state(facts: Facts) -> State:
@@ -156,7 +159,7 @@ def _state(facts: Facts) -> State:
     hub, unpushed = facts.hub, facts.unpushed
     ordered: list[tuple[State, bool]] = [
         ("snapshotting", facts.snapshotting),
-        ("error", bool(facts.problems)),
+        ("error", any(problem.type not in HARMLESS for problem in facts.problems.values())),
         ("starting", not facts.started),
         ("unreachable", hub is not None and hub.unreachable_since is not None),
         ("pushing", facts.pushing and unpushed > 0),

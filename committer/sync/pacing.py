@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 BURST_S = 0.25
 """How much time an idle sender may make up for; without it, pauses that end a little late would add up."""
 
+PIECE = 16 * 2**10
+"""What urllib3 reads of a file at a time; whoever takes pieces of one size gets one share."""
+
 MIN_BYTES_PER_S = 128 * 2**10
 """What one upload needs: a hub cuts bodies off that take 600 s, and at this rate a pack of 64 MiB takes 512 s."""
 
@@ -44,11 +47,23 @@ class Pacer:
         if pause_s > 0:
             self._sleep(pause_s)
 
-    def paced(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """The same pieces, each when it may go."""
+    def paced(self, pieces: Iterator[bytes], stop: threading.Event) -> Iterator[bytes]:
+        """The same bytes when they may go, in pieces so small that a stream takes no more than its share.
+
+        Raises:
+            UploadStopped: `stop` is set.
+        """
         for piece in pieces:
-            self.take(len(piece))
-            yield piece
+            for start in range(0, len(piece), PIECE) if self._bytes_per_s else (0,):
+                part = piece[start : start + PIECE] if self._bytes_per_s else piece
+                self.take(len(part))
+                if stop.is_set():
+                    raise UploadStopped
+                yield part
+
+
+class UploadStopped(Exception):
+    """Nobody waits for an upload any more, so it was not finished."""
 
 
 class Uplink(NamedTuple):
@@ -58,7 +73,10 @@ class Uplink(NamedTuple):
     width: int
 
 
-def open_uplink(concurrency: int, bytes_per_s: int) -> Uplink:
-    """An uplink of at most `concurrency` uploads, fewer where the limit leaves too little for each; 0 is no limit."""
-    width = min(concurrency, max(1, bytes_per_s // MIN_BYTES_PER_S)) if bytes_per_s else concurrency
-    return Uplink(Pacer(bytes_per_s), width)
+def open_uplink(concurrency: int, bytes_per_s: int, *, streams: int = 0) -> Uplink:
+    """An uplink of at most `concurrency` uploads, fewer where the limit leaves too little for each; 0 is no limit.
+
+    `streams` are as many others as share the pace.
+    """
+    shares = bytes_per_s // MIN_BYTES_PER_S - streams
+    return Uplink(Pacer(bytes_per_s), min(concurrency, max(1, shares)) if bytes_per_s else concurrency)

@@ -9,16 +9,14 @@ import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import IO, TYPE_CHECKING, NamedTuple, Self
 
+from committer.sync.pacing import UploadStopped
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from committer.sync.pacing import Pacer
 
 REPORT_S = 0.5
-
-
-class UploadStopped(Exception):
-    """Another upload failed, so this one was not finished."""
 
 
 class Sent(NamedTuple):

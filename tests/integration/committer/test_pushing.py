@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 
 import pytest
+from support.committer import DS, PATIENCE_S
 
 from committer.storage.objects import decode_commit
 from dotscience.client import credentials
 
-DS = [sys.executable, "-m", "dotscience.cli"]
-PATIENCE_S = 30.0
 TERMINAL = {"TERM": "xterm", "COLUMNS": "100"}
 
 

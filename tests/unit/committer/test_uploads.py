@@ -9,8 +9,8 @@ from contextlib import ExitStack
 import pytest
 from support.http_server import Answer, serve
 
-from committer.sync.pacing import BURST_S, MIN_BYTES_PER_S, Pacer, open_uplink
-from committer.sync.uploads import REPORT_S, Meter, PackBody, Sent, Uploads, UploadStopped
+from committer.sync.pacing import BURST_S, MIN_BYTES_PER_S, PIECE, Pacer, UploadStopped, open_uplink
+from committer.sync.uploads import REPORT_S, Meter, PackBody, Sent, Uploads
 from dotscience.client.hub import HubClient
 
 PATIENCE_S = 30.0
@@ -80,22 +80,32 @@ def test_threads_share_one_pace(time):
 
 def test_a_stream_is_paced_by_its_pieces(time):
     pieces = [b"x" * 300, b"", b"y" * 700]
-    assert list(pacer_at(time, 1_000).paced(iter(pieces))) == pieces
+    assert b"".join(pacer_at(time, 1_000).paced(iter(pieces), threading.Event())) == b"".join(pieces)
     assert time.now == pytest.approx(101)
 
 
+def test_a_stream_takes_its_share_in_small_pieces_and_none_when_it_is_stopped(time):
+    stop = threading.Event()
+    pieces = pacer_at(time, 10**6).paced(iter([bytes(10**6)]), stop)
+    assert len(next(pieces)) == PIECE
+    stop.set()
+    with pytest.raises(UploadStopped):
+        next(pieces)
+
+
 @pytest.mark.parametrize(
-    ("concurrency", "limit", "width"),
+    ("concurrency", "limit", "streams", "width"),
     [
-        (2, 0, 2),
-        (8, 0, 8),
-        (8, MIN_BYTES_PER_S, 1),
-        (8, 3 * MIN_BYTES_PER_S, 3),
-        (2, 100 * MIN_BYTES_PER_S, 2),
+        (2, 0, 1, 2),
+        (8, 0, 0, 8),
+        (8, MIN_BYTES_PER_S, 0, 1),
+        (8, 3 * MIN_BYTES_PER_S, 0, 3),
+        (8, 3 * MIN_BYTES_PER_S, 1, 2),
+        (2, 100 * MIN_BYTES_PER_S, 1, 2),
     ],
 )
-def test_there_are_never_more_uploads_than_the_limit_can_feed(concurrency, limit, width):
-    assert open_uplink(concurrency, limit).width == width
+def test_there_are_never_more_uploads_than_the_limit_can_feed(concurrency, limit, streams, width):
+    assert open_uplink(concurrency, limit, streams=streams).width == width
 
 
 def test_the_largest_pack_arrives_in_time_at_the_lowest_limit():
