@@ -154,7 +154,8 @@ def _bind(workspace: Workspace, hub_url: str, project: str | None) -> Workspace:
         )
     try:
         with HubClient(hub_url, token) as hub:
-            return bind(workspace, hub, name=project)
+            sends_zfs = place.settings_of(workspace.root).zfs_send == "trusted"
+            return bind(workspace, hub, name=project, sends_zfs=sends_zfs)
     except HubError:
         click.echo(f"{workspace.root} is tracked, but not bound to the hub; `ds init --hub` tries again.", err=True)
         raise

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import signal
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -120,10 +120,13 @@ def _drop_here(workspace: Workspace, settings: CommitterSettings, *, keep: int |
         return make_room(store, pushed, keep=limit, dry_run=dry_run)
 
 
-def save(workspace: Workspace, settings: CommitterSettings, description: str) -> dict[str, Any]:
+def save(
+    workspace: Workspace, settings: CommitterSettings, description: str, sending: Callable[[int, int], None]
+) -> dict[str, Any]:
     """Take a commit and push it: by the living committer, else by being one for as long as that takes.
 
-    Returns when it is pushed, or when that cannot be done for now or takes longer than `PUSH_PATIENCE_S`.
+    Returns when it is pushed, or when that cannot be done for now or takes longer than `PUSH_PATIENCE_S`. Meanwhile
+    `sending` is told how many bytes of how many are sent.
 
     Raises:
         DotscienceError: it could not be taken.
@@ -132,22 +135,25 @@ def save(workspace: Workspace, settings: CommitterSettings, description: str) ->
     try:
         taken = client.commit(description)
     except CommitterUnavailable:
-        here: dict[str, Any] = msgspec.to_builtins(asyncio.run(_save_here(workspace, settings, description)))
+        here: dict[str, Any] = msgspec.to_builtins(asyncio.run(_save_here(workspace, settings, description, sending)))
         return here
     with contextlib.suppress(CommitterUnavailable):
-        _follow_push(client)
+        _follow_push(client, sending)
     return taken
 
 
-def _follow_push(client: CommitterClient) -> None:
+def _follow_push(client: CommitterClient, sending: Callable[[int, int], None]) -> None:
     until = time.monotonic() + PUSH_PATIENCE_S
     for event in client.events(timeout_s=PUSH_PATIENCE_S):
         status = event["status"] if event["type"] == "status" else client.status()
+        sending(status.get("push_bytes_done", 0), status.get("push_bytes_total", 0))
         if not status["hub"] or not status["unpushed"] or status["state"] in CANNOT_PUSH or time.monotonic() > until:
             return
 
 
-async def _save_here(workspace: Workspace, settings: CommitterSettings, description: str) -> Taken:
+async def _save_here(
+    workspace: Workspace, settings: CommitterSettings, description: str, sending: Callable[[int, int], None]
+) -> Taken:
     committer = Committer(workspace, settings)
     running = asyncio.create_task(committer.run())
     saving = asyncio.create_task(committer.save(description))
@@ -157,7 +163,7 @@ async def _save_here(workspace: Workspace, settings: CommitterSettings, descript
             saving.cancel()
             await running
         taken = await saving
-        await committer.pushed(PUSH_PATIENCE_S)
+        await committer.pushed(PUSH_PATIENCE_S, sending)
         return taken
     finally:
         committer.stop()

@@ -12,7 +12,7 @@ import contextlib
 import os
 import socket
 import threading
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -38,11 +38,15 @@ from committer.settings import CommitterSettings
 from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
 from committer.storage.ignore import IgnoreRules, load_ignore
 from committer.storage.store import ObjectStore
+from committer.storage.zfs.dataset import Dataset
 from committer.sync.journal import Counts, Journal, RunOutline
+from committer.sync.pacing import open_uplink
 from committer.sync.push import PushLoop
 from committer.sync.transfer import Target, push
+from committer.sync.uploads import Sent
+from committer.sync.zfs_push import DatasetLoop, send_pushed, unavailable
 from committer.work import CommitLoop
-from committer.workspace.choose import choose_reading
+from committer.workspace.choose import Reading, choose_reading
 from committer.workspace.watch import DirtySet
 from dotscience.client import credentials
 from dotscience.errors import ConfigError, DotscienceError
@@ -82,9 +86,14 @@ class Committer:
             hub=_hub_status(workspace.hub),
         )
         self._books = Books()
+        self._stale = asyncio.Event()
         self._storage = ThreadPoolExecutor(1, "storage")
         self._reading = ThreadPoolExecutor(1, "reading")
         self._pushing = ThreadPoolExecutor(1, "pushing")
+        self._sending = ThreadPoolExecutor(1, "sending")
+        self._uplink = open_uplink(
+            settings.upload_concurrency, settings.upload_limit, streams=int(settings.zfs_send == "trusted")
+        )
         self._dirty = DirtySet()
         self._detector = Detector(workspace, settings, self, self._reading, self._dirty)
         self._commits = CommitLoop(workspace.dot_id, settings, self._books, self._facts, self)
@@ -96,12 +105,16 @@ class Committer:
             check_s=settings.hub_check_s,
             retry_max_s=settings.retry_max_s,
         )
+        self._datasets = DatasetLoop(
+            self._send_dataset, executor=self._sending, facts=self._facts, changed=self._stale.set
+        )
+        self._dataset: Dataset | None = None
         self._tracked_since = workspace.initialised_at
         self._stopping = asyncio.Event()
-        self._stale = asyncio.Event()
         self._all_pushed = asyncio.Event()
-        self._push_idle = threading.Event()
+        self._push_idle, self._send_idle, self._no_streams = threading.Event(), threading.Event(), threading.Event()
         self._push_idle.set()
+        self._send_idle.set()
         self._published: Status | None = None
         self._pushed_number: int | None = None
         self._continue_at: Path | None = None
@@ -123,7 +136,7 @@ class Committer:
             await self._open(stack)
             self._serve(stack)
             await self._live(root)
-        return Outcome(root=self._continue_at, push_cut_off=not self._push_idle.is_set())
+        return Outcome(root=self._continue_at, push_cut_off=not self._is_idle())
 
     def stop(self) -> None:
         """Finish the commit in hand and end."""
@@ -159,7 +172,17 @@ class Committer:
         stack.push_async_callback(self._on_storage, reading.close)
         log.info("reading.chosen", name=reading.name, consistency=reading.consistency)
         self._facts.reading = describe(reading)
+        if self._settings.zfs_send == "trusted":
+            self._choose_dataset(reading)
         return CommitMaker(self._workspace, store, self._load_rules, reading)
+
+    def _choose_dataset(self, reading: Reading) -> None:
+        if reading.dataset is not None:
+            self._dataset = Dataset(reading.dataset)
+            return
+        refused = (one.reason for one in reading.refusals if one.name == "zfs")
+        reason = "it holds more than the workspace" if reading.name == "zfs" else "another change source is set"
+        self._facts.problems["zfs"] = unavailable(next(refused, reason))
 
     def _load_rules(self) -> IgnoreRules:
         return load_ignore(self._workspace.root, protected=[credentials.config_folder(), self._store_folder.parent])
@@ -190,6 +213,7 @@ class Committer:
                     ("watch", self._detector.watch),
                     ("read", self._detector.read),
                     ("push", self._push.run),
+                    ("datasets", self._datasets.run),
                     ("room", self._keeping_room),
                 ):
                     watching.append(group.create_task(self._keep(name, loop)))
@@ -233,9 +257,15 @@ class Committer:
             self._stale.set()
 
     async def _end_push(self) -> None:
-        """Give a push under way a moment; it can be cut off anywhere."""
-        self._pushing.shutdown(wait=False, cancel_futures=True)
+        """Give a push and a stream under way a moment; they can be cut off anywhere."""
+        self._no_streams.set()
+        for executor in (self._pushing, self._sending):
+            executor.shutdown(wait=False, cancel_futures=True)
         await self._on_reading(self._push_idle.wait, STOP_PUSH_S)
+        await self._on_reading(self._send_idle.wait, STOP_PUSH_S)
+
+    def _is_idle(self) -> bool:
+        return self._push_idle.is_set() and self._send_idle.is_set()
 
     async def _watch_root(self, root: int) -> None:
         """Notice that the folder was moved away under us, and go on where it is now."""
@@ -315,6 +345,8 @@ class Committer:
             self._workspace = workspace
             self._facts.hub = _hub_status(workspace.hub)
             self._facts.problems.pop("hub", None)
+            if self._dataset is not None:
+                self._facts.problems.pop("zfs", None)
             self._push.wake(at_once=True)
             self._stale.set()
 
@@ -401,8 +433,11 @@ class Committer:
         await self._refresh()
         return taken
 
-    async def pushed(self, timeout_s: float) -> bool:
-        """Wait until everything is pushed, or cannot be for now; at most `timeout_s`. Whether it is."""
+    async def pushed(self, timeout_s: float, sending: Callable[[int, int], None]) -> bool:
+        """Wait until everything is pushed, or cannot be for now; at most `timeout_s`. Whether it is.
+
+        Meanwhile `sending` is told how many bytes of how many are sent.
+        """
         if self._workspace.hub is None:
             return False
         with contextlib.suppress(TimeoutError), self.feed.subscribe() as events:
@@ -411,6 +446,7 @@ class Committer:
                     if self.status().state in ("unreachable", "error"):
                         break
                     await events.next(timeout_s)
+                    sending(*self._facts.sent)
         return self._facts.unpushed == 0
 
     async def make_room(self, *, keep: int | None = None, dry_run: bool = False) -> Dropped:
@@ -457,30 +493,64 @@ class Committer:
 
     def _attempt_push(self) -> None:
         """One attempt, on the push thread."""
+        target = self._target()
+        if target is None:
+            return
+        self._push_idle.clear()
+        try:
+            push(self._store_folder, target, self._uplink, progress=self._note_progress, sent=self._note_sent)
+        finally:
+            self._push_idle.set()
+        if self._dataset is not None:
+            self._tell_loop(self._datasets.wake)
+
+    def _send_dataset(self) -> None:
+        """One attempt, on the thread for that."""
+        target = self._target()
+        if target is None or self._dataset is None:
+            return
+        self._send_idle.clear()
+        try:
+            send_pushed(self._store_folder, self._dataset, target, self._pace_stream)
+        finally:
+            self._send_idle.set()
+
+    def _pace_stream(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        return self._uplink.pacer.paced(pieces, self._no_streams)
+
+    def _target(self) -> Target | None:
+        """Where to push; nowhere without a hub, or where the folder is a copy."""
         hub = self._workspace.hub
         if hub is None or self._commits.refusal is not None:
-            return
-        target = Target(
+            return None
+        return Target(
             url=hub.url,
             project_id=hub.project_id,
             token=credentials.load(hub.url, hub.project_id),
             dot_id=self._workspace.dot_id,
             host=socket.gethostname(),
         )
-        self._push_idle.clear()
-        try:
-            push(self._store_folder, target, self._note_progress)
-        finally:
-            self._push_idle.set()
 
     def _note_progress(self) -> None:
-        """On the push thread; when the loop is closed already, nobody is left to tell."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(self._progressed)
+        """On the push thread."""
+        self._tell_loop(self._progressed)
 
     def _progressed(self) -> None:
         self._push.note_reached()
         self._stale.set()
+
+    def _note_sent(self, sent: Sent) -> None:
+        """On any thread that uploads."""
+        self._tell_loop(self._sent, sent)
+
+    def _sent(self, sent: Sent) -> None:
+        self._facts.sent = sent
+        self._stale.set()
+
+    def _tell_loop(self, function: Callable[..., None], *arguments: Any) -> None:
+        """From another thread; when the loop is closed already, nobody is left to tell."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *arguments)
 
     async def _refreshing(self) -> None:
         while True:

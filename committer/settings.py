@@ -9,11 +9,12 @@ import difflib
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from committer.sync.pacing import MIN_BYTES_PER_S
 from dotscience.errors import ConfigError
 from dotscience.workspace import STATE_DIR
 
@@ -35,6 +36,9 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
         min_free_bytes: Snapshots stop below this much free space.
         hub_check_s: How often an idle committer asks whether the hub is there and still has everything.
         retry_max_s: The longest pause between two attempts to reach the hub.
+        upload_concurrency: How many packs are uploaded at a time.
+        upload_limit: The bytes per second that all uploads take together; 0 is no limit.
+        zfs_send: Whether the dataset of a workspace on ZFS is sent to the hub, too, which is to trust this machine.
         watch: "auto" uses inotify and polls where that is exhausted; "poll" always polls.
         poll_interval_s: How often polling looks.
         change_source: How snapshots find what changed; "auto" takes the best that the file system allows.
@@ -51,11 +55,27 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
     min_free_bytes: int = 1 << 30
     hub_check_s: float = 60.0
     retry_max_s: float = 60.0
+    upload_concurrency: Annotated[int, Meta(ge=1, le=8)] = 2
+    upload_limit: Annotated[int, Meta(ge=0)] = 0
+    zfs_send: Literal["off", "trusted"] = "off"
     watch: Literal["auto", "poll"] = "auto"
     poll_interval_s: float = 2.0
     change_source: Literal["auto", "zfs", "reflink", "watch", "stat"] = "auto"
     local_store_max: int = 10 << 30
     state_dir: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse what no hub would wait for.
+
+        Raises:
+            ValueError: the limit is too low for a pack to arrive before the hub gives it up.
+        """
+        least = MIN_BYTES_PER_S * (2 if self.zfs_send == "trusted" else 1)
+        if 0 < self.upload_limit < least:
+            raise ValueError(
+                f"`upload_limit` is {self.upload_limit}, and below {least} bytes per second a hub would give up large"
+                " packs before they have arrived; 0 is no limit"
+            )
 
 
 def load_settings(root: Path, environment: Mapping[str, str]) -> CommitterSettings:

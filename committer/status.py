@@ -8,7 +8,9 @@ from typing import Literal
 
 from msgspec import Struct, field
 
+from committer.commands.wording import size
 from committer.sync.journal import Counts
+from committer.sync.uploads import NOTHING_SENT, Sent
 from dotscience.errors import ConfigError, DiskFull, SnapshotError
 
 State = Literal["starting", "watching", "snapshotting", "committed", "pushing", "pushed", "unreachable", "error"]
@@ -16,6 +18,10 @@ State = Literal["starting", "watching", "snapshotting", "committed", "pushing", 
 
 HOLDS_COMMITS = frozenset({"disk-full", "settings", "snapshot-failed", "commit-failed", "copied-workspace", "internal"})
 """The types of problems that keep runs from being committed; all others leave the rest to go on."""
+
+
+HARMLESS = frozenset({"zfs-send-failed", "zfs-send-refused", "zfs-send-unavailable"})
+"""The types of problems that keep nothing from being committed and pushed: they are told beside the state."""
 
 
 class HubStatus(Struct, frozen=True, kw_only=True):
@@ -54,7 +60,11 @@ class ReadingStatus(Struct, frozen=True, kw_only=True):
 
 
 class Status(Struct, frozen=True, kw_only=True):
-    """The answer of `GET /v1/status`. `pushed` of `push_total` commits of the present burst are on the hub."""
+    """The answer of `GET /v1/status`.
+
+    `pushed` of `push_total` commits of the present burst are on the hub. While their packs are sent, `push_bytes_done`
+    of `push_bytes_total` bytes are; both are 0 otherwise.
+    """
 
     root: str
     dot_id: str
@@ -73,6 +83,8 @@ class Status(Struct, frozen=True, kw_only=True):
     consistency: str | None
     version: str
     reading: ReadingStatus | None = None
+    push_bytes_done: int = 0
+    push_bytes_total: int = 0
 
 
 class Facts(Struct, kw_only=True):
@@ -88,6 +100,7 @@ class Facts(Struct, kw_only=True):
     started: bool = False
     snapshotting: bool = False
     pushing: bool = False
+    sent: Sent = NOTHING_SENT
     polling: bool = False
     reading: ReadingStatus | None = None
     hub: HubStatus | None = None
@@ -131,13 +144,14 @@ class Facts(Struct, kw_only=True):
             consistency=self.consistency,
             version=self.version,
             reading=self.reading,
+            push_bytes_done=self.sent.done,
+            push_bytes_total=self.sent.total,
         )
 
 
 def _most_urgent(problems: Collection[Problem]) -> Problem | None:
-    """The oldest problem that keeps runs from being committed, else the oldest."""
-    holding = (problem for problem in problems if problem.type in HOLDS_COMMITS)
-    return next(holding, next(iter(problems), None))
+    """The oldest of those that keep runs from being committed, else of all but the harmless, else of these."""
+    return min(problems, key=lambda one: (one.type not in HOLDS_COMMITS, one.type in HARMLESS), default=None)
 
 
 def _state(facts: Facts) -> State:
@@ -145,7 +159,7 @@ def _state(facts: Facts) -> State:
     hub, unpushed = facts.hub, facts.unpushed
     ordered: list[tuple[State, bool]] = [
         ("snapshotting", facts.snapshotting),
-        ("error", bool(facts.problems)),
+        ("error", any(problem.type not in HARMLESS for problem in facts.problems.values())),
         ("starting", not facts.started),
         ("unreachable", hub is not None and hub.unreachable_since is not None),
         ("pushing", facts.pushing and unpushed > 0),
@@ -164,8 +178,7 @@ def _message(state: State, facts: Facts, problem: Problem | None) -> str:
         case "snapshotting":
             text = "Taking a snapshot of the workspace"
         case "pushing":
-            done, total = facts.counts.pushed - facts.pushed_before, facts.counts.commits - facts.pushed_before
-            text = f"Pushing commit {min(done + 1, total)} of {total}"
+            text = _pushing(facts)
         case "unreachable":
             text = _unreachable(facts)
         case "committed":
@@ -179,6 +192,12 @@ def _message(state: State, facts: Facts, problem: Problem | None) -> str:
     if facts.polling:
         text += " (looking for changes at intervals only)"
     return text
+
+
+def _pushing(facts: Facts) -> str:
+    done, total = facts.counts.pushed - facts.pushed_before, facts.counts.commits - facts.pushed_before
+    text = f"Pushing commit {min(done + 1, total)} of {total}"
+    return f"{text} ({size(facts.sent.done)} of {size(facts.sent.total)})" if facts.sent.total else text
 
 
 def _unreachable(facts: Facts) -> str:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from rich.progress import Progress
+
 
 @contextmanager
 def bytes_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
@@ -16,10 +18,25 @@ def bytes_bar(title: str, total: int) -> Iterator[Callable[[int], None]]:
     if not sys.stderr.isatty():
         yield lambda _: None
         return
+    with _bar() as progress:
+        task = progress.add_task(title, total=total)
+        yield lambda done: progress.advance(task, done)
+
+
+@contextmanager
+def sending_bar(title: str) -> Iterator[Callable[[int, int], None]]:
+    """Gives a function that is told how many bytes of how many are done; both may change, and 0 bytes show no bar."""
+    if not sys.stderr.isatty():
+        yield lambda *_: None
+        return
+    with _bar() as progress:
+        task = progress.add_task(title, visible=False)
+        yield lambda done, total: progress.update(task, completed=done, total=total, visible=total > 0)
+
+
+def _bar() -> Progress:
     from rich.console import Console
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
     columns = TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
-    with Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(title, total=total)
-        yield lambda done: progress.advance(task, done)
+    return Progress(*columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from committer.commands import place, wording
+from committer.commands.progress import sending_bar
 
 if TYPE_CHECKING:
     from dotscience.workspace import Workspace
@@ -109,4 +110,5 @@ def take(workspace: Workspace, message: str) -> dict[str, Any]:
     from committer.process import save
 
     configure_logging(logging.WARNING)
-    return save(workspace, place.settings_of(workspace.root), message)
+    with sending_bar("Pushing") as sending:
+        return save(workspace, place.settings_of(workspace.root), message, sending)

@@ -12,6 +12,7 @@ import msgspec
 import structlog
 
 from committer.status import Facts, Problem
+from committer.sync.uploads import NOTHING_SENT
 from dotscience.errors import (
     DotscienceError,
     Forbidden,
@@ -91,7 +92,7 @@ class PushLoop:
         else:
             return self._reached()
         finally:
-            self._facts.pushing = False
+            self._facts.pushing, self._facts.sent = False, NOTHING_SENT
             await self._changed()
 
     def note_reached(self) -> None:

@@ -7,9 +7,10 @@ answers contradict it, it is dropped and asked again.
 
 from __future__ import annotations
 
+import os
 import re
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -19,13 +20,14 @@ from msgspec import Struct
 from committer.storage.index import disk_errors
 from committer.storage.store import StoreReader
 from committer.sync.journal import CommitRow, Journal
+from committer.sync.pacing import Uplink
+from committer.sync.uploads import Meter, PackBody, Sent, Uploads
 from dotscience.client.hub import DotState, HubClient, chunked
 from dotscience.errors import Conflict, HubError, Invalid
 
 log = structlog.get_logger(__name__)
 
 MAIN = "main"
-UPLOADS_IN_FLIGHT = 2
 MAX_FORKS = 1_000
 
 
@@ -42,14 +44,26 @@ class Target(Struct, frozen=True, kw_only=True):
 class Transfer:
     """Pushes one workspace's history. Every method blocks and runs on the thread that made the transfer.
 
-    `progress` is called after each commit that the hub accepted, on that thread.
+    `progress` is called after each pack and each commit that the hub accepted, on that thread. `meter` is told of every
+    piece of a pack, on the threads that send them.
     """
 
-    def __init__(self, store_folder: Path, journal: Journal, target: Target, progress: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store_folder: Path,
+        journal: Journal,
+        target: Target,
+        uplink: Uplink,
+        *,
+        progress: Callable[[], None],
+        meter: Meter,
+    ) -> None:
         self._store_folder = store_folder
         self._journal = journal
         self._target = target
+        self._uplink = uplink
         self._progress = progress
+        self._meter = meter
 
     def run(self) -> None:
         """Bring the hub up to date; returns when it has every commit that was here at the start.
@@ -116,28 +130,39 @@ class Transfer:
 
     def _send_packs(self, hub: HubClient) -> None:
         """Upload every pack that holds an object which the hub lacks, a few at a time."""
-        with StoreReader(self._store_folder) as store:
-            pushed = self._journal.pushed_packs()
-            packs = [pack for pack in store.packs() if pack.hex() not in pushed]
-            for start in range(0, len(packs), UPLOADS_IN_FLIGHT):
-                batch = packs[start : start + UPLOADS_IN_FLIGHT]
-                self._upload([pack for pack in batch if self._is_wanted(hub, store, pack)])
-                for pack in batch:
+        pushed = self._journal.pushed_packs()
+        with StoreReader(self._store_folder) as store, self._uploads() as uploads:
+            sizes = {pack: size for pack, size in store.pack_sizes().items() if pack.hex() not in pushed}
+            self._meter.expect(sum(sizes.values()))
+            for pack, size in sizes.items():
+                if self._is_wanted(hub, store, pack):
+                    uploads.add(pack)
+                else:
+                    self._meter.expect(-size)
                     self._journal.mark_pack_pushed(pack.hex())
 
     def _is_wanted(self, hub: HubClient, store: StoreReader, pack: bytes) -> bool:
         hashes = [entry.hash for entry in store.objects_in_pack(pack)]
         return not all(all(hub.have(self._target.dot_id, part).present) for part in chunked(hashes))
 
-    def _upload(self, packs: list[bytes]) -> None:
-        if packs:
-            with ThreadPoolExecutor(len(packs), "push") as executor:
-                list(executor.map(self._put, packs))
+    def _uploads(self) -> Uploads:
+        return Uploads(self._put, self._note_put, width=self._uplink.width)
 
-    def _put(self, pack: bytes) -> None:
-        with StoreReader(self._store_folder) as store, store.open_pack(pack) as file, self._client() as hub:
-            hub.put_pack(self._target.dot_id, pack.hex(), file)
+    def _put(self, pack: bytes, stop: threading.Event) -> None:
+        """Upload one pack; on a thread of the uploads."""
+        with (
+            StoreReader(self._store_folder) as store,
+            store.open_pack(pack) as file,
+            PackBody(file, self._uplink.pacer, self._meter, stop) as body,
+            self._client() as hub,
+        ):
+            hub.put_pack(self._target.dot_id, pack.hex(), body)
+            body.seek(0, os.SEEK_END)  # a hub that has the pack may have answered before it read all of it
+
+    def _note_put(self, pack: bytes) -> None:
+        self._journal.mark_pack_pushed(pack.hex())
         log.info("pack.pushed", pack=pack.hex())
+        self._progress()
 
     def _post(self, hub: HubClient, commit: CommitRow, branch: str, expected: str | None) -> None:
         try:
@@ -154,8 +179,13 @@ class Transfer:
         self._progress()
 
 
-def push(store_folder: Path, target: Target, progress: Callable[[], None]) -> None:
+def push(
+    store_folder: Path, target: Target, uplink: Uplink, *, progress: Callable[[], None], sent: Callable[[Sent], None]
+) -> None:
     """One attempt, with a journal of its own; a head that moves meanwhile is met by planning again, a few times.
+
+    `progress` is called on this thread after each pack and each commit that the hub accepted, `sent` a few times per
+    second on any while packs are sent.
 
     Raises:
         HubUnavailable: the hub does not answer; try again later.
@@ -163,7 +193,7 @@ def push(store_folder: Path, target: Target, progress: Callable[[], None]) -> No
         SnapshotError: the store cannot be read, or the journal not be written.
     """
     with disk_errors(store_folder), closing(Journal(store_folder)) as journal:
-        transfer = Transfer(store_folder, journal, target, progress)
+        transfer = Transfer(store_folder, journal, target, uplink, progress=progress, meter=Meter(sent))
         for _ in range(3):
             try:
                 transfer.run()

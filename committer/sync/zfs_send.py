@@ -25,7 +25,7 @@ from dotscience.client.hub import HubClient, Timeouts
 from dotscience.errors import Conflict, HubUnavailable, Invalid, ResumeTokenInvalid, ZfsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from committer.storage.zfs.dataset import Dataset, Version
     from committer.sync.transfer import Target
@@ -82,8 +82,12 @@ def _is_of(token: Token, dataset: str, version: Version) -> bool:
     return token.to_guid == version.guid and token.to_name == f"{dataset}{version.name}"
 
 
-def send(dataset: Dataset, snapshot: str, target: Target) -> bool:
+def send(
+    dataset: Dataset, snapshot: str, target: Target, *, paced: Callable[[Iterator[bytes]], Iterator[bytes]] = iter
+) -> bool:
     """Bring the hub's copy of the dataset up to a snapshot (`@name`); whether anything had to be sent.
+
+    `paced` is given the pieces of every stream, and gives them back when they may go; what it raises ends the attempt.
 
     Raises:
         NotFound: the hub takes no streams, or not from this token.
@@ -92,7 +96,7 @@ def send(dataset: Dataset, snapshot: str, target: Target) -> bool:
         ZfsError: this side cannot send.
     """
     with HubClient(target.url, target.token, timeouts=STREAM_TIMEOUTS, retries=0) as hub:
-        sender = _Sender(dataset, hub, target.dot_id)
+        sender = _Sender(dataset, hub, target.dot_id, paced)
         for attempt in range(1, ATTEMPTS + 1):
             try:
                 return sender.bring_up_to(snapshot)
@@ -107,10 +111,13 @@ def send(dataset: Dataset, snapshot: str, target: Target) -> bool:
 class _Sender:
     """Sends what one dataset has to one hub."""
 
-    def __init__(self, dataset: Dataset, hub: HubClient, dot_id: str) -> None:
+    def __init__(
+        self, dataset: Dataset, hub: HubClient, dot_id: str, paced: Callable[[Iterator[bytes]], Iterator[bytes]]
+    ) -> None:
         self._dataset = dataset
         self._hub = hub
         self._dot_id = dot_id
+        self._paced = paced
 
     def bring_up_to(self, snapshot: str) -> bool:
         has_sent = False
@@ -137,7 +144,7 @@ class _Sender:
         with self._held(step), sending(arguments) as pieces:
             self._hub.send_zfs(
                 self._dot_id,
-                pieces,
+                self._paced(pieces),
                 to_guid=step.to.guid,
                 from_guid=step.base.guid if step.base else None,
                 resume=step.token is not None,
@@ -145,7 +152,7 @@ class _Sender:
 
     @contextmanager
     def _held(self, step: Step) -> Iterator[None]:
-        """Keep both ends of a stream; a crash leaves the holds, and the next stream takes them away."""
+        """Keep both ends of a stream; a crash leaves the holds until a later one has arrived."""
         ends = [one.name for one in (step.to, step.base) if one is not None and one.is_snapshot]
         for name in ends:
             self._dataset.hold(name, STEP_HOLD)
@@ -157,6 +164,9 @@ class _Sender:
 
     def _remember(self, sent: Version, versions: list[Version]) -> None:
         """Keep what the next stream begins at: as a bookmark where there are such, else as a snapshot that is held."""
+        for one in versions:
+            if one.holds:
+                self._dataset.release(one.name, STEP_HOLD)
         if self._dataset.features.bookmarks:
             prefix = f"{SENT_BOOKMARK}{self._dot_id}-"
             name = f"{prefix}{sent.guid:x}"

@@ -47,6 +47,8 @@ class Reading(NamedTuple):
     consistency: Consistency
     refusals: list[Refusal]
     close: Callable[[], None]
+    dataset: str | None = None
+    """The ZFS dataset that holds the workspace and nothing else, where its snapshots are read."""
 
 
 def choose_reading(
@@ -109,7 +111,8 @@ class _Chooser:
         place.recover()
         place.take("is it allowed?")
         place.drop()
-        return Reading("zfs", ZfsSource(place), lambda: ZfsView(place), "atomic", self._refusals, place.drop)
+        own = place.dataset.name if place.place.inside == Path() else None
+        return Reading("zfs", ZfsSource(place), lambda: ZfsView(place), "atomic", self._refusals, place.drop, own)
 
     def _reflink(self) -> Reading:
         root = self._workspace.root

@@ -61,7 +61,7 @@ class Place(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A snapshot of ours that no view reads yet, and the questions that it was the answer to."""
+    """A snapshot of ours, and the questions that it was the answer to."""
 
     name: str
     guid: int
@@ -118,6 +118,7 @@ class ZfsWorkspace:
         self._dot_id = dot_id
         self._mounts = mounts
         self._taken: Taken | None = None
+        self._handed_over = ""
         self.has_snapshot_folder = (self.place.mountpoint / ".zfs" / "snapshot").is_dir()
 
     def recover(self) -> None:
@@ -131,7 +132,7 @@ class ZfsWorkspace:
         for clone in self.dataset.clones_below(PREFIX):
             if clone.property(DOT) == self._dot_id:
                 self._destroy_clone(clone)
-        ours = self._ours()
+        ours = _ours(self.dataset, self._dot_id)
         committed = [one.name for one in ours if COMMIT in one.properties]
         self._destroy_all(one for one in ours if one.name not in committed[-1:])
 
@@ -143,17 +144,21 @@ class ZfsWorkspace:
         self._taken.asked.add(question)
         return self._taken
 
-    def hand_over(self) -> Taken:
-        """The snapshot for a view to read, which is its to keep or drop from now on."""
-        taken = self._taken or self.take("read")
-        self._taken = None
-        return taken
+    def hand_over(self) -> str:
+        """The snapshot for a view to read, which is its to keep or destroy; it answers the source until `let_go`."""
+        self._handed_over = self.take("read").name
+        return self._handed_over
+
+    def let_go(self, snapshot: str) -> None:
+        """The view of a snapshot is at its end: from now on another one answers the source."""
+        if self._taken is not None and self._taken.name == snapshot:
+            self._taken = None
 
     def drop(self) -> None:
         """Let go of a snapshot that no view took."""
-        if self._taken is not None:
+        if self._taken is not None and self._taken.name != self._handed_over:
             self.destroy(self._taken.name)
-            self._taken = None
+        self._taken = None
 
     def destroy(self, snapshot: str) -> None:
         """Destroy one of our snapshots, with its bookmark; one that others hold stays, and is logged."""
@@ -173,7 +178,7 @@ class ZfsWorkspace:
         self.dataset.set_property(COMMIT, commit, of=snapshot)
         if self.dataset.features.bookmarks:
             self.dataset.bookmark(snapshot, snapshot[1:])
-        self._destroy_all(one for one in self._ours() if one.name != snapshot)
+        self._destroy_all(one for one in _ours(self.dataset, self._dot_id) if one.name != snapshot)
 
     def open_snapshot(self, snapshot: str) -> Path:
         """A folder with the workspace as it is in a snapshot; let go of it with `close_snapshot`."""
@@ -204,11 +209,6 @@ class ZfsWorkspace:
             raise
         return taken
 
-    def _ours(self) -> list[Version]:
-        """The snapshots of this workspace, oldest first."""
-        versions = self.dataset.versions((DOT, COMMIT))
-        return [one for one in versions if one.is_snapshot and one.properties.get(DOT) == self._dot_id]
-
     def _destroy_all(self, snapshots: Iterable[Version]) -> None:
         for one in snapshots:
             self.destroy(one.name)
@@ -222,6 +222,16 @@ class ZfsWorkspace:
             return
         if mountpoint.is_dir():
             mountpoint.rmdir()
+
+
+def committed_snapshots(dataset: Dataset, dot_id: str) -> list[tuple[str, str]]:
+    """The snapshots of a workspace that stand for commits, each with its commit's id, oldest first. From any thread.
+
+    Raises:
+        ZfsError: ZFS does not answer.
+    """
+    versions = _ours(dataset, dot_id)
+    return [(one.name, one.properties[COMMIT]) for one in versions if COMMIT in one.properties]
 
 
 class ZfsSource:
@@ -276,10 +286,11 @@ class ZfsView:
         Raises:
             ZfsError: that cannot be done.
         """
-        self._snapshot = self._workspace.hand_over().name
+        self._snapshot = self._workspace.hand_over()
         try:
             self._folder = self._workspace.open_snapshot(self._snapshot)
         except (ZfsError, OSError):
+            self._workspace.let_go(self._snapshot)
             self._workspace.close_snapshot(self._snapshot)
             self._workspace.destroy(self._snapshot)
             raise
@@ -287,6 +298,7 @@ class ZfsView:
 
     def __exit__(self, *_: object) -> None:
         """Let go of the snapshot; that of a commit stays. What cannot be let go of now is at the next start."""
+        self._workspace.let_go(self._snapshot)
         try:
             self._workspace.close_snapshot(self._snapshot)
             if not self._kept:
@@ -316,6 +328,12 @@ class ZfsView:
             log.warning("zfs.snapshot_not_kept", snapshot=self._snapshot, commit=commit, error=str(error))
             return
         self._kept = True
+
+
+def _ours(dataset: Dataset, dot_id: str) -> list[Version]:
+    """The snapshots of a workspace, oldest first."""
+    versions = dataset.versions((DOT, COMMIT))
+    return [one for one in versions if one.is_snapshot and one.properties.get(DOT) == dot_id]
 
 
 def _run_properties(run_ids: Sequence[str]) -> Iterator[tuple[str, str]]:

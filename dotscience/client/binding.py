@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dotscience.client import credentials
-from dotscience.client.hub import HubClient
-from dotscience.errors import NotFound, Unauthenticated
+from dotscience.client.hub import HubClient, is_zfs_off
+from dotscience.errors import Forbidden, NotFound, Unauthenticated
 from dotscience.workspace import HubBinding, Workspace, write_project
 
 if TYPE_CHECKING:
@@ -17,8 +17,11 @@ if TYPE_CHECKING:
 COMMITTER_SCOPES = ("commits:write", "runs:read")
 """All that a committer may do: it cannot delete, and moves heads only by expected parent."""
 
+ZFS_SCOPE = "zfs:receive"
+"""What one may besides that sends its dataset, too (docs/zfs.md)."""
 
-def bind(workspace: Workspace, hub: HubClient, *, name: str | None = None) -> Workspace:
+
+def bind(workspace: Workspace, hub: HubClient, *, name: str | None = None, sends_zfs: bool = False) -> Workspace:
     """Give the workspace its project on `hub` and its committer a token that works; returns the bound workspace.
 
     Idempotent: the dot's project is found by the dot's id, and a saved token that still works is kept. A workspace that
@@ -28,9 +31,10 @@ def bind(workspace: Workspace, hub: HubClient, *, name: str | None = None) -> Wo
         workspace: The workspace, bound or not.
         hub: A client that may make projects and tokens.
         name: The project's name where it has to be made; the folder's name otherwise.
+        sends_zfs: Whether the token is for sending ZFS streams, too.
     """
     project = hub.create_project(name or workspace.root.name or "project", dot_id=workspace.dot_id)
-    _ensure_token(workspace, hub, project)
+    _ensure_token(workspace, hub, project, sends_zfs=sends_zfs)
     binding = HubBinding(url=hub.url, project_id=project.id, project_name=project.name)
     if workspace.hub != binding:
         workspace = msgspec.structs.replace(workspace, hub=binding)
@@ -38,18 +42,21 @@ def bind(workspace: Workspace, hub: HubClient, *, name: str | None = None) -> Wo
     return workspace
 
 
-def _ensure_token(workspace: Workspace, hub: HubClient, project: Project) -> None:
+def _ensure_token(workspace: Workspace, hub: HubClient, project: Project, *, sends_zfs: bool) -> None:
     saved = credentials.load(hub.url, project.id)
-    if saved is not None and _works(hub.url, saved, workspace.dot_id):
+    if saved is not None and _works(hub.url, saved, workspace.dot_id, sends_zfs=sends_zfs):
         return
-    made = hub.create_token(f"committer of {workspace.root.name}", COMMITTER_SCOPES, project_id=project.id)
+    scopes = (*COMMITTER_SCOPES, ZFS_SCOPE) if sends_zfs else COMMITTER_SCOPES
+    made = hub.create_token(f"committer of {workspace.root.name}", scopes, project_id=project.id)
     credentials.save(hub.url, project.id, made.token)
 
 
-def _works(hub_url: str, token: str, dot_id: str) -> bool:
+def _works(hub_url: str, token: str, dot_id: str, *, sends_zfs: bool) -> bool:
     with HubClient(hub_url, token) as client:
         try:
             client.dot(dot_id)
-        except (Unauthenticated, NotFound):
-            return False
+            if sends_zfs:
+                client.zfs_state(dot_id)
+        except (Unauthenticated, Forbidden, NotFound) as error:
+            return is_zfs_off(error)
     return True

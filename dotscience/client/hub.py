@@ -350,6 +350,11 @@ def hub_error(status: int, body: bytes, retry_after: str | None, url: str) -> Hu
     return error
 
 
+def is_zfs_off(error: HubError) -> bool:
+    """Whether this is how a hub says that it takes no ZFS streams at all."""
+    return str(error.problem.get("type")).endswith("/zfs-off")
+
+
 def chunked(hashes: Sequence[bytes], size: int = MAX_HASHES_PER_QUESTION) -> Iterable[Sequence[bytes]]:
     """Cut a list of hashes into questions that `HubClient.have` accepts."""
     return (hashes[start : start + size] for start in range(0, len(hashes), size))

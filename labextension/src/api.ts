@@ -27,6 +27,9 @@ export interface CommitterStatus {
   readonly pushed: number;
   readonly unpushed: number;
   readonly push_total: number;
+  /** Bytes of the packs that are being sent; 0, or missing from earlier committers, while none are. */
+  readonly push_bytes_done?: number;
+  readonly push_bytes_total?: number;
   readonly runs: number;
   readonly pending_runs: number;
   readonly earlier_runs: number;

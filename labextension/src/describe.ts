@@ -3,7 +3,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 
 import type { CommitterStatus } from './api';
-import { formatTime } from './format';
+import { formatSize, formatTime } from './format';
 import type { State } from './tokens';
 
 export type Tone = 'idle' | 'good' | 'busy' | 'warn' | 'bad';
@@ -59,7 +59,7 @@ function describeCommitter(committer: CommitterStatus, trans: TranslationBundle)
     case 'snapshotting':
       return as('busy', trans.__('taking a snapshot'));
     case 'pushing':
-      return as('busy', trans.__('pushing %1 of %2', committer.pushed + 1, committer.push_total));
+      return describePush(committer, trans);
     case 'unreachable':
       return as('warn', waiting || trans.__('hub unreachable'), unreachableHint(committer, trans));
     case 'error':
@@ -69,6 +69,18 @@ function describeCommitter(committer: CommitterStatus, trans: TranslationBundle)
     case 'pushed':
       return as(error ? 'warn' : 'good', waiting || restingBrief(committer, trans));
   }
+}
+
+function describePush(committer: CommitterStatus, trans: TranslationBundle): Description {
+  const { pushed, push_total: total, push_bytes_done: sent = 0, push_bytes_total: toSend = 0 } = committer;
+  const number = Math.min(pushed + 1, total);
+  const bytes = toSend > 0 ? ` (${trans.__('%1 of %2', formatSize(sent), formatSize(toSend))})` : '';
+  return {
+    tone: 'busy',
+    sentence: trans._n('Pushing %2 of %1 commit', 'Pushing %2 of %1 commits', total, number) + bytes,
+    brief: trans.__('pushing %1 of %2', number, total),
+    hint: ''
+  };
 }
 
 function restingBrief(committer: CommitterStatus, trans: TranslationBundle): string {

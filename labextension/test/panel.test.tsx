@@ -74,6 +74,18 @@ describe('status', () => {
     expect(model.push).toHaveBeenCalledOnce();
   });
 
+  it.each([
+    [{ push_bytes_done: 12_000_000, push_bytes_total: 80_000_000 }, 'Pushing 3 of 5 commits (12.0 MB of 80.0 MB)'],
+    [{ push_bytes_done: 0, push_bytes_total: 0 }, 'Pushing 3 of 5 commits'],
+    [{}, 'Pushing 3 of 5 commits'],
+    [{ pushed: 0, push_total: 1 }, 'Pushing 1 of 1 commit'],
+    [{ pushed: 5 }, 'Pushing 5 of 5 commits']
+  ])('says how far a push is: %j', (news, sentence) => {
+    const committer = committerStatus({ state: 'pushing', pushed: 2, unpushed: 3, push_total: 5, ...news });
+    show({ server: serverStatus({ committer }) });
+    expect(screen.getByText(sentence)).toBeTruthy();
+  });
+
   it('counts nothing to push where there is no hub', () => {
     show({ server: serverStatus({ committer: committerStatus({ hub: null, unpushed: 3 }) }) });
     expect(screen.queryByText(/to push/)).toBeNull();

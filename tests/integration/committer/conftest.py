@@ -8,9 +8,7 @@ import io
 import json
 import os
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 import threading
 import uuid
@@ -26,6 +24,7 @@ import pytest
 import tornado.httpserver
 import tornado.netutil
 import tornado.web
+from support.committer import DS, PATIENCE_S, Process
 
 from committer.initialise import initialise
 from committer.storage.objects import Kind, decode_commit, references
@@ -37,7 +36,6 @@ from dotscience.wire import mime_bundle
 from dotscience.workspace import HubBinding, Workspace, read_project, write_durably, write_project
 
 TOKEN = "ds_test_secret"
-PATIENCE_S = 30.0
 QUICK = {
     "DS_COMMITTER_DEBOUNCE_S": "0.05",
     "DS_COMMITTER_PUBLISH_GRACE_S": "0.4",
@@ -48,7 +46,6 @@ QUICK = {
     "DS_COMMITTER_HUB_CHECK_S": "0.5",
     "DS_COMMITTER_MIN_FREE_BYTES": "1",
 }
-DS = [sys.executable, "-m", "dotscience.cli"]
 
 
 # ---------------------------------------------------------------------------------- the hub
@@ -66,6 +63,7 @@ class FakeHub:
     runs: list[str] = field(default_factory=list)
     refuse_commits: bool = False
     put_packs: int = 0
+    may_take_packs: asyncio.Event = field(default_factory=asyncio.Event)
 
     def accept(self, commit_id: str) -> None:
         """Store a commit's runs, each once."""
@@ -122,7 +120,8 @@ class HaveHandler(HubHandler):
 
 
 class PackHandler(HubHandler):
-    def put(self, dot: str, name: str) -> None:
+    async def put(self, dot: str, name: str) -> None:
+        await self.hub.may_take_packs.wait()
         if blake3.blake3(self.request.body).hexdigest() != name:
             self.problem(422, "the pack's name is not its hash")
             return
@@ -165,11 +164,21 @@ class HubServer:
         self._thread.start()
         self._server: tornado.httpserver.HTTPServer | None = None
         self.port = 0
+        self.hub.may_take_packs.set()
         self.up()
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @contextlib.contextmanager
+    def holding_packs(self) -> Iterator[None]:
+        """Packs arrive meanwhile, but are answered only when this is left."""
+        self._loop.call_soon_threadsafe(self.hub.may_take_packs.clear)
+        try:
+            yield
+        finally:
+            self._loop.call_soon_threadsafe(self.hub.may_take_packs.set)
 
     def up(self) -> None:
         self._call(self._up())
@@ -210,72 +219,6 @@ class HubServer:
 
 
 # ---------------------------------------------------------------------------------- the committer
-
-
-class Process:
-    """A committer process. Its log lines are read by a thread so that it never blocks on them."""
-
-    def __init__(self, root: Path, environment: dict[str, str]) -> None:
-        self.log: list[dict[str, Any]] = []
-        self._changed = threading.Condition()
-        self._process = subprocess.Popen(
-            [*DS, "committer", "--root", str(root)],
-            env=environment,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        self._reader = threading.Thread(target=self._read)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self._process.stderr is not None
-        for line in self._process.stderr:
-            try:
-                entry = json.loads(line)
-            except ValueError:
-                entry = {"event": line.rstrip()}
-            with self._changed:
-                self.log.append(entry)
-                self._changed.notify_all()
-        with self._changed:
-            self.log.append({"event": "process.ended"})
-            self._changed.notify_all()
-
-    def wait_for_log(self, event: str, *, after: int = 0) -> dict[str, Any]:
-        """The first log entry with this event, as soon as it is there."""
-
-        def found() -> dict[str, Any] | None:
-            return next((entry for entry in self.log[after:] if entry["event"] == event), None)
-
-        with self._changed:
-            self._changed.wait_for(lambda: found() or self.log[-1:] == [{"event": "process.ended"}], PATIENCE_S)
-            entry = found()
-        assert entry is not None, f"no {event} in {self.log}"
-        return entry
-
-    def kill(self) -> None:
-        self._end(signal.SIGKILL)
-
-    def stop(self) -> int:
-        return self._end(signal.SIGTERM)
-
-    @contextlib.contextmanager
-    def paused(self) -> Iterator[None]:
-        """The process does nothing meanwhile."""
-        self._process.send_signal(signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            self._process.send_signal(signal.SIGCONT)
-
-    def _end(self, number: int) -> int:
-        if self._process.poll() is None:
-            self._process.send_signal(number)
-        status = self._process.wait(PATIENCE_S)
-        self._reader.join(PATIENCE_S)
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-        return status
 
 
 class Folder:

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+
+import pytest
+from support.committer import DS, PATIENCE_S
+
 from committer.storage.objects import decode_commit
 from dotscience.client import credentials
+
+TERMINAL = {"TERM": "xterm", "COLUMNS": "100"}
 
 
 def test_everything_arrives_and_nothing_is_sent_twice(make_folder, hub, make_record):
@@ -193,3 +201,48 @@ def test_a_save_and_push_has_a_description_and_takes_what_is_pending(make_folder
     assert taken["consistency"] == "stable"
     folder.until(lambda status: status["state"] == "pushed" and status["head"] == taken["commit"])
     assert decode_commit(hub.hub.objects[bytes.fromhex(taken["commit"])][1]).message == "cleaned the labels"
+
+
+def test_a_push_says_how_many_bytes_of_how_many_are_sent(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.write("data", os.urandom(300_000))
+    with hub.holding_packs():
+        folder.start(upload_concurrency="1")
+        status = folder.until(lambda status: status["state"] == "pushing" and status["push_bytes_done"] > 300_000)
+        assert status["push_bytes_total"] == status["push_bytes_done"]
+        assert status["message"].startswith("Pushing commit 1 of 1 (29")
+    status = folder.until_pushed()
+    assert (status["push_bytes_done"], status["push_bytes_total"]) == (0, 0)
+
+
+@pytest.mark.parametrize("has_committer", [True, False])
+def test_a_commit_shows_on_a_terminal_how_far_its_push_is(make_folder, hub, has_committer):
+    folder = make_folder(hub=hub)
+    if has_committer:
+        folder.start()
+        folder.until_pushed()
+    folder.write("data", os.urandom(300_000))
+    ours, theirs = os.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as terminal:
+        with hub.holding_packs():
+            command = subprocess.Popen(
+                [*DS, "commit", "-m", "data"], cwd=folder.root, env=folder.environment | TERMINAL, stderr=theirs
+            )
+            os.close(theirs)
+            shown = read_until(terminal, b"Pushing")
+        shown += read_until(terminal, None)
+    assert command.wait(PATIENCE_S) == 0
+    assert b"not pushed yet" not in shown
+    assert hub.hub.branches["main"]
+
+
+def read_until(terminal, wanted):
+    """What is written to a terminal until something shows, or until it is closed."""
+    shown = b""
+    while wanted is None or wanted not in shown:
+        try:
+            shown += terminal.read(1_000)
+        except OSError:  # nobody can write to it any more: pty(7) has EIO for that
+            assert wanted is None, shown
+            return shown
+    return shown

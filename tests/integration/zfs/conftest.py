@@ -55,17 +55,17 @@ class HubProcess:
     def __enter__(self) -> HubProcess:
         self._process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         self.url = self._process.stdout.readline().rpartition(" ")[2].strip()
-        self._admin = (self._data / "admin.token").read_text().strip() if self.url else ""
+        self.admin = (self._data / "admin.token").read_text().strip() if self.url else ""
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.terminate()
         self._process.communicate()
 
-    def new_target(self, *scopes: str) -> Target:
-        """Where to send a new dot, with a token of these scopes besides the usual ones."""
-        dot_id = str(uuid4())
-        with HubClient(self.url, self._admin) as hub:
+    def new_target(self, *scopes: str, dot_id: str | None = None) -> Target:
+        """Where to send a dot, by default a new one, with a token of these scopes besides the usual ones."""
+        dot_id = dot_id or str(uuid4())
+        with HubClient(self.url, self.admin) as hub:
             project = hub.create_project("project", dot_id=dot_id)
             token = hub.create_token("sender", ["commits:write", *scopes], project_id=project.id)
         return Target(url=self.url, project_id=project.id, token=token.token, dot_id=dot_id, host="tests")

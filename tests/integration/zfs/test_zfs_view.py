@@ -202,6 +202,34 @@ def test_the_view_reads_what_the_source_compared(workspace, root):
     assert ZfsSource(workspace).changed_since(cursor) is None
 
 
+def test_the_source_is_asked_while_the_view_reads(workspace, root):
+    """As a commit does, which must cost no second snapshot, nor leave one to the next commit that is gone by then."""
+    source = ZfsSource(workspace)
+    before = commit(workspace)
+    source.mark()
+    with ZfsView(workspace) as view:
+        source.changed_since(before)
+        assert len(names(workspace)) == 2, "that of the last commit, and the view's"
+        view.committed("c" * 64, ())
+    (root / "file").write_text("later")
+    source.mark()
+    with ZfsView(workspace) as view:
+        assert read(view, "file") == b"later"
+
+
+def test_a_commit_that_fails_leaves_nothing_to_the_next(workspace, root):
+    source = ZfsSource(workspace)
+    before = commit(workspace)
+    (root / "file").write_text("first")
+    source.mark()
+    with ZfsView(workspace):
+        source.changed_since(before)
+    (root / "file").write_text("second")
+    source.mark()
+    with ZfsView(workspace) as view:
+        assert read(view, "file") == b"second"
+
+
 def test_a_question_asked_again_is_about_now(workspace, root):
     """A commit that failed before it read anything must not make the next one read what was."""
     source = ZfsSource(workspace)

@@ -27,6 +27,7 @@ from committer.storage.ignore import IgnoreRules
 from committer.storage.index import INDEX
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Counts, Journal
+from committer.sync.uploads import Sent
 from dotscience.errors import ConfigError, CorruptObject, NewerStore
 from dotscience.record import FileRef, RunRecord
 from dotscience.workspace import HubBinding, Workspace
@@ -48,6 +49,12 @@ def test_settings_come_from_file_and_environment(tmp_path):
         ({"DS_COMMITTER_DEBOUNSE_S": "1"}, "debounce_s"),
         ({"DS_COMMITTER_DEBOUNCE_S": "soon"}, "wrong"),
         ({"DS_COMMITTER_DERIVED_RUNS": "sometimes"}, "wrong"),
+        ({"DS_COMMITTER_UPLOAD_LIMIT": "1000"}, "`upload_limit` is 1000, and below 131072 bytes per second"),
+        ({"DS_COMMITTER_UPLOAD_LIMIT": "200000", "DS_COMMITTER_ZFS_SEND": "trusted"}, "below 262144 bytes per second"),
+        ({"DS_COMMITTER_ZFS_SEND": "on"}, "zfs_send"),
+        ({"DS_COMMITTER_UPLOAD_LIMIT": "-1"}, "upload_limit"),
+        ({"DS_COMMITTER_UPLOAD_CONCURRENCY": "0"}, "upload_concurrency"),
+        ({"DS_COMMITTER_UPLOAD_CONCURRENCY": "9"}, "upload_concurrency"),
     ],
 )
 def test_wrong_settings_say_which_and_what_is_right(tmp_path, environment, message):
@@ -111,6 +118,15 @@ def test_a_problem_that_holds_commits_back_is_told_before_an_older_one_that_does
     assert (known.status().error, known.status().message) == (full, "no room")
 
 
+def test_a_problem_that_does_no_harm_is_told_beside_the_state_and_after_all_others():
+    harmless = Problem(type="zfs-send-failed", detail="no room there", hint="")
+    known = facts(hub=HUB, head="h", counts=Counts(commits=1, pushed=1), problems={"zfs": harmless})
+    assert (known.status().state, known.status().message) == ("pushed", "Everything is pushed")
+    assert known.status().error == harmless
+    known.problems["x"] = PROBLEM
+    assert (known.status().state, known.status().error) == ("error", PROBLEM)
+
+
 def test_a_burst_is_counted_from_its_beginning():
     known = facts(hub=HUB)
     known.set_counts(Counts(commits=5, pushed=5))
@@ -120,6 +136,8 @@ def test_a_burst_is_counted_from_its_beginning():
     assert (status.pushed, status.unpushed, status.push_total) == (1, 2, 3)
     known.pushing = True
     assert known.status().message == "Pushing commit 2 of 3"
+    known.sent = Sent(12 * 2**20, 80 * 2**20)
+    assert known.status().message == "Pushing commit 2 of 3 (12.0 MiB of 80.0 MiB)"
     known.set_counts(Counts(commits=8, pushed=8))
     assert (known.status().pushed, known.status().unpushed, known.status().push_total) == (3, 0, 3)
 
