@@ -57,8 +57,8 @@ Examples:
 def scrub(context: click.Context, /, *, as_json: bool) -> None:
     """Read everything that the hub stores, and find what a disk has damaged.
 
-    The hub does a thirtieth of this every day. What is damaged is mended by the next push from a workspace that still
-    has it. Ends with 1 where something is damaged.
+    The hub does a thirtieth of this every day. What is damaged is mended by the committers of workspaces that still
+    have it. Ends with 1 where something is damaged.
     """
     with _client(context) as client:
         done = _wait(client, "scrub", client.scrub(), "bytes")
@@ -128,4 +128,4 @@ def _scrub_lines(done: dict[str, Any]) -> Iterator[str]:
     for one in done["damaged"]:
         yield f"Pack {one['pack']} with {one['objects']:,} objects of the projects {', '.join(one['projects'])}"
     if done["damaged"]:
-        yield "Run `ds commit` in the workspaces of these projects: what they still have mends the hub."
+        yield "Committers that run in the workspaces of these projects mend what they can within a minute."

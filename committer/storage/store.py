@@ -102,6 +102,11 @@ class StoreReader:
         """Every pack with its size in bytes, oldest first."""
         return dict(index.packs(self._connection))
 
+    def packs_with(self, names: Iterable[bytes]) -> list[bytes]:
+        """The packs that hold these objects, as far as any does, each once."""
+        found = (index.find(self._connection, name) for name in names)
+        return list(dict.fromkeys(place[0] for place in found if place is not None))
+
     def open_pack(self, pack: bytes) -> IO[bytes]:
         """A pack's file, unbuffered, for the caller to close.
 

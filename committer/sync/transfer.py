@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class Transfer:
         """
         with self._client() as hub:
             state = hub.dot(self._target.dot_id)
-            self._heed_epoch(str(state.gc_epoch))
+            self._heed_epoch(hub, str(state.gc_epoch))
             branch, expected, todo = self._plan(state)
             if not todo:
                 return
@@ -86,12 +86,17 @@ class Transfer:
     def _client(self) -> HubClient:
         return HubClient(self._target.url, self._target.token)
 
-    def _heed_epoch(self, epoch: str) -> None:
-        """The hub may have collected packs that no commit named yet when its epoch moved on."""
-        if self._journal.get("gc_epoch") != epoch:
-            with self._journal.transaction():
-                self._journal.forget_pushed_packs()
-                self._journal.put({"gc_epoch": epoch})
+    def _heed_epoch(self, hub: HubClient, epoch: str) -> None:
+        """Where the hub's epoch moved on, it has lost objects: what it found damaged and we still have is sent again.
+
+        What it has collected because no commit needed it is missed, if at all, when a commit is posted.
+        """
+        if self._journal.get("gc_epoch") == epoch:
+            return
+        sent: set[bytes] = set()
+        while self._send_again(hub.damaged(self._target.dot_id), sent):
+            log.warning("hub.mended", packs=len(sent))
+        self._journal.put({"gc_epoch": epoch})
 
     def _plan(self, state: DotState) -> tuple[str, str | None, list[CommitRow]]:
         """The branch to move, the head that it has, and the commits to move it along.
@@ -141,6 +146,18 @@ class Transfer:
                     self._meter.expect(-size)
                     self._journal.mark_pack_pushed(pack.hex())
 
+    def _send_again(self, hashes: Iterable[bytes], sent: set[bytes]) -> bool:
+        """Upload the packs that hold these objects and are not among those `sent` already; whether there were any."""
+        with StoreReader(self._store_folder) as store:
+            sizes = store.pack_sizes()
+            packs = [pack for pack in store.packs_with(hashes) if pack in sizes and pack not in sent]
+            self._meter.expect(sum(sizes[pack] for pack in packs))
+            with self._uploads() as uploads:
+                for pack in packs:
+                    uploads.add(pack)
+        sent.update(packs)
+        return bool(packs)
+
     def _is_wanted(self, hub: HubClient, store: StoreReader, pack: bytes) -> bool:
         hashes = [entry.hash for entry in store.objects_in_pack(pack)]
         return not all(all(hub.have(self._target.dot_id, part).present) for part in chunked(hashes))
@@ -165,15 +182,16 @@ class Transfer:
         self._progress()
 
     def _post(self, hub: HubClient, commit: CommitRow, branch: str, expected: str | None) -> None:
-        try:
-            hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
-        except Invalid as error:
-            if "missing" not in error.problem:
-                raise
-            log.warning("hub.missing_objects", commit=commit.id)
-            self._journal.forget_pushed_packs()
-            self._send_packs(hub)
-            hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
+        sent: set[bytes] = set()
+        while True:
+            try:
+                hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
+                break
+            except Invalid as error:
+                missing = [bytes.fromhex(name) for name in error.problem.get("missing", ())]
+                if not self._send_again(missing, sent):
+                    raise
+                log.warning("hub.missing_objects", commit=commit.id, packs=len(sent))
         self._journal.mark_pushed_up_to(commit.number)
         log.info("commit.pushed", commit=commit.id, branch=branch)
         self._progress()

@@ -82,6 +82,10 @@ class Have(Struct, frozen=True):
     gc_epoch: str
 
 
+class _Damaged(Struct, frozen=True):
+    objects: list[str]
+
+
 class CommitAccepted(Struct, frozen=True, kw_only=True):
     """A commit that is now on the hub, with the number of its runs."""
 
@@ -192,6 +196,11 @@ class HubClient:
             raise HubUnavailable(f"{self.url} answered {len(bitmap)} bytes to a question about {len(hashes)} objects")
         present = [bool(bitmap[i // 8] >> (i % 8) & 1) for i in range(len(hashes))]
         return Have(present, answer.headers.get("X-Dotscience-Gc-Epoch", ""))
+
+    def damaged(self, dot_id: str) -> list[bytes]:
+        """The first 1,000 objects of the dot's project that the hub found damaged, and that nobody has sent again."""
+        found = self._call("GET", f"{_dot_path(dot_id)}/damaged", _Damaged)
+        return [bytes.fromhex(name) for name in found.objects]
 
     def put_pack(self, dot_id: str, pack_hash: str, pack: IO[bytes]) -> None:
         """Upload a pack, streaming it from a seekable file; idempotent by its hash."""

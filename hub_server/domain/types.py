@@ -176,6 +176,12 @@ class DotInfo(Struct, frozen=True, kw_only=True):
     branches: dict[str, str]
 
 
+class DamagedObjects(Struct, frozen=True):
+    """The hashes of the first 1,000 objects of a project that the hub found damaged; packs with them are welcome."""
+
+    objects: list[str]
+
+
 class ZfsInfo(Struct, frozen=True, kw_only=True):
     """What the hub has of a dot as ZFS datasets.
 

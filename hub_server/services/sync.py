@@ -22,12 +22,12 @@ from dotscience.record import Commit
 from hub_server.content.packs import Packs, Upload
 from hub_server.domain.names import check_branch
 from hub_server.domain.problems import Problem, invalid
-from hub_server.domain.types import CommitAccepted, CommitInfo, DotInfo, PackAccepted
+from hub_server.domain.types import CommitAccepted, CommitInfo, DamagedObjects, DotInfo, PackAccepted
 from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import utc_now
 from hub_server.services.objects import Completeness, ProjectObjects
 from hub_server.services.workers import Workers
-from hub_server.store import commits, objects, projects, pushes, runs
+from hub_server.store import commits, health, objects, projects, pushes, runs
 from hub_server.store.database import Database
 from hub_server.store.projects import DotRow, GcState
 
@@ -97,6 +97,11 @@ class Sync:
         if any(found.values()):
             found = await self._database.write(lambda c: _present_and_spared(c, project, hashes))
         return _bitmap([name in found for name in hashes])
+
+    async def damaged(self, dot: DotRow) -> DamagedObjects:
+        """What is asked for again."""
+        found = await self._database.read(lambda c: health.damaged_objects(c, dot.project.key, limit=MAX_MISSING))
+        return DamagedObjects(objects=[name.hex() for name in found])
 
     def begin_pack(self) -> Upload:
         """Start to receive a pack; end with `accept_pack` or `Upload.discard` on a worker."""

@@ -58,3 +58,10 @@ def note_damage(connection: Connection, row: Checkable, now: datetime) -> Damage
     return DamagedPack(
         pack=row.hash.hex(), projects=sorted(one.uuid for one in hit), objects=sum(one.objects for one in hit)
     )
+
+
+def damaged_objects(connection: Connection, project_key: int, *, limit: int) -> list[bytes]:
+    """The first objects of a project that lie in damaged packs."""
+    damaged = select(pack.c.id).where(pack.c.damaged_at.is_not(None))
+    query = select(object_.c.hash).where(object_.c.project_id == project_key, object_.c.pack_id.in_(damaged))
+    return list(connection.scalars(query.order_by(object_.c.hash).limit(limit)))

@@ -14,7 +14,8 @@ from committer.storage.objects import Kind, encode_commit
 from committer.storage.store import ObjectStore
 from committer.storage.tree import EntryKind, TreeEntry, encode_tree
 from committer.sync.journal import CommitEntry, connect, record_commit
-from committer.sync.transfer import Target
+from committer.sync.pacing import open_uplink
+from committer.sync.transfer import Target, push
 from dotscience.record import Commit, RunRecord, encode_json
 
 START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -92,6 +93,11 @@ def _put_tree(store: ObjectStore, files: dict[str, bytes]) -> bytes:
         for name, data in files.items()
     ]
     return store.put(Kind.TREE, encode_tree(entries))
+
+
+def push_all(store: Path, target: Target) -> None:
+    """Push a store's history once, as a committer does."""
+    push(store, target, open_uplink(2, 0), progress=lambda: None, sent=lambda _: None)
 
 
 def count_shown(project, history: History, branch: str = "main") -> int:

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
+from support.histories import push_all
 
-from committer.sync import transfer
+from committer.sync.transfer import Target
 from dotscience.errors import DotscienceError
 from hub_server import app
 from hub_server.settings import HubSettings
@@ -21,9 +22,9 @@ structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.
 def push(store: str, url: str, project_id: str, token: str, dot_id: str) -> Iterator[str]:
     """Push a store's history once; says the name of the error where that fails."""
     yield "ready"
-    target = transfer.Target(url=url, project_id=project_id, token=token, dot_id=dot_id, host="box")
+    target = Target(url=url, project_id=project_id, token=token, dot_id=dot_id, host="box")
     try:
-        transfer.push(Path(store), target, lambda: None)
+        push_all(Path(store), target)
     except DotscienceError as error:
         yield type(error).__name__
 

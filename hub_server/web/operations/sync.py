@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from hub_server.content.packs import Upload
-from hub_server.domain.types import CommitAccepted, DotInfo, PackAccepted
+from hub_server.domain.types import CommitAccepted, DamagedObjects, DotInfo, PackAccepted
 from hub_server.services.services import Services
 from hub_server.services.sync import HASH_SIZE, MAX_HASHES, MAX_PACK_BYTES, Move
 from hub_server.web.operation import Call, Media, Nothing, Reply, operation
@@ -48,6 +48,12 @@ async def have(hub: Services, call: Call[Nothing, bytes]) -> Reply:
     """Which of up to 16,384 concatenated hashes the dot's project has, as a bitmap, least significant bit first."""
     bitmap = await hub.sync.have(call.dot, call.body)
     return Reply(body=bitmap, headers={EPOCH_HEADER: str(call.dot.gc_epoch)})
+
+
+@operation("GET", "/api/v1/dots/{dot}/damaged", scope="commits:write", response=DamagedObjects)
+async def get_damaged(hub: Services, call: Call[Nothing, None]) -> DamagedObjects:
+    """Objects of the dot's project that the hub found damaged: whoever still has them may send them again."""
+    return await hub.sync.damaged(call.dot)
 
 
 @operation(

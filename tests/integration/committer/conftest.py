@@ -61,6 +61,7 @@ class FakeHub:
     branches: dict[str, str] = field(default_factory=dict)
     commits: list[str] = field(default_factory=list)
     runs: list[str] = field(default_factory=list)
+    damaged: set[bytes] = field(default_factory=set)
     refuse_commits: bool = False
     put_packs: int = 0
     may_take_packs: asyncio.Event = field(default_factory=asyncio.Event)
@@ -119,6 +120,11 @@ class HaveHandler(HubHandler):
         self.finish(bytes(bitmap))
 
 
+class DamagedHandler(HubHandler):
+    def get(self, dot: str) -> None:
+        self.finish({"objects": sorted(name.hex() for name in self.hub.damaged)})
+
+
 class PackHandler(HubHandler):
     async def put(self, dot: str, name: str) -> None:
         await self.hub.may_take_packs.wait()
@@ -128,6 +134,7 @@ class PackHandler(HubHandler):
         self.hub.put_packs += 1
         for record in iterate_records(io.BytesIO(self.request.body)):
             self.hub.objects[record.entry.hash] = (record.entry.kind, record.data)
+            self.hub.damaged.discard(record.entry.hash)
         self.set_status(201)
         self.finish({})
 
@@ -197,6 +204,7 @@ class HubServer:
         routes: list[tuple[str, type[HubHandler]]] = [
             (dot, DotHandler),
             (f"{dot}/have", HaveHandler),
+            (f"{dot}/damaged", DamagedHandler),
             (f"{dot}/packs/([0-9a-f]+)", PackHandler),
             (f"{dot}/commits", CommitHandler),
         ]

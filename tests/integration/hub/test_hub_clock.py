@@ -5,9 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-from support.histories import START, count_shown, write_history
-
-from committer.sync.transfer import push
+from support.histories import START, count_shown, push_all, write_history
 
 YEAR = timedelta(days=365)
 
@@ -19,7 +17,7 @@ YEAR = timedelta(days=365)
 )
 def test_a_client_with_any_clock_has_its_commits_in_their_order(project, tmp_path, times):
     history = write_history(tmp_path / "store", project.dot_id, times=times)
-    push(history.store, history.target(project.hub.url, project), lambda: None)
+    push_all(history.store, history.target(project.hub.url, project))
     assert count_shown(project, history) == 3
     listed = project.get("/commits")["items"]
     assert [one["created_at"] for one in listed] == [f"{time:%Y-%m-%dT%H:%M:%SZ}" for time in reversed(times)]

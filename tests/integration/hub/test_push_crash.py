@@ -12,12 +12,11 @@ import shutil
 
 import pytest
 import requests
-from support.histories import count_shown, write_history
+from support.histories import count_shown, push_all, write_history
 from support.trials import KILLED, Fault, moments, trials
 
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
-from committer.sync.transfer import push
 
 KILL = "signal=SIGKILL"
 FULL = "error=ENOSPC"
@@ -53,7 +52,7 @@ def check_push_goes_on(project, history, target):
     shown = count_shown(project, history)
     with ObjectStore(history.store, min_free_bytes=0):
         assert pushed(history) <= shown
-    push(history.store, target, lambda: None)
+    push_all(history.store, target)
     assert count_shown(project, history) == pushed(history) == len(history.made)
 
 

@@ -10,10 +10,9 @@ from threading import Barrier
 
 import pytest
 from support.cutting_proxy import Cut, cutting_proxy
-from support.histories import count_shown, write_history
+from support.histories import count_shown, push_all, write_history
 
 from committer.storage.objects import Kind, digest
-from committer.sync.transfer import push
 from dotscience.errors import HubUnavailable
 
 MAX_ATTEMPTS = 500
@@ -29,7 +28,7 @@ def push_until_done(history, target, check):
     """Push again and again; `check` looks at the hub after each attempt that failed. How many did."""
     for failed in range(MAX_ATTEMPTS):
         try:
-            push(history.store, target, lambda: None)
+            push_all(history.store, target)
         except HubUnavailable:
             check()
         else:
@@ -118,7 +117,7 @@ def test_two_clients_with_one_history_push_it_once(hub, tmp_path):
         copy = history._replace(store=tmp_path / f"copy{number}")
         shutil.copytree(history.store, copy.store)
         all_at_once(
-            *[lambda one=one, p=project: push(one.store, one.target(hub.url, p), list) for one in (history, copy)]
+            *[lambda one=one, p=project: push_all(one.store, one.target(hub.url, p)) for one in (history, copy)]
         )
         assert count_shown(project, history) == len(history.made)
 
@@ -127,7 +126,7 @@ def test_two_clients_with_the_same_files_and_different_commits_lose_nothing(hub,
     project = hub.new_project()
     histories = [write_history(tmp_path / name, project.dot_id) for name in ("one", "two")]
     assert histories[0].made[-1].files == histories[1].made[-1].files
-    all_at_once(*[lambda one=one: push(one.store, one.target(hub.url, project), list) for one in histories])
+    all_at_once(*[lambda one=one: push_all(one.store, one.target(hub.url, project)) for one in histories])
     heads = hub.call("GET", project.dot, token=project.token)["branches"]
     assert set(heads) == {"main", "main~fork-box-1"}
     assert sorted(heads.values()) == sorted(one.commits[-1] for one in histories)

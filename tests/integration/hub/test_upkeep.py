@@ -7,6 +7,7 @@ import random
 import sqlite3
 
 import pytest
+from support.histories import count_shown, push_all, write_history
 
 from committer.storage.objects import Kind, digest
 
@@ -275,6 +276,26 @@ def test_a_damaged_pack_that_comes_again_is_well(own_hub, project, new_pack, new
     assert project.put_pack(data).status_code == 200
     assert upkeep(own_hub, "scrub")["damaged"] == []
     assert is_there(project, b"precious")
+
+
+def test_a_committer_mends_a_hub_without_a_new_commit(own_hub, project, tmp_path):
+    history = write_history(tmp_path / "store", project.dot_id, length=20)
+    target = history.target(own_hub.url, project)
+    push_all(history.store, target)
+    upkeep(own_hub, "gc")
+    own_hub.clock.advance(hours=2)
+    upkeep(own_hub, "gc")
+    (pack,) = packs(own_hub)  # which the committer never made
+    damage(own_hub, pack)
+    assert len(upkeep(own_hub, "scrub")["damaged"]) == 1
+    push_all(history.store, target)
+    own_hub.clock.advance(hours=2)
+    upkeep(own_hub, "gc")
+    own_hub.clock.advance(hours=2)
+    upkeep(own_hub, "gc")
+    assert pack not in packs(own_hub)
+    assert upkeep(own_hub, "scrub")["damaged"] == []
+    assert count_shown(project, history) == 20
 
 
 # By itself
