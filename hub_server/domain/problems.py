@@ -66,7 +66,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         503, "Pack is being deleted", "Nothing in the pack was used, and it is just being deleted; send it again."
     ),
     "storage-unavailable": ProblemType(
-        503, "Storage does not answer", "The hub cannot reach the bucket that it keeps packs in; try again later."
+        503, "Storage does not answer", "The hub cannot reach its bucket, or its disk fails; try again later."
     ),
     "storage-full": ProblemType(503, "Storage is full", "The hub has no room left; pushes go on once it has."),
 }

@@ -21,7 +21,8 @@ from msgspec import Struct
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.pool import NullPool
 
-from dotscience.errors import DiskFull
+from committer.storage.index import PRIMARY_CODE
+from dotscience.errors import DiskFull, SnapshotError, StorageUnavailable
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -146,16 +147,25 @@ class Database:
 
 
 def _told(error: BaseException) -> BaseException:
-    """The error as callers know it: a full disk is `DiskFull`, whatever failed after it."""
+    """The error as callers know it: a disk that is full or fails is said to be so, whatever failed after it."""
     link: BaseException | None = error
     while link is not None:
-        code = getattr(getattr(link, "orig", None), "sqlite_errorcode", None)
-        if code == sqlite3.SQLITE_FULL:
-            full = DiskFull("the disk that holds the hub's database is full; make room there")
-            full.__cause__ = error
-            return full
+        told = _disk_error(getattr(getattr(link, "orig", None), "sqlite_errorcode", None))
+        if told is not None:
+            told.__cause__ = error
+            return told
         link = link.__cause__ or link.__context__
     return error
+
+
+def _disk_error(code: int | None) -> SnapshotError | None:
+    """What a result code says of the disk (sqlite.org/rescode.html); extended codes have the primary one below."""
+    match None if code is None else code & PRIMARY_CODE:
+        case sqlite3.SQLITE_FULL:
+            return DiskFull("the disk that holds the hub's database is full; make room there")
+        case sqlite3.SQLITE_IOERR:
+            return StorageUnavailable("the disk that holds the hub's database fails; look at the system's log")
+    return None
 
 
 def open_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
