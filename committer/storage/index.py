@@ -194,6 +194,11 @@ def contains(connection: sqlite3.Connection, name: bytes) -> bool:
     return connection.execute("SELECT 1 FROM object WHERE hash = ?", (name,)).fetchone() is not None
 
 
+def is_empty(connection: sqlite3.Connection) -> bool:
+    """Whether no pack holds any object."""
+    return connection.execute("SELECT 1 FROM object LIMIT 1").fetchone() is None
+
+
 def packs(connection: sqlite3.Connection) -> Iterator[tuple[bytes, int]]:
     """Every pack that is here and its size in bytes, oldest first."""
     yield from connection.execute(

@@ -158,6 +158,7 @@ class ObjectStore(StoreReader):
         self._put: dict[bytes, tuple[PackWriter | bytes, PackEntry]] = {}
         self._deferred: list[Callable[[sqlite3.Connection], object]] = []
         self._compressor = Compressor()
+        self._is_known_empty = False
         self._shared_lock = threading.Lock()
         try:
             self._connection = index.connect(folder)
@@ -192,7 +193,7 @@ class ObjectStore(StoreReader):
 
     def has(self, name: bytes) -> bool:
         """Whether the object is in the store or has been put."""
-        return name in self._put or super().has(name)
+        return name in self._put or (not self._is_known_empty and super().has(name))
 
     def get(self, name: bytes, kind: Kind | None = None) -> bytes:
         """As `StoreReader.get`, and also what has been put since the last commit."""
@@ -253,9 +254,11 @@ class ObjectStore(StoreReader):
         """
         connection = self._connection
         connection.execute("BEGIN")
+        self._is_known_empty = index.is_empty(connection)
         try:
             yield
         finally:
+            self._is_known_empty = False
             if connection.in_transaction:  # SQLite itself rolls back on some errors, such as a full disk
                 connection.execute("COMMIT")
 
