@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from committer.history import History, Logged
+    from committer.storage.reader import Reader
     from committer.storage.tree import Attribute, TreeEntry
 
 CACHE_BYTES = 64 * 2**20
@@ -43,8 +44,8 @@ _BLOCK = 512
 class CachingReader:
     """Reads objects, and keeps those that were used last."""
 
-    def __init__(self, history: History) -> None:
-        self._reader = history.reader
+    def __init__(self, reader: Reader) -> None:
+        self._reader = reader
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
         self._size = 0
 
@@ -65,10 +66,10 @@ class CachingReader:
 class _Snapshots:
     """What paths mean: `commits/ID/…`, `runs/ID/…` and `HEAD/…`, or those of one commit alone."""
 
-    def __init__(self, history: History, only: Logged | None) -> None:
+    def __init__(self, history: History, reader: Reader, only: Logged | None) -> None:
         self._history = history
         self._only = only
-        self._reader = CachingReader(history)
+        self._reader = CachingReader(reader)
 
     def entry(self, path: str) -> TreeEntry:
         """The entry at a path that is below a commit."""
@@ -117,8 +118,8 @@ class Mounted(mfusepy.Operations):  # type: ignore[misc] # it has no types
 
     use_ns = True
 
-    def __init__(self, history: History, only: Logged | None) -> None:
-        self._snapshots = _Snapshots(history, only)
+    def __init__(self, history: History, reader: Reader, only: Logged | None) -> None:
+        self._snapshots = _Snapshots(history, reader, only)
         self._open: dict[int, TreeEntry] = {}
         self._next = 1
 
@@ -206,14 +207,14 @@ class _answering:  # noqa: N801 - used like a function
                 raise OSError(errno.EIO, os.strerror(errno.EIO)) from error
 
 
-def mount(history: History, folder: Path, only: Logged | None) -> None:
-    """Be a file system at `folder` until it is unmounted, or SIGINT or SIGTERM comes.
+def mount(history: History, reader: Reader, folder: Path, only: Logged | None) -> None:
+    """Be a file system at `folder` until it is unmounted, or SIGINT or SIGTERM comes; `reader` reads what it shows.
 
     Raises:
         RuntimeError: libfuse could not mount; it has said why on standard error.
     """
     mfusepy.FUSE(
-        Mounted(history, only),
+        Mounted(history, reader, only),
         str(folder),
         foreground=True,
         nothreads=True,

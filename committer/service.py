@@ -11,8 +11,7 @@ import asyncio
 import contextlib
 import os
 import socket
-import threading
-from collections.abc import Awaitable, Callable, Collection, Iterator
+from collections.abc import Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from functools import partial
@@ -34,19 +33,15 @@ from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_do
 from committer.notice import Noticed, notice, notice_notebook
 from committer.reading_status import describe
 from committer.room import Dropped, droppable, make_room
+from committer.sending import Sender
 from committer.settings import CommitterSettings
 from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
 from committer.storage.ignore import IgnoreRules, load_ignore
 from committer.storage.store import ObjectStore
-from committer.storage.zfs.dataset import Dataset
 from committer.sync.journal import Counts, Journal, RunOutline
-from committer.sync.pacing import open_uplink
-from committer.sync.push import PushLoop
-from committer.sync.transfer import Target, push
-from committer.sync.uploads import Sent
-from committer.sync.zfs_push import DatasetLoop, send_pushed, unavailable
+from committer.sync.transfer import Target
 from committer.work import CommitLoop
-from committer.workspace.choose import Reading, choose_reading
+from committer.workspace.choose import choose_reading
 from committer.workspace.watch import DirtySet
 from dotscience.client import credentials
 from dotscience.errors import ConfigError, DotscienceError
@@ -89,32 +84,12 @@ class Committer:
         self._stale = asyncio.Event()
         self._storage = ThreadPoolExecutor(1, "storage")
         self._reading = ThreadPoolExecutor(1, "reading")
-        self._pushing = ThreadPoolExecutor(1, "pushing")
-        self._sending = ThreadPoolExecutor(1, "sending")
-        self._uplink = open_uplink(
-            settings.upload_concurrency, settings.upload_limit, streams=int(settings.zfs_send == "trusted")
-        )
         self._dirty = DirtySet()
         self._detector = Detector(workspace, settings, self, self._reading, self._dirty)
         self._commits = CommitLoop(workspace.dot_id, settings, self._books, self._facts, self)
-        self._push = PushLoop(
-            self._attempt_push,
-            executor=self._pushing,
-            facts=self._facts,
-            changed=self._refresh,
-            check_s=settings.hub_check_s,
-            retry_max_s=settings.retry_max_s,
-        )
-        self._datasets = DatasetLoop(
-            self._send_dataset, executor=self._sending, facts=self._facts, changed=self._stale.set
-        )
-        self._dataset: Dataset | None = None
         self._tracked_since = workspace.initialised_at
         self._stopping = asyncio.Event()
         self._all_pushed = asyncio.Event()
-        self._push_idle, self._send_idle, self._no_streams = threading.Event(), threading.Event(), threading.Event()
-        self._push_idle.set()
-        self._send_idle.set()
         self._published: Status | None = None
         self._pushed_number: int | None = None
         self._continue_at: Path | None = None
@@ -129,6 +104,14 @@ class Committer:
             SnapshotError: the store cannot be used.
         """
         self._loop = asyncio.get_running_loop()
+        self._sender = Sender(
+            self._store_folder,
+            self._settings,
+            self._facts,
+            target=self._target,
+            refresh=self._refresh,
+            changed=self._stale.set,
+        )
         async with contextlib.AsyncExitStack() as stack:
             stack.enter_context(tenure.hold_root(self._workspace.root))
             root = os.open(self._workspace.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -136,7 +119,7 @@ class Committer:
             await self._open(stack)
             self._serve(stack)
             await self._live(root)
-        return Outcome(root=self._continue_at, push_cut_off=not self._is_idle())
+        return Outcome(root=self._continue_at, push_cut_off=not self._sender.is_idle)
 
     def stop(self) -> None:
         """Finish the commit in hand and end."""
@@ -172,17 +155,8 @@ class Committer:
         stack.push_async_callback(self._on_storage, reading.close)
         log.info("reading.chosen", name=reading.name, consistency=reading.consistency)
         self._facts.reading = describe(reading)
-        if self._settings.zfs_send == "trusted":
-            self._choose_dataset(reading)
+        self._sender.use(reading)
         return CommitMaker(self._workspace, store, self._load_rules, reading)
-
-    def _choose_dataset(self, reading: Reading) -> None:
-        if reading.dataset is not None:
-            self._dataset = Dataset(reading.dataset)
-            return
-        refused = (one.reason for one in reading.refusals if one.name == "zfs")
-        reason = "it holds more than the workspace" if reading.name == "zfs" else "another change source is set"
-        self._facts.problems["zfs"] = unavailable(next(refused, reason))
 
     def _load_rules(self) -> IgnoreRules:
         return load_ignore(self._workspace.root, protected=[credentials.config_folder(), self._store_folder.parent])
@@ -212,8 +186,8 @@ class Committer:
                 for name, loop in (
                     ("watch", self._detector.watch),
                     ("read", self._detector.read),
-                    ("push", self._push.run),
-                    ("datasets", self._datasets.run),
+                    ("push", self._sender.push.run),
+                    ("datasets", self._sender.datasets.run),
                     ("room", self._keeping_room),
                 ):
                     watching.append(group.create_task(self._keep(name, loop)))
@@ -224,7 +198,7 @@ class Committer:
                 for task in watching:
                     task.cancel()
                 await self._detector.stop()
-                await self._end_push()
+                await self._on_reading(self._sender.end, STOP_PUSH_S)
                 log.info("committer.stopped", root=str(self._workspace.root))
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]], *, ends: bool = False) -> None:
@@ -255,17 +229,6 @@ class Committer:
     def _forget_problem(self, name: str) -> None:
         if self._facts.problems.pop(name, None) is not None:
             self._stale.set()
-
-    async def _end_push(self) -> None:
-        """Give a push and a stream under way a moment; they can be cut off anywhere."""
-        self._no_streams.set()
-        for executor in (self._pushing, self._sending):
-            executor.shutdown(wait=False, cancel_futures=True)
-        await self._on_reading(self._push_idle.wait, STOP_PUSH_S)
-        await self._on_reading(self._send_idle.wait, STOP_PUSH_S)
-
-    def _is_idle(self) -> bool:
-        return self._push_idle.is_set() and self._send_idle.is_set()
 
     async def _watch_root(self, root: int) -> None:
         """Notice that the folder was moved away under us, and go on where it is now."""
@@ -344,10 +307,7 @@ class Committer:
             log.info("hub.bound", url=workspace.hub.url if workspace.hub else None)
             self._workspace = workspace
             self._facts.hub = _hub_status(workspace.hub)
-            self._facts.problems.pop("hub", None)
-            if self._dataset is not None:
-                self._facts.problems.pop("zfs", None)
-            self._push.wake(at_once=True)
+            self._sender.rebound()
             self._stale.set()
 
     # What the commit loop needs
@@ -370,7 +330,7 @@ class Committer:
         """Remove the sidecars, tell, and push."""
         await self._detector.rescan_sidecars()
         await self._tell_runs(taken.runs, "updated")
-        self._push.wake()
+        self._sender.push.wake()
         self._stale.set()
 
     async def noticed(self, noticed: list[Noticed]) -> None:
@@ -487,36 +447,9 @@ class Committer:
 
     def push_now(self) -> None:
         """Try to reach the hub now."""
-        self._push.wake(at_once=True)
+        self._sender.push.wake(at_once=True)
 
-    # Pushing and telling
-
-    def _attempt_push(self) -> None:
-        """One attempt, on the push thread."""
-        target = self._target()
-        if target is None:
-            return
-        self._push_idle.clear()
-        try:
-            push(self._store_folder, target, self._uplink, progress=self._note_progress, sent=self._note_sent)
-        finally:
-            self._push_idle.set()
-        if self._dataset is not None:
-            self._tell_loop(self._datasets.wake)
-
-    def _send_dataset(self) -> None:
-        """One attempt, on the thread for that."""
-        target = self._target()
-        if target is None or self._dataset is None:
-            return
-        self._send_idle.clear()
-        try:
-            send_pushed(self._store_folder, self._dataset, target, self._pace_stream)
-        finally:
-            self._send_idle.set()
-
-    def _pace_stream(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        return self._uplink.pacer.paced(pieces, self._no_streams)
+    # Telling
 
     def _target(self) -> Target | None:
         """Where to push; nowhere without a hub, or where the folder is a copy."""
@@ -530,27 +463,6 @@ class Committer:
             dot_id=self._workspace.dot_id,
             host=socket.gethostname(),
         )
-
-    def _note_progress(self) -> None:
-        """On the push thread."""
-        self._tell_loop(self._progressed)
-
-    def _progressed(self) -> None:
-        self._push.note_reached()
-        self._stale.set()
-
-    def _note_sent(self, sent: Sent) -> None:
-        """On any thread that uploads."""
-        self._tell_loop(self._sent, sent)
-
-    def _sent(self, sent: Sent) -> None:
-        self._facts.sent = sent
-        self._stale.set()
-
-    def _tell_loop(self, function: Callable[..., None], *arguments: Any) -> None:
-        """From another thread; when the loop is closed already, nobody is left to tell."""
-        with contextlib.suppress(RuntimeError):
-            self._loop.call_soon_threadsafe(function, *arguments)
 
     async def _refreshing(self) -> None:
         while True:

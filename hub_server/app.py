@@ -29,6 +29,7 @@ from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
 from hub_server.services.collector import Collector
 from hub_server.services.events import EventBus
+from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity, TokenRequest, utc_now
 from hub_server.services.projects import Projects
@@ -129,6 +130,7 @@ async def _open_services(
         projects=Projects(database, events, clock=clock),
         history=History(database, packs, workers),
         sync=Sync(database, packs, workers, events, clock=clock),
+        fetching=Fetching(database, packs, workers),
         events=events,
         workers=workers,
         zfs=await _open_zfs(settings, workers, stack),

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from committer.history import History, Logged
     from committer.storage.census import Census
     from committer.storage.placing import Problem
+    from committer.storage.reader import Reader
     from committer.storage.tree import TreeEntry
     from dotscience.workspace import Workspace
 
@@ -96,17 +97,17 @@ def _into(
     from committer.storage.reader import resolve
     from committer.storage.target import Origin, open_target
 
-    with place.history_of(workspace) as history:
+    with place.history_of(workspace) as history, place.contents_of(workspace, history) as reader:
         logged = history.find(commit)
-        entry = resolve(history.reader, logged.commit.root, path)
-        census = _census(history, entry, target)
+        entry = resolve(reader, logged.commit.root, path)
+        census = _census(reader, entry, target)
         origin = Origin(commit=logged.id, path=path)
         with (
             open_target(target, origin, force=force) as opened,
             bytes_bar(f"Writing {wording.counted(census.entries, 'entry', 'entries')}", census.size) as advance,
         ):
             written = write_snapshot(
-                history.reader, entry, opened, keep_special=keep_special, progress=lambda _, size: advance(size)
+                reader, entry, opened, keep_special=keep_special, progress=lambda _, size: advance(size)
             )
     return {
         "commit": logged.id,
@@ -120,7 +121,7 @@ def _into(
     }
 
 
-def _census(history: History, entry: TreeEntry, target: Path) -> Census:
+def _census(reader: Reader, entry: TreeEntry, target: Path) -> Census:
     """How much there is to write.
 
     Raises:
@@ -129,7 +130,7 @@ def _census(history: History, entry: TreeEntry, target: Path) -> Census:
     from committer.storage.census import take_census
     from dotscience.errors import CheckoutRefused
 
-    census = take_census(history.reader, entry)
+    census = take_census(reader, entry)
     there = target.absolute()
     while not there.exists():
         there = there.parent
@@ -145,12 +146,12 @@ def _census(history: History, entry: TreeEntry, target: Path) -> Census:
 def _in_place(workspace: Workspace, commit: str, *paths: str, keep_special: bool = False) -> dict[str, Any]:
     from committer.commands.snapshot import take
 
-    with place.history_of(workspace) as history:
+    with place.history_of(workspace) as history, place.contents_of(workspace, history) as reader:
         logged = history.find(commit)  # before the commit that follows moves HEAD
         for path in paths:
             _require_somewhere(history, logged, path)
         saved = take(workspace, f"Before bringing back {wording.short(logged.id)}")["commit"]
-        written, removed, problems = _transition(history, workspace, logged, history.find(saved), paths, keep_special)
+        written, removed, problems = _transition(reader, workspace, logged, history.find(saved), paths, keep_special)
     return {
         "commit": logged.id,
         "paths": list(paths),
@@ -172,7 +173,7 @@ def _require_somewhere(history: History, logged: Logged, path: str) -> None:
 
 
 def _transition(
-    history: History,
+    reader: Reader,
     workspace: Workspace,
     wanted: Logged,
     saved: Logged,
@@ -186,14 +187,14 @@ def _transition(
 
     changes = [
         change
-        for change in diff(history.reader, saved.commit.root, wanted.commit.root)
+        for change in diff(reader, saved.commit.root, wanted.commit.root)
         if any(_concerns(change.path, os.fsencode(path)) for path in paths)
     ]
     total = sum(change.after.size for change in changes if change.after is not None)
     with (
         bytes_bar("Writing", total) as advance,
         open_directory(os.fsencode(workspace.root)) as root,
-        Placer(history.reader, keep_special=keep_special, progress=lambda _, size: advance(size)) as placer,
+        Placer(reader, keep_special=keep_special, progress=lambda _, size: advance(size)) as placer,
     ):
         transition = Transition(root, placer)
         transition.apply(changes)

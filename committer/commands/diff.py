@@ -49,15 +49,15 @@ def diff(*, before: str | None, after: str, path: str | None, names: bool, as_js
 
     workspace = open_workspace()
     inside = "" if path is None else place.path_in(workspace, path)
-    with place.history_of(workspace) as history:
+    with place.history_of(workspace) as history, place.contents_of(workspace, history) as reader:
         newer = history.find(after)
         older = history.find(before) if before else history.before(newer)
-        changes = _changes(history.reader, older.commit.root if older else None, newer.commit.root, inside)
+        changes = _changes(reader, older.commit.root if older else None, newer.commit.root, inside)
         if as_json:
-            files = [_document(history.reader, change, names=names) for change in changes]
+            files = [_document(reader, change, names=names) for change in changes]
             click.echo(json.dumps({"before": older.id if older else None, "after": newer.id, "files": files}))
         elif changes:
-            _page(history.reader, changes, names=names)
+            _page(reader, changes, names=names)
         else:
             click.echo(
                 f"No difference{f' from {wording.short(older.id)}' if older else ''} to {wording.short(newer.id)}."

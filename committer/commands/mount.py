@@ -36,11 +36,11 @@ def mount(*, folder: Path, commit: str | None) -> None:
         from committer import mount as fuse
     except OSError as error:
         raise ConfigError(f"FUSE is not installed ({error}); on Debian: sudo apt-get install fuse3") from error
-    with place.history_of(workspace) as history:
+    with place.history_of(workspace) as history, place.contents_of(workspace, history) as reader:
         only = history.find(commit) if commit else None
         what = f"commit {wording.short(only.id)}" if only else "all commits"
         click.echo(f"Mounting {what} on {folder}; Ctrl-C ends it")
         try:
-            fuse.mount(history, folder, only)
+            fuse.mount(history, reader, folder, only)
         except RuntimeError as error:
             raise ConfigError(f"{folder} could not be mounted (status {error}); see what FUSE said above") from error

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from committer.history import History
     from committer.settings import CommitterSettings
     from committer.storage.ignore import IgnoreRules
-    from dotscience.workspace import Workspace
+    from committer.storage.reader import Reader
+    from dotscience.client.hub import HubClient
+    from dotscience.workspace import HubBinding, Workspace
 
 
 def settings_of(root: Path) -> CommitterSettings:
@@ -46,6 +52,25 @@ def history_of(workspace: Workspace) -> History:
     from committer.history import open_history
 
     return open_history(store_of(workspace))
+
+
+@contextmanager
+def contents_of(workspace: Workspace, history: History) -> Iterator[Reader]:
+    """Reads what the workspace's commits hold; contents that were dropped here come from the hub."""
+    if workspace.hub is None:
+        yield history.reader
+        return
+    from committer.sync.fetching import FetchingReader
+
+    with FetchingReader(history.reader, partial(_hub_of, workspace.hub), workspace.dot_id) as reader:
+        yield reader
+
+
+def _hub_of(bound: HubBinding) -> HubClient:
+    from dotscience.client import credentials
+    from dotscience.client.hub import HubClient
+
+    return HubClient(bound.url, credentials.load(bound.url, bound.project_id))
 
 
 def path_in(workspace: Workspace, argument: str) -> str:

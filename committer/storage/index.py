@@ -189,6 +189,15 @@ def find(connection: sqlite3.Connection, name: bytes) -> tuple[bytes, PackEntry]
     return pack, PackEntry(name, Kind(kind), position, stored, size, Encoding(encoding))
 
 
+def following(connection: sqlite3.Connection, name: bytes, limit: int) -> list[tuple[bytes, int]]:
+    """An object and at most so many that its pack holds after it, in order: their hashes and plain sizes."""
+    query = (
+        "SELECT other.hash, other.size FROM object AS one JOIN object AS other USING (pack)"
+        " WHERE one.hash = ? AND other.position >= one.position ORDER BY other.position LIMIT ?"
+    )
+    return list(connection.execute(query, (name, limit + 1)))
+
+
 def contains(connection: sqlite3.Connection, name: bytes) -> bool:
     """Whether some pack holds an object."""
     return connection.execute("SELECT 1 FROM object WHERE hash = ?", (name,)).fetchone() is not None

@@ -242,6 +242,30 @@ def iterate_records(file: IO[bytes], *, max_record: int = MAX_OBJECT_SIZE) -> It
         yield Record(entry, check_record(entry, file.read(record_size(entry))))
 
 
+def parse_records(data: bytes) -> Iterator[Record]:
+    """Records that stand one after the other, as in a pack but without its index; each verified.
+
+    Raises:
+        CorruptObject: they are not that, or one is not what it claims; those before it have been yielded.
+    """
+    position = 0
+    while position < len(data):
+        entry = _entry_at(data, position)
+        yield Record(entry, check_record(entry, data[position : entry.end]))
+        position = entry.end
+
+
+def _entry_at(data: bytes, position: int) -> PackEntry:
+    try:
+        magic, kind, encoding, name, stored, size = HEADER.unpack_from(data, position)
+        entry = PackEntry(name, Kind(kind), position, stored, size, Encoding(encoding))
+    except (struct.error, ValueError) as error:
+        raise CorruptObject(f"there is no record at {position}: {error}") from error
+    if magic != RECORD_MAGIC or size > MAX_OBJECT_SIZE:
+        raise CorruptObject(f"there is no record at {position}")
+    return entry
+
+
 def _decode_index(data: bytes) -> list[PackEntry]:
     try:
         entries = _INDEX.decode(data)

@@ -94,6 +94,13 @@ class StoreReader:
         with self.open_pack(pack) as file:
             return read_record(file.fileno(), entry)
 
+    def following(self, name: bytes, limit: int) -> list[tuple[bytes, int]]:
+        """An object and at most `limit` that were put after it, into the same pack: their hashes and sizes, in order.
+
+        Also where that pack was evicted. What a snapshot put together is read together.
+        """
+        return index.following(self._connection, name, limit)
+
     def packs(self) -> list[bytes]:
         """The hashes of all packs, oldest first."""
         return [pack for pack, _ in index.packs(self._connection)]

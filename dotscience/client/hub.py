@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 RETRYABLE_STATUSES = frozenset({502, 503, 504})
 MAX_HASHES_PER_QUESTION = 16_384
+MAX_OBJECTS_PER_QUESTION = 1_024
 HASH_SIZE = 32
 
 T = TypeVar("T")
@@ -84,6 +85,16 @@ class Have(Struct, frozen=True):
 
 class _Damaged(Struct, frozen=True):
     objects: list[str]
+
+
+class Records(Struct, frozen=True):
+    """Objects as the records of packs, one after the other, in the order of the hashes asked for.
+
+    The first `answered` of these are there, or the hub does not have them; ask for the rest again.
+    """
+
+    data: bytes
+    answered: int
 
 
 class CommitAccepted(Struct, frozen=True, kw_only=True):
@@ -201,6 +212,14 @@ class HubClient:
         """The first 1,000 objects of the dot's project that the hub found damaged, and that nobody has sent again."""
         found = self._call("GET", f"{_dot_path(dot_id)}/damaged", _Damaged)
         return [bytes.fromhex(name) for name in found.objects]
+
+    def objects(self, dot_id: str, hashes: Sequence[bytes]) -> Records:
+        """Ask for at most `MAX_OBJECTS_PER_QUESTION` objects; the answer holds as many as the hub gives at once."""
+        answer = self._send("POST", f"{_dot_path(dot_id)}/objects", data=b"".join(hashes))
+        answered = answer.headers.get("X-Dotscience-Answered", "")
+        if not answered.isdigit():
+            raise HubUnavailable(f"{self.url} does not say how many of {len(hashes)} objects it answers for")
+        return Records(answer.content, int(answered))
 
     def put_pack(self, dot_id: str, pack_hash: str, pack: IO[bytes]) -> None:
         """Upload a pack, streaming it from a seekable file; idempotent by its hash."""
@@ -341,7 +360,7 @@ class HubClient:
 
 def _is_json(path: str, data: object) -> bool:
     """Whether the body of a call is JSON: all are, but packs, streams and lists of hashes."""
-    return isinstance(data, bytes) and not path.endswith("/have")
+    return isinstance(data, bytes) and not path.endswith(("/have", "/objects"))
 
 
 def hub_error(status: int, body: bytes, retry_after: str | None, url: str) -> HubError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hub_server.services.events import EventBus
+from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity
 from hub_server.services.projects import Projects
@@ -25,6 +26,7 @@ class Services:
     projects: Projects
     history: History
     sync: Sync
+    fetching: Fetching
     events: EventBus
     workers: Workers
     zfs: ZfsSync

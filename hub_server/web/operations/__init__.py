@@ -1,7 +1,7 @@
 """The operations of the API, one module per subject."""
 
 from hub_server.web.operation import Operation, collect
-from hub_server.web.operations import commits, identity, live, projects, runs, sync, system, upkeep, zfs
+from hub_server.web.operations import commits, identity, live, objects, projects, runs, sync, system, upkeep, zfs
 
-ALL: list[Operation] = collect([system, identity, projects, runs, commits, sync, zfs, live, upkeep])
+ALL: list[Operation] = collect([system, identity, projects, runs, commits, sync, objects, zfs, live, upkeep])
 """Every operation, checked when this module is imported: a hub with an incomplete declaration does not start."""

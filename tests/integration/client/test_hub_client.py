@@ -7,7 +7,7 @@ import io
 import pytest
 from support.http_server import Answer, serve
 
-from dotscience.client.hub import HubClient, Timeouts
+from dotscience.client.hub import HubClient, Records, Timeouts
 from dotscience.errors import Conflict, Forbidden, HubUnavailable, Invalid, NotFound, RateLimited, Unauthenticated
 
 
@@ -100,6 +100,20 @@ def test_a_bitmap_that_is_too_short_is_not_believed(hub):
     hub.say(200, b"")
     with pytest.raises(HubUnavailable):
         hub.client.have("d", [b"\0" * 32])
+
+
+def test_objects_are_asked_for_by_hash(hub):
+    hub.say(200, b"records", [("X-Dotscience-Answered", "1")])
+    assert hub.client.objects("d", [b"a" * 32, b"b" * 32]) == Records(b"records", 1)
+    assert hub.requests[0].line == "POST /api/v1/dots/d/objects"
+    assert hub.requests[0].body == b"a" * 32 + b"b" * 32
+
+
+@pytest.mark.parametrize("answered", ["", "-1", "many"])
+def test_an_answer_that_does_not_say_how_far_it_goes_is_none(hub, answered):
+    hub.say(200, b"records", [("X-Dotscience-Answered", answered)])
+    with pytest.raises(HubUnavailable, match="how many"):
+        hub.client.objects("d", [b"a" * 32])
 
 
 def test_hostile_ids_cannot_leave_their_place_in_the_path(hub):

@@ -27,8 +27,9 @@ import tornado.web
 from support.committer import DS, PATIENCE_S, Process
 
 from committer.initialise import initialise
+from committer.storage.compression import Encoding
 from committer.storage.objects import Kind, decode_commit, references
-from committer.storage.pack import iterate_records
+from committer.storage.pack import PackEntry, iterate_records
 from dotscience.client import credentials
 from dotscience.client.committer import CommitterClient
 from dotscience.record import Environment, FileRef, Place, RunRecord, encode_json
@@ -64,6 +65,7 @@ class FakeHub:
     damaged: set[bytes] = field(default_factory=set)
     refuse_commits: bool = False
     put_packs: int = 0
+    asked_for: list[int] = field(default_factory=list)
     may_take_packs: asyncio.Event = field(default_factory=asyncio.Event)
 
     def accept(self, commit_id: str) -> None:
@@ -139,6 +141,20 @@ class PackHandler(HubHandler):
         self.finish({})
 
 
+class ObjectsHandler(HubHandler):
+    def post(self, dot: str) -> None:
+        body = self.request.body
+        names = [body[start : start + 32] for start in range(0, len(body), 32)]
+        self.hub.asked_for.append(len(names))
+        records = [_record(name, *self.hub.objects[name]) for name in names if name in self.hub.objects]
+        self.set_header("X-Dotscience-Answered", str(len(names)))
+        self.finish(b"".join(records))
+
+
+def _record(name: bytes, kind: Kind, data: bytes) -> bytes:
+    return PackEntry(name, kind, 0, len(data), len(data), Encoding.RAW).header + data
+
+
 class CommitHandler(HubHandler):
     def post(self, dot: str) -> None:
         if self.hub.refuse_commits:
@@ -206,6 +222,7 @@ class HubServer:
             (f"{dot}/have", HaveHandler),
             (f"{dot}/damaged", DamagedHandler),
             (f"{dot}/packs/([0-9a-f]+)", PackHandler),
+            (f"{dot}/objects", ObjectsHandler),
             (f"{dot}/commits", CommitHandler),
         ]
         application = tornado.web.Application(

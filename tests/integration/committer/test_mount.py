@@ -120,3 +120,13 @@ def test_where_not_to_mount(work, target):
     assert "in the tracked folder" in work.command("mount", str(work.root / "inside")).stderr
     (target / "mine").unlink()
     assert "no commit" in work.command("mount", str(target), "abcd").stderr
+
+
+def test_contents_that_were_dropped_come_from_the_hub(make_folder, hub, target):
+    bound = make_folder("bound", hub=hub)
+    bound.write("data", content := os.urandom(300_000))
+    bound.start()
+    bound.until_pushed()
+    assert bound.command("gc", "--keep", "0").returncode == 0
+    with mounted(bound, target, "HEAD"):
+        assert (target / "data").read_bytes() == content

@@ -7,6 +7,8 @@ import os
 
 import pytest
 
+from committer.storage.objects import Kind
+
 
 def gc(folder, *arguments):
     done = folder.command("gc", "--json", *arguments)
@@ -29,7 +31,7 @@ def work(make_folder, hub):
 
 
 @pytest.mark.parametrize("alive", [True, False])
-def test_only_what_the_hub_has_goes_and_history_stays(work, tmp_path, alive):
+def test_only_what_the_hub_has_goes_and_history_stays(work, alive):
     fill(work)
     work.until_pushed()
     if not alive:
@@ -43,9 +45,57 @@ def test_only_what_the_hub_has_goes_and_history_stays(work, tmp_path, alive):
     assert json.loads(work.command("verify", "--json").stdout)["damage"] == []
     names = json.loads(work.command("diff", "HEAD~1", "HEAD", "--names", "--json").stdout)["files"]
     assert {one["path"] for one in names if one["change"] != "attributes"} == {"data/2", "data/file"}
-    refused = work.command("checkout", "HEAD~1", "--to", str(tmp_path / "to"))
+
+
+@pytest.fixture
+def emptied(work):
+    """A workspace without the contents of its three commits, of which the hub has all."""
+    fill(work)
+    work.until_pushed()
+    assert gc(work, "--keep", "0")["freed"] > 0
+    return work
+
+
+def test_what_was_dropped_is_checked_out_from_the_hub(emptied, hub, tmp_path):
+    wanted = (emptied.root / "data" / "file").read_bytes()
+    done = emptied.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "to" / "data" / "file").read_bytes() == wanted
+    assert len(hub.hub.asked_for) < sum(hub.hub.asked_for), "what is read together is fetched together"
+
+
+def test_what_was_dropped_is_restored_and_compared_with_the_hub_s_help(emptied):
+    now = (emptied.root / "data" / "file").read_bytes()
+    restored = emptied.command("restore", "--from", "HEAD~1", "data/file")
+    assert restored.returncode == 0, restored.stderr
+    assert (emptied.root / "data" / "file").read_bytes() not in (now, b"")
+    changed = emptied.command("diff", "HEAD~2", "HEAD~1")
+    assert changed.returncode == 0, changed.stderr
+    assert "data/file" in changed.stdout
+
+
+def test_without_the_hub_what_was_dropped_is_said_to_be_there(emptied, hub, tmp_path):
+    hub.down()
+    refused = emptied.command("checkout", "HEAD~1", "--to", str(tmp_path / "to"))
     assert refused.returncode == 1
-    assert "the hub still has it" in refused.stderr
+    assert "dropped here to make room, and the hub does not give it back: no answer from the hub" in refused.stderr
+    hub.up()
+
+
+def test_what_a_hub_gives_back_is_verified(emptied, hub, tmp_path):
+    for name, (kind, data) in hub.hub.objects.items():
+        if kind is Kind.BLOB:
+            hub.hub.objects[name] = kind, data[:-1] + b"?"
+    refused = emptied.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
+    assert refused.returncode == 1
+    assert "holds bytes of another hash" in refused.stderr
+
+
+def test_what_the_hub_has_lost_is_said_to_be_lost(emptied, hub, tmp_path):
+    hub.hub.objects.clear()
+    refused = emptied.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
+    assert refused.returncode == 1
+    assert "the hub does not have it" in refused.stderr
 
 
 def test_what_is_not_pushed_stays(work, hub):

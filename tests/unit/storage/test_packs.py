@@ -21,6 +21,7 @@ from committer.storage.pack import (
     hash_file,
     iterate_records,
     pack_path,
+    parse_records,
     read_index,
     read_record,
 )
@@ -119,6 +120,41 @@ def test_bytes_added_are_noticed(small_pack):
     for extra in (small_pack + b"\0", b"\0" + small_pack):
         with pytest.raises(CorruptObject):
             read(extra)
+
+
+@pytest.fixture(scope="module")
+def records(small_pack) -> bytes:
+    """The records of the pack, as they are sent without it."""
+    return small_pack[: read_index(io.BytesIO(small_pack))[-1].end]
+
+
+def test_records_are_read_without_an_index(records, small_pack):
+    assert [record.data for record in parse_records(records)] == read(small_pack)
+    assert list(parse_records(b"")) == []
+
+
+def test_what_is_read_without_an_index_has_its_hash_whatever_happened_to_it(records):
+    for position in range(len(records)):
+        for bit in range(8):
+            damaged = bytearray(records)
+            damaged[position] ^= 1 << bit
+            try:
+                assert all(digest(record.data) == record.entry.hash for record in parse_records(bytes(damaged)))
+            except CorruptObject:
+                continue
+
+
+def test_records_cut_off_anywhere_but_between_two_are_noticed(records):
+    ends = {0, *(record.entry.end for record in parse_records(records))}
+    for length in set(range(len(records))) - ends:
+        with pytest.raises(CorruptObject):
+            list(parse_records(records[:length]))
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_any_bytes_are_refused_as_records(data):
+    with pytest.raises(CorruptObject):
+        list(parse_records(data))
 
 
 @given(st.binary(max_size=300))
