@@ -126,6 +126,7 @@ class Facts(Struct, kw_only=True):
         """The status at this moment."""
         state = _state(self)
         problem = _most_urgent(self.problems.values())
+        sent = self.sent if state == "pushing" else NOTHING_SENT
         return Status(
             root=self.root,
             dot_id=self.dot_id,
@@ -144,8 +145,8 @@ class Facts(Struct, kw_only=True):
             consistency=self.consistency,
             version=self.version,
             reading=self.reading,
-            push_bytes_done=self.sent.done,
-            push_bytes_total=self.sent.total,
+            push_bytes_done=sent.done,
+            push_bytes_total=sent.total,
         )
 
 
