@@ -20,15 +20,8 @@ def collect(folder: str) -> Iterator[str]:
     hub = HubParts(Path(folder))
     yield "ready"
     try:
-        collect_all(hub)
+        hub.collect_all()
     except (DotscienceError, DatabaseError) as error:
         yield type(error).__name__
     finally:
         hub.end()
-
-
-def collect_all(hub: HubParts) -> None:
-    """As many cycles as it takes until whatever was unused at the beginning has gone, with its file."""
-    for hours in (0, 25, 2):
-        hub.clock.advance(hours=hours)
-        hub.run(hub.collect())

@@ -11,7 +11,6 @@ import shutil
 
 import pytest
 from support.disk import disk
-from support.gc_trials import collect_all
 from support.hub_parts import HubParts, made
 from support.pushing import START
 from support.trials import KILLED, Fault, moments, trials
@@ -57,7 +56,7 @@ def check(folder, commits):
         assert not list((folder / "staging").iterdir())
         for one in commits:
             assert hub.read(one.root) == one.contents
-        collect_all(hub)
+        hub.collect_all()
         assert len(hub.kept()) == 1
         for one in commits:
             assert hub.read(one.root) == one.contents

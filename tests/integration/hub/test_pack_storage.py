@@ -9,11 +9,13 @@ import sys
 import pytest
 from support.bucket import bucket
 from support.http_server import Answer, serve
+from support.hub_parts import HubParts, made
 
 from committer.storage.objects import digest
 from dotscience.errors import ConfigError, MissingObject, StorageUnavailable
 from hub_server.content.bucket import BucketStorage
 from hub_server.content.local import LocalStorage
+from hub_server.services.repacking import MANY
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,28 @@ def test_what_was_deleted_is_gone(storage, keep):
 def test_what_never_was_is_missing(storage):
     with pytest.raises(MissingObject):
         storage.read(digest(b"never"), 0, 5)
+
+
+def test_garbage_is_collected_from_any_storage_and_damage_found(storage, tmp_path):
+    hub = HubParts(tmp_path)
+    hub.close()
+    hub.open(lambda _: storage)
+    commits = [made(hub, {"n": b"%d" % number}) for number in range(MANY)]
+    for one in commits:
+        hub.push(one)
+    hub.run(hub.upload(made(hub, {"n": b"never committed"}).objects.bytes()))
+    assert len(list(storage.packs())) == MANY + 1
+    hub.collect_all()
+    (left,) = storage.packs()
+    assert [hub.read(one.root) for one in commits] == [one.contents for one in commits]
+    assert hub.packs.check(left.hash, left.size)
+    damaged = tmp_path / "damaged"
+    damaged.write_bytes(b"not the pack")
+    storage.keep(damaged, left.hash)
+    assert not hub.packs.check(left.hash, len(b"not the pack"))
+    storage.delete(left.hash)
+    assert not hub.packs.check(left.hash, left.size)
+    hub.end()
 
 
 def test_a_bucket_without_an_answer_says_so(credentials, monkeypatch, tmp_path):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 import subprocess
 import sys
@@ -45,8 +46,24 @@ def folder(dataset, shared_pool):
     return mountpoint / dataset.name.removeprefix(f"{name}/")
 
 
-class HubProcess:
-    """`python -m hub_server`, with projects to send to; started when entered, ended when left."""
+class OuterHub:
+    """A hub that runs somewhere else, with projects to send to."""
+
+    def __init__(self, url: str, admin: str) -> None:
+        self.url = url
+        self.admin = admin
+
+    def new_target(self, *scopes: str, dot_id: str | None = None) -> Target:
+        """Where to send a dot, by default a new one, with a token of these scopes besides the usual ones."""
+        dot_id = dot_id or str(uuid4())
+        with HubClient(self.url, self.admin) as hub:
+            project = hub.create_project("project", dot_id=dot_id)
+            token = hub.create_token("sender", ["commits:write", *scopes], project_id=project.id)
+        return Target(url=self.url, project_id=project.id, token=token.token, dot_id=dot_id, host="tests")
+
+
+class HubProcess(OuterHub):
+    """`python -m hub_server`; started when entered, ended when left."""
 
     def __init__(self, data: Path, *arguments: str) -> None:
         self._data = data
@@ -62,19 +79,22 @@ class HubProcess:
         self._process.terminate()
         self._process.communicate()
 
-    def new_target(self, *scopes: str, dot_id: str | None = None) -> Target:
-        """Where to send a dot, by default a new one, with a token of these scopes besides the usual ones."""
-        dot_id = dot_id or str(uuid4())
-        with HubClient(self.url, self.admin) as hub:
-            project = hub.create_project("project", dot_id=dot_id)
-            token = hub.create_token("sender", ["commits:write", *scopes], project_id=project.id)
-        return Target(url=self.url, project_id=project.id, token=token.token, dot_id=dot_id, host="tests")
-
 
 @pytest.fixture
 def hub_process():
     """A hub as a process, set up as a test wants it."""
     return HubProcess
+
+
+@pytest.fixture
+def plain_hub(tmp_path):
+    """A hub without ZFS: outside of the machine where that has one (tests/openzfs/run), else a process here."""
+    url = os.environ.get("DS_TEST_OUTER_HUB")
+    if url:
+        yield OuterHub(url, os.environ["DS_TEST_OUTER_ADMIN"])
+        return
+    with HubProcess(tmp_path / "hub") as running:
+        yield running
 
 
 @pytest.fixture(scope="module")

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+import requests
 from support.committer import DS, Process
 
 from committer.initialise import initialise
@@ -147,6 +148,22 @@ def test_nothing_is_sent_unless_told_to(committer, dataset, dots, zfs_hub, new_t
     committer.client.commit("one")
     committer.until(lambda status: status["state"] == "pushed")
     assert received(dots, target) == []
+
+
+def test_a_hub_elsewhere_gets_commits_of_a_dataset_as_atomic_ones(committer, plain_hub, new_target):
+    target = new_target(plain_hub, "runs:read")
+    committer.bind(target)
+    committer.start(zfs_send="off")
+    content = os.urandom(100_000)
+    (committer.root / "data").write_bytes(content)
+    taken = committer.client.commit("changed")
+    committer.until(lambda status: status["state"] == "pushed" and status["head"] == taken["commit"])
+    assert taken["consistency"] == "atomic"
+    headers = {"Authorization": f"Bearer {target.token}"}
+    shown = f"{target.url}/api/v1/projects/{target.project_id}/commits/{taken['commit']}"
+    assert requests.get(shown, headers=headers, timeout=PATIENCE_S).json()["consistency"] == "atomic"
+    answer = requests.get(f"{shown}/content?path=data", headers=headers, timeout=PATIENCE_S)
+    assert answer.content == content
 
 
 def test_a_hub_that_takes_no_streams_is_said_to_and_gets_the_commits(committer, hub_process, new_target, tmp_path):
