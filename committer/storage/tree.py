@@ -86,6 +86,7 @@ _DECODER = Decoder(Tree)
 NOT_NAMES: tuple[Literal[b"", b".", b".."], ...] = (b"", b".", b"..")
 _NOT_NAMES = frozenset[bytes](NOT_NAMES)
 _FILES = frozenset({EntryKind.FILE, EntryKind.CHUNKED_FILE})
+_FOLDER = EntryKind.DIRECTORY
 
 
 def encode_tree(entries: Iterable[TreeEntry]) -> bytes:
@@ -120,7 +121,8 @@ def _check(tree: Tree) -> None:
     if not _are_names(names):
         _find_wrong_name(names)
     for entry in tree.entries:
-        if entry.kind not in _FILES or len(entry.content) != HASH_SIZE or entry.attributes:
+        is_plain = entry.kind in _FILES or (entry.kind is _FOLDER and not (entry.size or entry.mtime_ns or entry.link))
+        if not is_plain or entry.attributes or len(entry.content) != HASH_SIZE:
             _check_entry(entry)
 
 
