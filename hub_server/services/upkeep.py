@@ -127,9 +127,12 @@ class UpkeepService:
 
     async def _repeat(self, every: timedelta) -> None:
         while True:
-            if await self._is_due(every):
-                self.collect_garbage()
-                self.scrub(parts=SCRUB_PARTS)
+            try:
+                if await self._is_due(every):
+                    self.collect_garbage()
+                    self.scrub(parts=SCRUB_PARTS)
+            except Exception:  # the loop's boundary: a disk that is full today must not end upkeep for good
+                log.exception("upkeep.not_begun")
             await asyncio.sleep(LOOK_S)
 
     async def _is_due(self, every: timedelta) -> bool:
