@@ -60,6 +60,10 @@ class Place(NamedTuple):
     """The folder relative to the dataset's root."""
 
 
+SNAPSHOTS = Path(".zfs", "snapshot")
+"""Where a dataset shows its snapshots, from its root."""
+
+
 class Taken(NamedTuple):
     """A snapshot of ours, and the questions that it was the answer to."""
 
@@ -73,7 +77,8 @@ def find_place(root: Path, mounts: list[Mount] | None = None) -> Place:
 
     A snapshot of a dataset holds nothing of what is mounted inside it, be it another dataset. A workspace with such a
     mount is not held by one dataset, except that anything may be mounted in its `.dotscience`, which is never part of a
-    snapshot.
+    snapshot, and that snapshots stay mounted in `.zfs` for a while after somebody has looked into them (zfs(4),
+    zfs_expire_snapshot).
 
     Raises:
         WorkspaceError: no dataset holds all of it; the text says why.
@@ -85,7 +90,9 @@ def find_place(root: Path, mounts: list[Mount] | None = None) -> Place:
         raise WorkspaceError(f"{root} is not on ZFS")
     if mount.part != "/" or "@" in mount.source:
         raise WorkspaceError(f"{root} is only a part of the dataset {mount.source}, or a snapshot, mounted there")
-    inner = next((one for one in mounts_below(real, seen) if not one.place.is_relative_to(real / STATE_DIR)), None)
+    apart = real / STATE_DIR, mount.place / SNAPSHOTS
+    inside = mounts_below(real, seen)
+    inner = next((one for one in inside if not any(one.place.is_relative_to(place) for place in apart)), None)
     if inner is not None:
         raise WorkspaceError(f"{inner.place} is mounted inside {root}: a ZFS snapshot would leave it out")
     return Place(mount.source, mount.place, real.relative_to(mount.place))
@@ -119,7 +126,7 @@ class ZfsWorkspace:
         self._mounts = mounts
         self._taken: Taken | None = None
         self._handed_over = ""
-        self.has_snapshot_folder = (self.place.mountpoint / ".zfs" / "snapshot").is_dir()
+        self.has_snapshot_folder = (self.place.mountpoint / SNAPSHOTS).is_dir()
 
     def recover(self) -> None:
         """Destroy what a crash left behind; call it before the first snapshot, holding the workspace's lock.
@@ -183,7 +190,7 @@ class ZfsWorkspace:
     def open_snapshot(self, snapshot: str) -> Path:
         """A folder with the workspace as it is in a snapshot; let go of it with `close_snapshot`."""
         if self.has_snapshot_folder:
-            return self.place.mountpoint / ".zfs" / "snapshot" / snapshot[1:] / self.place.inside
+            return self.place.mountpoint / SNAPSHOTS / snapshot[1:] / self.place.inside
         mountpoint = self._mounts / snapshot[1:]
         mountpoint.mkdir(mode=0o700, parents=True, exist_ok=True)
         clone = self.dataset.child(snapshot[1:])
