@@ -79,6 +79,7 @@ class Place(NamedTuple):
             shutil.rmtree(self.base / name, ignore_errors=True)
         for name in (".dvcignore", "tree/data.dvc"):
             (self.base / name).unlink(missing_ok=True)
+        (self.base / "repositories").mkdir()
         (self.tree / IGNORE_FILE).write_text(f"{DEFAULT_IGNORE}/data.dvc\n")
 
 
