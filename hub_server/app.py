@@ -32,13 +32,14 @@ from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity, TokenRequest, utc_now
+from hub_server.services.means import Means
 from hub_server.services.projects import Projects
 from hub_server.services.repacking import Repacker
 from hub_server.services.scrub import Scrubber
 from hub_server.services.services import Services
 from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Sync
-from hub_server.services.upkeep import Tools, UpkeepService
+from hub_server.services.upkeep import UpkeepService
 from hub_server.services.workers import Workers
 from hub_server.services.zfs import ZfsSync
 from hub_server.settings import DEFAULT_PORT, HubSettings
@@ -169,16 +170,14 @@ def _open_upkeep(
 ) -> UpkeepService:
     workers = Workers(UPKEEP_WORKERS)  # of its own: what takes long must not keep requests waiting
     stack.callback(workers.close)
-    stopping = Stopping()
-    keep_unused = timedelta(hours=settings.keep_unused_h)
-    tools = Tools(
-        collector=Collector(database, packs, workers, keep_unused=keep_unused, stopping=stopping, clock=clock),
-        repacker=Repacker(database, packs, workers, stopping=stopping, clock=clock),
-        scrubber=Scrubber(database, packs, workers, stopping=stopping, clock=clock),
-        stopping=stopping,
+    means = Means(database, packs, workers, Stopping(), clock)
+    upkeep = UpkeepService(
+        means,
+        collector=Collector(means, keep_unused=timedelta(hours=settings.keep_unused_h)),
+        repacker=Repacker(means),
+        scrubber=Scrubber(means),
+        every=timedelta(hours=settings.upkeep_every_h) if settings.upkeep_every_h else None,
     )
-    every = timedelta(hours=settings.upkeep_every_h) if settings.upkeep_every_h else None
-    upkeep = UpkeepService(database, tools, every=every, clock=clock)
     stack.push_async_callback(upkeep.close)
     upkeep.begin()
     return upkeep

@@ -7,7 +7,6 @@ reading them any more. A cycle may end at any moment, by a crash too; the next o
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import msgspec
@@ -16,13 +15,10 @@ from msgspec import Struct
 
 from committer.storage.objects import Kind, Reference, references
 from dotscience.errors import MissingObject
-from hub_server.content.packs import Packs
 from hub_server.services.marks import Marks
+from hub_server.services.means import Means
 from hub_server.services.objects import ProjectObjects
-from hub_server.services.stopping import Stopping
-from hub_server.services.workers import Workers
 from hub_server.store import garbage
-from hub_server.store.database import Database
 from hub_server.store.projects import DotRow
 
 log = structlog.get_logger(__name__)
@@ -54,23 +50,10 @@ class Swept(Struct, frozen=True, kw_only=True):
 class Collector:
     """Collects the garbage of one project after the other. Belongs to the event loop; long work runs on `workers`."""
 
-    def __init__(
-        self,
-        database: Database,
-        packs: Packs,
-        workers: Workers,
-        *,
-        keep_unused: timedelta,
-        stopping: Stopping,
-        clock: Callable[[], datetime],
-    ) -> None:
+    def __init__(self, means: Means, *, keep_unused: timedelta) -> None:
         """Objects are deleted when they were unused for at least `keep_unused`."""
-        self._database = database
-        self._packs = packs
-        self._workers = workers
+        self._database, self._packs, self._workers, self._stopping, self._clock = means
         self._keep_unused = keep_unused
-        self._clock = clock
-        self._stopping = stopping
 
     async def collect(self, dot: DotRow, *, dry_run: bool = False) -> Swept:
         """One cycle in one project.

@@ -6,12 +6,10 @@ from typing import NamedTuple
 
 import structlog
 
-from committer.storage.codec import HASH_SIZE
 from committer.storage.pack import check_record
 from dotscience.errors import CorruptObject, MissingObject
 from hub_server.content.packs import Packs
-from hub_server.domain.problems import Problem
-from hub_server.services.objects import ProjectObjects
+from hub_server.services.objects import ProjectObjects, split_hashes
 from hub_server.services.workers import Workers
 from hub_server.store.database import Database
 from hub_server.store.objects import Location
@@ -45,11 +43,7 @@ class Fetching:
         Raises:
             Problem: malformed-request, when the question is not a list of at most 1,024 hashes.
         """
-        if len(question) % HASH_SIZE or len(question) > MAX_NAMES * HASH_SIZE:
-            raise Problem(
-                "malformed-request", f"{len(question)} bytes are not a list of at most {MAX_NAMES} 32-byte hashes"
-            )
-        names = [question[start : start + HASH_SIZE] for start in range(0, len(question), HASH_SIZE)]
+        names = split_hashes(question, MAX_NAMES)
         source = ProjectObjects(self._database, self._packs, dot.project.key)
         return await self._workers.run(lambda: self._gather(source, names))
 

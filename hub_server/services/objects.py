@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from committer.storage.codec import HASH_SIZE
 from committer.storage.objects import Kind, Reference, references
 from dotscience.errors import CorruptObject, MissingObject
 from dotscience.record import Environment, decode_json
 from hub_server.content.packs import Packs
+from hub_server.domain.problems import Problem
 from hub_server.store import objects
 from hub_server.store.database import Database
 
@@ -21,6 +23,17 @@ _NAMES = {
     Kind.RUN: "a run record",
     Kind.ENVIRONMENT: "an environment",
 }
+
+
+def split_hashes(question: bytes, most: int) -> list[bytes]:
+    """The hashes that a request's body holds, one after the other.
+
+    Raises:
+        Problem: malformed-request, when it is not a list of at most so many hashes.
+    """
+    if len(question) % HASH_SIZE or len(question) > most * HASH_SIZE:
+        raise Problem("malformed-request", f"{len(question)} bytes are not a list of at most {most} 32-byte hashes")
+    return [question[start : start + HASH_SIZE] for start in range(0, len(question), HASH_SIZE)]
 
 
 class ProjectObjects:

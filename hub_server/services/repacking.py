@@ -6,18 +6,14 @@ one transaction says that they lie there. The old packs hold nothing then, and g
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 
 import structlog
 from sqlalchemy import Connection
 
 from committer.storage.pack import Pack, PackEntry
-from hub_server.content.packs import Packs
-from hub_server.services.stopping import Stopping
-from hub_server.services.workers import Workers
+from hub_server.services.means import Means
 from hub_server.store import garbage, objects
-from hub_server.store.database import Database
 from hub_server.store.projects import DotRow
 
 log = structlog.get_logger(__name__)
@@ -33,20 +29,8 @@ TARGET = 16 * 2**20
 class Repacker:
     """Packs the objects of one project after the other. Belongs to the event loop."""
 
-    def __init__(
-        self,
-        database: Database,
-        packs: Packs,
-        workers: Workers,
-        *,
-        stopping: Stopping,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._packs = packs
-        self._workers = workers
-        self._stopping = stopping
-        self._clock = clock
+    def __init__(self, means: Means) -> None:
+        self._database, self._packs, self._workers, self._stopping, self._clock = means
 
     async def repack(self, dot: DotRow) -> int:
         """Replace the project's packs that are not worth their space; how many.

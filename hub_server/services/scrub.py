@@ -7,16 +7,12 @@ whoever still has them sends them again; then they lie in a pack that is well.
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 
 import structlog
 
-from hub_server.content.packs import Packs
 from hub_server.domain.types import DamagedPack, Scrubbed
-from hub_server.services.stopping import Stopping
-from hub_server.services.workers import Workers
+from hub_server.services.means import Means
 from hub_server.store import health
-from hub_server.store.database import Database
 
 log = structlog.get_logger(__name__)
 
@@ -24,20 +20,8 @@ log = structlog.get_logger(__name__)
 class Scrubber:
     """Reads packs, those first that were not read for the longest time. Belongs to the event loop."""
 
-    def __init__(
-        self,
-        database: Database,
-        packs: Packs,
-        workers: Workers,
-        *,
-        stopping: Stopping,
-        clock: Callable[[], datetime],
-    ) -> None:
-        self._database = database
-        self._packs = packs
-        self._workers = workers
-        self._stopping = stopping
-        self._clock = clock
+    def __init__(self, means: Means) -> None:
+        self._database, self._packs, self._workers, self._stopping, self._clock = means
 
     async def scrub(self, part: int, told: Callable[[int, int], None]) -> Scrubbed:
         """Check one `part`-th of all that is stored; `told` gets how many bytes of how many were read.

@@ -25,13 +25,12 @@ from hub_server.domain.problems import Problem, invalid
 from hub_server.domain.types import CommitAccepted, CommitInfo, DamagedObjects, DotInfo, PackAccepted
 from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import utc_now
-from hub_server.services.objects import Completeness, ProjectObjects
+from hub_server.services.objects import Completeness, ProjectObjects, split_hashes
 from hub_server.services.workers import Workers
 from hub_server.store import commits, health, objects, projects, pushes, runs
 from hub_server.store.database import Database
 from hub_server.store.projects import DotRow, GcState
 
-HASH_SIZE = 32
 MAX_HASHES = 16_384
 MAX_PACK_BYTES = 64 * 2**20
 MAX_MISSING = 1_000
@@ -87,11 +86,7 @@ class Sync:
         Raises:
             Problem: malformed-request, when the question is not a list of at most 16,384 hashes.
         """
-        if len(question) % HASH_SIZE or len(question) > MAX_HASHES * HASH_SIZE:
-            raise Problem(
-                "malformed-request", f"{len(question)} bytes are not a list of at most {MAX_HASHES} 32-byte hashes"
-            )
-        hashes = [question[start : start + HASH_SIZE] for start in range(0, len(question), HASH_SIZE)]
+        hashes = split_hashes(question, MAX_HASHES)
         project = dot.project.key
         found = await self._database.read(lambda c: objects.present(c, project, hashes))
         if any(found.values()):

@@ -9,16 +9,15 @@ from typing import Generic, TypeVar
 
 import msgspec
 import structlog
-from msgspec import Struct
 
 from dotscience.errors import SnapshotError
 from hub_server.domain.types import Collected, Failed, Scrubbed, Upkeep, UpkeepState
 from hub_server.services.collector import Collector
+from hub_server.services.means import Means
 from hub_server.services.repacking import Repacker
 from hub_server.services.scrub import Scrubber
-from hub_server.services.stopping import Stopped, Stopping
+from hub_server.services.stopping import Stopped
 from hub_server.store import accounts, projects
-from hub_server.store.database import Database
 from hub_server.store.projects import DotRow
 
 T = TypeVar("T")
@@ -75,28 +74,20 @@ class Duty(Generic[T]):
         self.state = msgspec.structs.replace(self.state, done=done, total=total)
 
 
-class Tools(Struct, frozen=True, kw_only=True):
-    """What upkeep is done with."""
-
-    collector: Collector
-    repacker: Repacker
-    scrubber: Scrubber
-    stopping: Stopping
-
-
 class UpkeepService:
     """Does both duties every now and then, and at once when asked to. Belongs to the event loop."""
 
     def __init__(
-        self, database: Database, tools: Tools, *, every: timedelta | None, clock: Callable[[], datetime]
+        self, means: Means, *, collector: Collector, repacker: Repacker, scrubber: Scrubber, every: timedelta | None
     ) -> None:
         """`every` None: only when asked to."""
-        self._database = database
-        self._tools = tools
+        self._means = means
+        self._collector = collector
+        self._repacker = repacker
+        self._scrubber = scrubber
         self._every = every
-        self._clock = clock
-        self._gc: Duty[Collected] = Duty("gc", clock)
-        self._scrub: Duty[Scrubbed] = Duty("scrub", clock)
+        self._gc: Duty[Collected] = Duty("gc", means.clock)
+        self._scrub: Duty[Scrubbed] = Duty("scrub", means.clock)
         self._waiting: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -106,7 +97,7 @@ class UpkeepService:
 
     async def close(self) -> None:
         """End what is under way, soon, and wait for that."""
-        self._tools.stopping.stop()
+        self._means.stopping.stop()
         if self._waiting is not None:
             self._waiting.cancel()
             await asyncio.gather(self._waiting, return_exceptions=True)
@@ -123,7 +114,7 @@ class UpkeepService:
 
     def scrub(self, *, parts: int = 1) -> Upkeep[Scrubbed]:
         """Start to check a part of what is stored, all of it by default."""
-        return self._scrub.start(lambda told: self._tools.scrubber.scrub(parts, told))
+        return self._scrub.start(lambda told: self._scrubber.scrub(parts, told))
 
     async def _repeat(self, every: timedelta) -> None:
         while True:
@@ -137,30 +128,30 @@ class UpkeepService:
 
     async def _is_due(self, every: timedelta) -> bool:
         """Whether it is time; noted at once, so that a hub which fails at it does not try without end."""
-        now = self._clock()
-        stored = await self._database.read(lambda c: accounts.find_setting(c, LAST))
+        now = self._means.clock()
+        stored = await self._means.database.read(lambda c: accounts.find_setting(c, LAST))
         last = None if stored is None else datetime.fromisoformat(stored.decode())
         if last is not None and last <= now < last + every:
             return False
-        await self._database.write(lambda c: accounts.store_setting(c, LAST, now.isoformat().encode()))
+        await self._means.database.write(lambda c: accounts.store_setting(c, LAST, now.isoformat().encode()))
         return last is not None
 
     async def _collect(self, told: Told, *, dry_run: bool) -> Collected:
-        dots = await self._database.read(projects.list_dots)
+        dots = await self._means.database.read(projects.list_dots)
         total = Collected(dry_run=dry_run, projects=len(dots))
         for number, dot in enumerate(dots):
             told(number, len(dots))
             total = await self._collect_one(dot, total)
         if dry_run:
             return total
-        packs, freed = await self._tools.collector.delete_packs()
+        packs, freed = await self._collector.delete_packs()
         return msgspec.structs.replace(total, packs_deleted=packs, freed=freed)
 
     async def _collect_one(self, dot: DotRow, total: Collected) -> Collected:
         """What is wrong with one project keeps no other from being looked after."""
         try:
-            swept = await self._tools.collector.collect(dot, dry_run=total.dry_run)
-            repacked = 0 if total.dry_run else await self._tools.repacker.repack(dot)
+            swept = await self._collector.collect(dot, dry_run=total.dry_run)
+            repacked = 0 if total.dry_run else await self._repacker.repack(dot)
         except SnapshotError as error:
             log.error("gc.failed", project=dot.project.id, error=str(error))  # noqa: TRY400 - what it says is all
             failed = Failed(project_id=dot.project.id, detail=str(error))

@@ -20,6 +20,7 @@ from hub_server.content.packs import Packs
 from hub_server.domain.types import AccountInfo
 from hub_server.services.collector import Collector
 from hub_server.services.events import EventBus
+from hub_server.services.means import Means
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.repacking import Repacker
 from hub_server.services.stopping import Stopping
@@ -63,9 +64,9 @@ class HubParts:
         self.workers, self.own = InterruptedWorkers(2), InterruptedWorkers(1)
         self.packs = Packs(self.folder, storage(self.folder))
         self.sync = Sync(self.database, self.packs, self.workers, EventBus(), clock=self.clock)
-        parts = (self.database, self.packs, self.own)
-        self.collector = Collector(*parts, keep_unused=timedelta(0), stopping=Stopping(), clock=self.clock)
-        self.repacker = Repacker(*parts, stopping=Stopping(), clock=self.clock)
+        means = Means(self.database, self.packs, self.own, Stopping(), self.clock)
+        self.collector = Collector(means, keep_unused=timedelta(0))
+        self.repacker = Repacker(means)
 
     def close(self):
         self.workers.close()

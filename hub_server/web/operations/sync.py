@@ -6,10 +6,11 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
+from committer.storage.codec import HASH_SIZE
 from hub_server.content.packs import Upload
 from hub_server.domain.types import CommitAccepted, DamagedObjects, DotInfo, PackAccepted
 from hub_server.services.services import Services
-from hub_server.services.sync import HASH_SIZE, MAX_HASHES, MAX_PACK_BYTES, Move
+from hub_server.services.sync import MAX_HASHES, MAX_PACK_BYTES, Move
 from hub_server.web.operation import Call, Media, Nothing, Reply, operation
 from hub_server.web.values import HEX_HASH, parse_hash
 

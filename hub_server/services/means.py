@@ -1,0 +1,22 @@
+"""What all parts of upkeep work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import NamedTuple
+
+from hub_server.content.packs import Packs
+from hub_server.services.stopping import Stopping
+from hub_server.services.workers import Workers
+from hub_server.store.database import Database
+
+
+class Means(NamedTuple):
+    """The database and the packs, the threads for long work, whether the hub stops, and the time."""
+
+    database: Database
+    packs: Packs
+    workers: Workers
+    stopping: Stopping
+    clock: Callable[[], datetime]
