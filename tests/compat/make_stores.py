@@ -23,6 +23,7 @@ from committer.storage.reader import read_file, walk
 from committer.storage.snapshot import take_snapshot
 from committer.storage.store import ObjectStore, StoreReader
 from committer.sync.journal import CommitEntry, connect, record_commit
+from committer.sync.pacing import open_uplink
 from committer.sync.transfer import Target, push
 from dotscience.client.hub import HubClient
 from dotscience.record import Commit, Environment, FileRef, RunRecord, encode_json
@@ -128,7 +129,8 @@ async def write_hub(data: Path, store: Path) -> None:
 def _push(url: str, token: str, store: Path) -> None:
     with HubClient(url, token) as client:
         project = client.create_project("compat", dot_id=DOT)
-    push(store, Target(url=url, project_id=project.id, token=token, dot_id=DOT, host="box"), lambda: None)
+    target = Target(url=url, project_id=project.id, token=token, dot_id=DOT, host="box")
+    push(store, target, open_uplink(2, 0), progress=lambda: None, sent=lambda _: None)
 
 
 def pack(folder: Path, name: str) -> None:

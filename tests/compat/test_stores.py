@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from support.histories import push_all
 
 from committer.history import History
 from committer.storage.ignore import IgnoreRules
@@ -24,7 +25,7 @@ from committer.storage.reader import read_file, resolve, walk
 from committer.storage.snapshot import take_snapshot
 from committer.storage.store import ObjectStore, StoreReader
 from committer.storage.verify import verify
-from committer.sync.transfer import Target, push
+from committer.sync.transfer import Target
 from dotscience.errors import NewerStore
 from hub_server import app
 from hub_server.settings import HubSettings
@@ -148,5 +149,5 @@ def check_hub(url, token, wanted, store):
         _, _, size, start = wanted["commits"][commit]["b'notes.txt'"]
         found = get(f"projects/{project}/commits/{commit}/content", path="notes.txt").content
         assert (len(found), found[:40].decode()) == (size, start)
-    push(store, Target(url=url, project_id=project, token=token, dot_id=wanted["dot"], host="box"), lambda: None)
+    push_all(store, Target(url=url, project_id=project, token=token, dot_id=wanted["dot"], host="box"))
     assert [one["id"] for one in get(f"projects/{project}/commits").json()["items"]] == commits
