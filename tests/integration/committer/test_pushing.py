@@ -118,14 +118,15 @@ def test_what_a_restored_hub_lost_is_pushed_again(make_folder, hub, make_record)
 
 def test_what_the_hub_finds_damaged_is_sent_again_without_a_new_commit(make_folder, hub, make_record):
     folder = make_folder(hub=hub)
-    folder.start()
+    process = folder.start()
     folder.publish(make_record())
     folder.until_pushed(runs=1)
     packs = hub.hub.put_packs
     hub.hub.damaged = {bytes.fromhex(folder.client.status()["head"]), bytes(32)}
     hub.hub.epoch = "2"
     folder.client.push()
-    folder.until(lambda _: hub.hub.damaged == {bytes(32)})  # what nobody has stays damaged
+    process.wait_for_log("hub.mended")
+    assert hub.hub.damaged == {bytes(32)}, "what nobody has stays damaged"
     assert hub.hub.put_packs == packs + 1
 
 
