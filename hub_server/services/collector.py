@@ -19,6 +19,7 @@ from hub_server.services.marks import Marks
 from hub_server.services.means import Means
 from hub_server.services.objects import ProjectObjects
 from hub_server.store import garbage
+from hub_server.store.objects import PackRow
 from hub_server.store.projects import DotRow
 
 log = structlog.get_logger(__name__)
@@ -158,7 +159,7 @@ class Collector:
             count = await self._database.write(lambda c: garbage.doom_unknown_packs(c, unknown, now))
             log.warning("gc.unknown_packs", count=count)
 
-    async def _delete_pack(self, row: garbage.StoredRow) -> bool:
+    async def _delete_pack(self, row: PackRow) -> bool:
         if not await self._database.write(lambda c: garbage.begin_deleting(c, row.key)):
             return False
         await self._workers.run(lambda: self._packs.delete(row.hash))

@@ -13,6 +13,7 @@ import structlog
 from hub_server.domain.types import DamagedPack, Scrubbed
 from hub_server.services.means import Means
 from hub_server.store import health
+from hub_server.store.objects import PackRow
 
 log = structlog.get_logger(__name__)
 
@@ -41,17 +42,17 @@ class Scrubber:
             done += row.size
         return Scrubbed(packs=len(rows), size=size, damaged=damaged)
 
-    async def _is_well(self, row: health.Checkable) -> bool:
+    async def _is_well(self, row: PackRow) -> bool:
         well = await self._read(row) or await self._read(row)  # what was wrong on its way is right the second time
         if well:
             now = self._clock()
             await self._database.write(lambda c: health.note_well(c, row.key, now))
         return well
 
-    async def _read(self, row: health.Checkable) -> bool:
+    async def _read(self, row: PackRow) -> bool:
         return await self._workers.run(lambda: self._packs.check(row.hash, row.size))
 
-    async def _note_damage(self, row: health.Checkable) -> list[DamagedPack]:
+    async def _note_damage(self, row: PackRow) -> list[DamagedPack]:
         """Say what is damaged; nothing is where the pack was deleted meanwhile, or holds nothing."""
         now = self._clock()
         damage = await self._database.write(lambda c: health.note_damage(c, row, now))

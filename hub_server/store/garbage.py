@@ -12,13 +12,9 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
-from committer.storage.compression import Encoding
-from committer.storage.objects import Kind
 from committer.storage.pack import HEADER, Pack, PackEntry
 from hub_server.store import objects
 from hub_server.store.schema import commit, dot, object_, pack, project_pack
-
-BATCH = 500
 
 
 class Known(Struct, frozen=True):
@@ -46,14 +42,6 @@ class PackUse(Struct, frozen=True, kw_only=True):
     hash: bytes
     size: int
     used: int
-
-
-class StoredRow(Struct, frozen=True, kw_only=True):
-    """A pack that the database knows."""
-
-    key: int
-    hash: bytes
-    size: int
 
 
 _OF_PROJECT = object_.c.project_id == bindparam("project")
@@ -113,16 +101,16 @@ def note_use(
     connection: Connection, project_key: int, unused: Sequence[bytes], used: Sequence[bytes], now: datetime
 ) -> None:
     """Note which objects no commit needs, and which are needed after all. Unused ones are never complete."""
-    for some in _batches(unused):
+    for some in objects.batches(unused):
         connection.execute(_UNUSED, {"project": project_key, "hashes": some, "now": now})
-    for some in _batches(used):
+    for some in objects.batches(used):
         connection.execute(_USED, {"project": project_key, "hashes": some})
 
 
 def delete_unused(connection: Connection, project_key: int, dot_id: str, before: datetime, limit: int) -> Deleted:
     """Forget up to `limit` objects that have been unused since before a time; a new epoch says so to who pushes."""
     rows = connection.execute(_EXPIRED, {"project": project_key, "before": before, "limit": limit}).all()
-    for some in _batches([row.hash for row in rows]):
+    for some in objects.batches([row.hash for row in rows]):
         connection.execute(delete(object_).where(object_.c.project_id == project_key, object_.c.hash.in_(some)))
     if rows:
         next_epoch(connection, dot_id)
@@ -153,17 +141,17 @@ def doom_unknown_packs(connection: Connection, found: Iterable[tuple[bytes, int]
 def known_packs(connection: Connection, hashes: Sequence[bytes]) -> set[bytes]:
     """Which of these packs the database knows."""
     known: set[bytes] = set()
-    for some in _batches(hashes):
+    for some in objects.batches(hashes):
         known.update(connection.scalars(select(pack.c.hash).where(pack.c.hash.in_(some))))
     return known
 
 
-def packs_to_delete(connection: Connection, doomed_before: datetime) -> list[StoredRow]:
+def packs_to_delete(connection: Connection, doomed_before: datetime) -> list[objects.PackRow]:
     """The packs that were doomed before a time, and those whose deletion did not come to its end."""
     query = select(pack.c.id, pack.c.hash, pack.c.size).where(
         pack.c.doomed_at.is_not(None), or_(pack.c.deleting, pack.c.doomed_at < doomed_before)
     )
-    return [StoredRow(key=row.id, hash=row.hash, size=row.size) for row in connection.execute(query)]
+    return [objects.PackRow(row.id, row.hash, row.size) for row in connection.execute(query)]
 
 
 def begin_deleting(connection: Connection, pack_key: int) -> bool:
@@ -202,10 +190,7 @@ def entries_in_pack(connection: Connection, project_key: int, pack_key: int) -> 
         .where(object_.c.project_id == project_key, object_.c.pack_id == pack_key)
         .order_by(object_.c.offset)
     )
-    return [
-        PackEntry(row.hash, Kind(row.kind), row.offset, row.stored_size, row.size, Encoding(row.encoding))
-        for row in connection.execute(query)
-    ]
+    return [objects.entry_of(row) for row in connection.execute(query)]
 
 
 def move_objects(connection: Connection, project_key: int, sources: Sequence[int], to: Pack, now: datetime) -> None:
@@ -219,7 +204,3 @@ def move_objects(connection: Connection, project_key: int, sources: Sequence[int
         for entry, source in zip(to.entries, sources, strict=True)
     ]
     connection.execute(_MOVE, rows)
-
-
-def _batches(hashes: Sequence[bytes]) -> Iterable[list[bytes]]:
-    return (list(hashes[start : start + BATCH]) for start in range(0, len(hashes), BATCH))

@@ -5,23 +5,15 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import accumulate
 
-from msgspec import Struct
 from sqlalchemy import Connection, func, select, update
 
 from hub_server.domain.types import DamagedPack
 from hub_server.store import garbage
+from hub_server.store.objects import PackRow
 from hub_server.store.schema import dot, object_, pack, project
 
 
-class Checkable(Struct, frozen=True):
-    """A pack that can be checked: its key, hash and size in bytes."""
-
-    key: int
-    hash: bytes
-    size: int
-
-
-def packs_to_check(connection: Connection, *, part: int) -> list[Checkable]:
+def packs_to_check(connection: Connection, *, part: int) -> list[PackRow]:
     """The packs to check next: one `part`-th of all bytes, but one pack at least where there are any.
 
     First come those that were never checked since they came, then those whose check is the longest ago.
@@ -30,7 +22,7 @@ def packs_to_check(connection: Connection, *, part: int) -> list[Checkable]:
     rows = connection.execute(query.order_by(pack.c.checked_at.nulls_first(), pack.c.id)).all()
     budget = sum(row.size for row in rows) / part
     sizes = accumulate((row.size for row in rows), initial=0)
-    return [Checkable(row.id, row.hash, row.size) for row, before in zip(rows, sizes, strict=False) if before < budget]
+    return [PackRow(row.id, row.hash, row.size) for row, before in zip(rows, sizes, strict=False) if before < budget]
 
 
 def note_well(connection: Connection, pack_key: int, now: datetime) -> None:
@@ -38,7 +30,7 @@ def note_well(connection: Connection, pack_key: int, now: datetime) -> None:
     connection.execute(update(pack).where(pack.c.id == pack_key).values(checked_at=now, damaged_at=None))
 
 
-def note_damage(connection: Connection, row: Checkable, now: datetime) -> DamagedPack:
+def note_damage(connection: Connection, row: PackRow, now: datetime) -> DamagedPack:
     """The pack is damaged or gone: to those who push, its objects are not here any more."""
     connection.execute(
         update(pack)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
 from itertools import islice
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
@@ -27,6 +28,14 @@ class Location(Struct, frozen=True):
     entry: PackEntry
     complete: int
     is_unused: bool
+
+
+class PackRow(Struct, frozen=True):
+    """A pack that the database knows: its key, hash and size in bytes."""
+
+    key: int
+    hash: bytes
+    size: int
 
 
 # Statements of a push are made once: to make one costs SQLAlchemy more than to run it.
@@ -122,7 +131,7 @@ def add_pack(
 def present(connection: Connection, project_key: int, hashes: Sequence[bytes]) -> dict[bytes, bool]:
     """Which of the hashes the project has, in packs that are well, and whether they are unused so far."""
     found: dict[bytes, bool] = {}
-    for some in _batches(hashes):
+    for some in batches(hashes):
         for row in connection.execute(_PRESENT, {"project": project_key, "hashes": some}):
             found[row.hash] = row.unused_since is not None
     return found
@@ -130,27 +139,32 @@ def present(connection: Connection, project_key: int, hashes: Sequence[bytes]) -
 
 def spare(connection: Connection, project_key: int, hashes: Iterable[bytes]) -> None:
     """Somebody needs these objects: those that were unused start to be so anew, if nobody commits what needs them."""
-    for some in _batches(hashes):
+    for some in batches(hashes):
         connection.execute(_SPARE, {"project": project_key, "hashes": some})
 
 
 def locate(connection: Connection, project_key: int, hashes: Iterable[bytes]) -> dict[bytes, Location]:
     """Where the project's objects lie, for those of the hashes that it has."""
     found: dict[bytes, Location] = {}
-    for some in _batches(hashes):
+    for some in batches(hashes):
         for row in connection.execute(_LOCATE, {"project": project_key, "hashes": some}):
-            entry = PackEntry(row.hash, Kind(row.kind), row.offset, row.stored_size, row.size, Encoding(row.encoding))
-            found[row.hash] = Location(row.pack_hash, entry, row.complete, row.unused_since is not None)
+            found[row.hash] = Location(row.pack_hash, entry_of(row), row.complete, row.unused_since is not None)
     return found
+
+
+def entry_of(row: Any) -> PackEntry:
+    """Where in its pack the object of a row lies."""
+    return PackEntry(row.hash, Kind(row.kind), row.offset, row.stored_size, row.size, Encoding(row.encoding))
 
 
 def mark_complete(connection: Connection, project_key: int, kind: Kind, hashes: Iterable[bytes]) -> None:
     """Note that everything below these objects, read as `kind`, is here."""
-    for some in _batches(hashes):
+    for some in batches(hashes):
         connection.execute(_MARK_COMPLETE, {"project": project_key, "hashes": some, "read_as": int(kind)})
 
 
-def _batches(hashes: Iterable[bytes]) -> Iterator[list[bytes]]:
+def batches(hashes: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """The hashes, in lists that fit into one statement each."""
     remaining = iter(hashes)
     while batch := list(islice(remaining, MAX_VARIABLES)):
         yield batch
