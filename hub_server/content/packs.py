@@ -70,7 +70,16 @@ class Packs:
             CorruptObject: the record is not what its hash says.
             StorageUnavailable: it cannot be read now.
         """
-        return check_record(entry, self.read_record(pack, entry))
+        return check_record(entry, self._read(pack, entry))
+
+    def read_record(self, pack: bytes, entry: PackEntry) -> bytes:
+        """The record of one object as it is stored, verified.
+
+        Raises: as `read`.
+        """
+        record = self._read(pack, entry)
+        check_record(entry, record)
+        return record
 
     def copy(self, records: Iterable[tuple[bytes, PackEntry]]) -> PackCopy:
         """Write objects that lie in kept packs into a new one, as they are stored, each verified; it is not kept yet.
@@ -84,7 +93,6 @@ class Packs:
         try:
             for pack, entry in records:
                 record = self.read_record(pack, entry)
-                check_record(entry, record)
                 payload = memoryview(record)[record_size(entry) - entry.stored :]
                 writer.append(entry.kind, Prepared(entry.hash, entry.size, entry.encoding, payload))
             return PackCopy(self._storage, folder, writer.seal())
@@ -125,13 +133,7 @@ class Packs:
         """
         return self._storage.packs()
 
-    def read_record(self, pack: bytes, entry: PackEntry) -> bytes:
-        """The record of one object as it is stored; nothing about it is checked.
-
-        Raises:
-            MissingObject: the pack is not kept any more.
-            StorageUnavailable: it cannot be read now.
-        """
+    def _read(self, pack: bytes, entry: PackEntry) -> bytes:
         return self._storage.read(pack, entry.offset, record_size(entry))
 
 

@@ -6,7 +6,6 @@ from typing import NamedTuple
 
 import structlog
 
-from committer.storage.pack import check_record
 from dotscience.errors import CorruptObject, MissingObject
 from hub_server.content.packs import Packs
 from hub_server.services.objects import ProjectObjects, split_hashes
@@ -63,15 +62,10 @@ class Fetching:
         """A record, verified; empty where it is damaged or gone."""
         name = location.entry.hash
         try:
-            return self._read_at(location)
+            return self._packs.read_record(location.pack, location.entry)
         except MissingObject:  # it was just put into another pack, or belonged to nothing and was collected
             moved = source.locate([name]).get(name)
             return self._read(source, moved) if moved is not None and moved.pack != location.pack else b""
         except CorruptObject as error:
             log.error("object.damaged", object=name.hex(), error=str(error))  # noqa: TRY400 - the message says it all
             return b""
-
-    def _read_at(self, location: Location) -> bytes:
-        record = self._packs.read_record(location.pack, location.entry)
-        check_record(location.entry, record)
-        return record
