@@ -90,7 +90,7 @@ class Sync:
         project = dot.project.key
         found = await self._database.read(lambda c: objects.present(c, project, hashes))
         if any(found.values()):
-            found = await self._database.write(lambda c: _present_and_spared(c, project, hashes))
+            found = await self._database.write(lambda c: _present_and_leased(c, project, hashes))
         return _bitmap([name in found for name in hashes])
 
     async def damaged(self, dot: DotRow) -> DamagedObjects:
@@ -142,7 +142,7 @@ class Sync:
 
     async def _spare_pack(self, name: bytes) -> None:
         """Make sure that a pack which is about to be kept is not deleted because nothing was in it until now."""
-        if await self._database.read(lambda c: objects.pack_state(c, name)) is objects.PackState.FREE:
+        if not await self._database.read(lambda c: objects.is_doomed(c, name)):
             return
         if not await self._database.write(lambda c: objects.spare_pack(c, name)):
             raise Problem("pack-busy", f"pack {name.hex()} is just being deleted; send it again in a moment")
@@ -201,9 +201,9 @@ class Sync:
         self._events.publish(PROJECTS, "commit.created", dot.project.id)
 
 
-def _present_and_spared(connection: Connection, project_key: int, hashes: Sequence[bytes]) -> dict[bytes, bool]:
+def _present_and_leased(connection: Connection, project_key: int, hashes: Sequence[bytes]) -> dict[bytes, bool]:
     """What is here, and will be until whoever asks has had the time to commit what needs it."""
-    objects.spare(connection, project_key, hashes)
+    objects.renew_leases(connection, project_key, hashes)
     return objects.present(connection, project_key, hashes)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from enum import Enum
 from itertools import islice
 from typing import Any
 
@@ -51,7 +50,7 @@ _ADD_PACK = _NEW_PACK.on_conflict_do_update(
     },
 )
 _PACK_KEY = select(pack.c.id).where(pack.c.hash == bindparam("hash"))
-_PACK_STATE = select(pack.c.doomed_at, pack.c.deleting).where(pack.c.hash == bindparam("hash"))
+_DOOMED_AT = select(pack.c.doomed_at).where(pack.c.hash == bindparam("hash"))
 _SPARE_PACK = update(pack).where(pack.c.hash == bindparam("name"), ~pack.c.deleting).values(doomed_at=None)
 _ADD_TO_PROJECT = insert(project_pack).on_conflict_do_nothing()
 _NEW_OBJECT = insert(object_)
@@ -65,32 +64,18 @@ _ASKED_FOR = and_(object_.c.project_id == bindparam("project"), object_.c.hash.i
 _PRESENT = select(object_.c.hash, object_.c.unused_since).where(_ASKED_FOR, object_.c.pack_id.not_in(_DAMAGED))
 _LOCATE = select(object_, pack.c.hash.label("pack_hash")).join(pack, pack.c.id == object_.c.pack_id).where(_ASKED_FOR)
 _MARK_COMPLETE = update(object_).where(_ASKED_FOR).values(complete=bindparam("read_as"))
-_SPARE = update(object_).where(_ASKED_FOR, object_.c.unused_since.is_not(None)).values(unused_since=None)
+_RENEW_LEASES = update(object_).where(_ASKED_FOR, object_.c.unused_since.is_not(None)).values(unused_since=None)
 
 
-class PackState(Enum):
-    """What a pack's name means before it is uploaded."""
-
-    FREE = "free"
-    """It may be kept."""
-    DOOMED = "doomed"
-    """Its file is about to be deleted; `spare_pack` prevents that."""
-    DELETING = "deleting"
-    """Its file is being deleted, so that it cannot be kept right now."""
-
-
-def pack_state(connection: Connection, pack_hash: bytes) -> PackState:
-    """Whether a pack may be kept."""
-    row = connection.execute(_PACK_STATE, {"hash": pack_hash}).first()
-    if row is None or row.doomed_at is None:
-        return PackState.FREE
-    return PackState.DELETING if row.deleting else PackState.DOOMED
+def is_doomed(connection: Connection, pack_hash: bytes) -> bool:
+    """Whether the pack's file is about to be deleted, or just being so: `spare_pack` tells which."""
+    return connection.scalar(_DOOMED_AT, {"hash": pack_hash}) is not None
 
 
 def spare_pack(connection: Connection, pack_hash: bytes) -> bool:
-    """Do not delete the pack's file for now; False where that has begun."""
+    """Have the pack's file not deleted for now; False where that has begun, so that it cannot be kept right now."""
     connection.execute(_SPARE_PACK, {"name": pack_hash})
-    return pack_state(connection, pack_hash) is PackState.FREE
+    return not is_doomed(connection, pack_hash)
 
 
 def place_pack(
@@ -137,10 +122,10 @@ def present(connection: Connection, project_key: int, hashes: Sequence[bytes]) -
     return found
 
 
-def spare(connection: Connection, project_key: int, hashes: Iterable[bytes]) -> None:
+def renew_leases(connection: Connection, project_key: int, hashes: Iterable[bytes]) -> None:
     """Somebody needs these objects: those that were unused start to be so anew, if nobody commits what needs them."""
     for some in batches(hashes):
-        connection.execute(_SPARE, {"project": project_key, "hashes": some})
+        connection.execute(_RENEW_LEASES, {"project": project_key, "hashes": some})
 
 
 def locate(connection: Connection, project_key: int, hashes: Iterable[bytes]) -> dict[bytes, Location]:

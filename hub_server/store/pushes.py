@@ -63,7 +63,7 @@ def apply_push(connection: Connection, push: Push) -> Applied:
         place = runs.Ingest(project_key=push.project_key, commit_key=key, commit_id=new.hash.hex(), now=new.pushed_at)
         added = runs.add_runs(connection, place, push.runs)
     commits.move_head(connection, new.dot_id, new.branch, new.hash, new.pushed_at)
-    objects.spare(connection, push.project_key, push.unused)
+    objects.renew_leases(connection, push.project_key, push.unused)
     for kind, names in push.complete.items():
         objects.mark_complete(connection, push.project_key, kind, names)
     return Applied(moved=True, new_runs=added)
