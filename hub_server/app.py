@@ -32,7 +32,6 @@ from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity, TokenRequest, utc_now
-from hub_server.services.means import Means
 from hub_server.services.projects import Projects
 from hub_server.services.repacking import Repacker
 from hub_server.services.scrub import Scrubber
@@ -40,6 +39,7 @@ from hub_server.services.services import Services
 from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
+from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.services.workers import Workers
 from hub_server.services.zfs import ZfsSync
 from hub_server.settings import DEFAULT_PORT, HubSettings
@@ -170,12 +170,12 @@ def _open_upkeep(
 ) -> UpkeepService:
     workers = Workers(UPKEEP_WORKERS)  # of its own: what takes long must not keep requests waiting
     stack.callback(workers.close)
-    means = Means(database, packs, workers, Stopping(), clock)
+    context = UpkeepContext(database, packs, workers, Stopping(), clock)
     upkeep = UpkeepService(
-        means,
-        collector=Collector(means, keep_unused=timedelta(hours=settings.keep_unused_h)),
-        repacker=Repacker(means),
-        scrubber=Scrubber(means),
+        context,
+        collector=Collector(context, keep_unused=timedelta(hours=settings.keep_unused_h)),
+        repacker=Repacker(context),
+        scrubber=Scrubber(context),
         every=timedelta(hours=settings.upkeep_every_h) if settings.upkeep_every_h else None,
     )
     stack.push_async_callback(upkeep.close)

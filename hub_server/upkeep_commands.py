@@ -76,12 +76,12 @@ def _client(context: click.Context) -> Iterator[HubClient]:
         yield client
 
 
-def _wait(client: HubClient, duty: str, state: dict[str, Any], unit: str) -> dict[str, Any]:
-    with _progress(unit) as told:
+def _wait(client: HubClient, job: str, state: dict[str, Any], unit: str) -> dict[str, Any]:
+    with _progress(unit) as progress:
         while state["running"]:
-            told(state["done"], state["total"])
+            progress(state["done"], state["total"])
             time.sleep(ASK_EVERY_S)
-            state = client.upkeep()[duty]
+            state = client.upkeep()[job]
     if state["result"] is None:
         raise HubError(f"the hub could not finish: {state['error']}")
     result: dict[str, Any] = state["result"]

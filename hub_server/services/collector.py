@@ -16,8 +16,8 @@ from msgspec import Struct
 from committer.storage.objects import Kind, Reference, references
 from dotscience.errors import MissingObject
 from hub_server.services.marks import Marks
-from hub_server.services.means import Means
 from hub_server.services.objects import ProjectObjects
+from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.store import garbage
 from hub_server.store.objects import PackRow
 from hub_server.store.projects import DotRow
@@ -51,9 +51,9 @@ class Swept(Struct, frozen=True, kw_only=True):
 class Collector:
     """Collects the garbage of one project after the other. Belongs to the event loop; long work runs on `workers`."""
 
-    def __init__(self, means: Means, *, keep_unused: timedelta) -> None:
+    def __init__(self, context: UpkeepContext, *, keep_unused: timedelta) -> None:
         """Objects are deleted when they were unused for at least `keep_unused`."""
-        self._database, self._packs, self._workers, self._stopping, self._clock = means
+        self._database, self._packs, self._workers, self._stopping, self._clock = context
         self._keep_unused = keep_unused
 
     async def collect(self, dot: DotRow, *, dry_run: bool = False) -> Swept:

@@ -12,7 +12,7 @@ import structlog
 from sqlalchemy import Connection
 
 from committer.storage.pack import Pack, PackEntry
-from hub_server.services.means import Means
+from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.store import garbage, objects
 from hub_server.store.projects import DotRow
 
@@ -29,8 +29,8 @@ TARGET = 16 * 2**20
 class Repacker:
     """Packs the objects of one project after the other. Belongs to the event loop."""
 
-    def __init__(self, means: Means) -> None:
-        self._database, self._packs, self._workers, self._stopping, self._clock = means
+    def __init__(self, context: UpkeepContext) -> None:
+        self._database, self._packs, self._workers, self._stopping, self._clock = context
 
     async def repack(self, dot: DotRow) -> int:
         """Replace the project's packs that are not worth their space; how many.

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from hub_server.domain.types import DamagedPack, Scrubbed
-from hub_server.services.means import Means
+from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.store import health
 from hub_server.store.objects import PackRow
 
@@ -21,11 +21,11 @@ log = structlog.get_logger(__name__)
 class Scrubber:
     """Reads packs, those first that were not read for the longest time. Belongs to the event loop."""
 
-    def __init__(self, means: Means) -> None:
-        self._database, self._packs, self._workers, self._stopping, self._clock = means
+    def __init__(self, context: UpkeepContext) -> None:
+        self._database, self._packs, self._workers, self._stopping, self._clock = context
 
-    async def scrub(self, part: int, told: Callable[[int, int], None]) -> Scrubbed:
-        """Check one `part`-th of all that is stored; `told` gets how many bytes of how many were read.
+    async def scrub(self, part: int, progress: Callable[[int, int], None]) -> Scrubbed:
+        """Check one `part`-th of all that is stored; `progress` gets how many bytes of how many were read.
 
         Raises:
             StorageUnavailable: the storage does not answer; what was checked stays checked.
@@ -36,7 +36,7 @@ class Scrubber:
         damaged: list[DamagedPack] = []
         for row in rows:
             self._stopping.check()
-            told(done, size)
+            progress(done, size)
             if not await self._is_well(row):
                 damaged += await self._note_damage(row)
             done += row.size

@@ -13,10 +13,10 @@ import structlog
 from dotscience.errors import SnapshotError
 from hub_server.domain.types import Collected, Failed, Scrubbed, Upkeep, UpkeepState
 from hub_server.services.collector import Collector
-from hub_server.services.means import Means
 from hub_server.services.repacking import Repacker
 from hub_server.services.scrub import Scrubber
 from hub_server.services.stopping import Stopped
+from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.store import accounts, projects
 from hub_server.store.projects import DotRow
 
@@ -30,10 +30,10 @@ SCRUB_PARTS = 30
 """What is done by itself reads one such part at a time: of a day each, everything within a month."""
 LAST = "upkeep"
 
-Told = Callable[[int, int], None]
+Progress = Callable[[int, int], None]
 
 
-class Duty(Generic[T]):
+class Job(Generic[T]):
     """One way to look after the storage, done by one task at a time. Belongs to the event loop."""
 
     def __init__(self, name: str, clock: Callable[[], datetime]) -> None:
@@ -42,7 +42,7 @@ class Duty(Generic[T]):
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, work: Callable[[Told], Awaitable[T]]) -> Upkeep[T]:
+    def start(self, work: Callable[[Progress], Awaitable[T]]) -> Upkeep[T]:
         """Begin `work`, unless it is being done; how it stands."""
         if not self.state.running:
             self.state = Upkeep(running=True, started_at=self._clock())
@@ -54,40 +54,46 @@ class Duty(Generic[T]):
         if self._task is not None:
             await self._task
 
-    async def _run(self, work: Callable[[Told], Awaitable[T]]) -> None:
+    async def _run(self, work: Callable[[Progress], Awaitable[T]]) -> None:
         result, error = None, None
         try:
-            result = await work(self._tell)
+            result = await work(self._note_progress)
         except Stopped:
             error = "the hub stopped"
         except SnapshotError as failure:
             error = str(failure)
         except Exception:  # the task's boundary: a defect here must not look like work without an end
-            log.exception("upkeep.failed", duty=self._name)
+            log.exception("upkeep.failed", job=self._name)
             error = "internal error; the hub's log has the details"
         self.state = msgspec.structs.replace(
             self.state, running=False, finished_at=self._clock(), result=result, error=error
         )
-        log.info("upkeep.done", duty=self._name, result=result and msgspec.to_builtins(result), error=error)
+        log.info("upkeep.done", job=self._name, result=result and msgspec.to_builtins(result), error=error)
 
-    def _tell(self, done: int, total: int) -> None:
+    def _note_progress(self, done: int, total: int) -> None:
         self.state = msgspec.structs.replace(self.state, done=done, total=total)
 
 
 class UpkeepService:
-    """Does both duties every now and then, and at once when asked to. Belongs to the event loop."""
+    """Does both jobs every now and then, and at once when asked to. Belongs to the event loop."""
 
     def __init__(
-        self, means: Means, *, collector: Collector, repacker: Repacker, scrubber: Scrubber, every: timedelta | None
+        self,
+        context: UpkeepContext,
+        *,
+        collector: Collector,
+        repacker: Repacker,
+        scrubber: Scrubber,
+        every: timedelta | None,
     ) -> None:
         """`every` None: only when asked to."""
-        self._means = means
+        self._context = context
         self._collector = collector
         self._repacker = repacker
         self._scrubber = scrubber
         self._every = every
-        self._gc: Duty[Collected] = Duty("gc", means.clock)
-        self._scrub: Duty[Scrubbed] = Duty("scrub", means.clock)
+        self._gc: Job[Collected] = Job("gc", context.clock)
+        self._scrub: Job[Scrubbed] = Job("scrub", context.clock)
         self._waiting: asyncio.Task[None] | None = None
 
     def begin(self) -> None:
@@ -97,7 +103,7 @@ class UpkeepService:
 
     async def close(self) -> None:
         """End what is under way, soon, and wait for that."""
-        self._means.stopping.stop()
+        self._context.stopping.stop()
         if self._waiting is not None:
             self._waiting.cancel()
             await asyncio.gather(self._waiting, return_exceptions=True)
@@ -110,11 +116,11 @@ class UpkeepService:
 
     def collect_garbage(self, *, dry_run: bool = False) -> Upkeep[Collected]:
         """Start to collect garbage in all projects; where that is under way, it just goes on."""
-        return self._gc.start(lambda told: self._collect(told, dry_run=dry_run))
+        return self._gc.start(lambda progress: self._collect(progress, dry_run=dry_run))
 
     def scrub(self, *, parts: int = 1) -> Upkeep[Scrubbed]:
         """Start to check a part of what is stored, all of it by default."""
-        return self._scrub.start(lambda told: self._scrubber.scrub(parts, told))
+        return self._scrub.start(lambda progress: self._scrubber.scrub(parts, progress))
 
     async def _repeat(self, every: timedelta) -> None:
         while True:
@@ -128,19 +134,19 @@ class UpkeepService:
 
     async def _is_due(self, every: timedelta) -> bool:
         """Whether it is time; noted at once, so that a hub which fails at it does not try without end."""
-        now = self._means.clock()
-        stored = await self._means.database.read(lambda c: accounts.find_setting(c, LAST))
+        now = self._context.clock()
+        stored = await self._context.database.read(lambda c: accounts.find_setting(c, LAST))
         last = None if stored is None else datetime.fromisoformat(stored.decode())
         if last is not None and last <= now < last + every:
             return False
-        await self._means.database.write(lambda c: accounts.store_setting(c, LAST, now.isoformat().encode()))
+        await self._context.database.write(lambda c: accounts.store_setting(c, LAST, now.isoformat().encode()))
         return last is not None
 
-    async def _collect(self, told: Told, *, dry_run: bool) -> Collected:
-        dots = await self._means.database.read(projects.list_dots)
+    async def _collect(self, progress: Progress, *, dry_run: bool) -> Collected:
+        dots = await self._context.database.read(projects.list_dots)
         total = Collected(dry_run=dry_run, projects=len(dots))
         for number, dot in enumerate(dots):
-            told(number, len(dots))
+            progress(number, len(dots))
             total = await self._collect_one(dot, total)
         if dry_run:
             return total

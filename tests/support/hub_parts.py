@@ -20,11 +20,11 @@ from hub_server.content.packs import Packs
 from hub_server.domain.types import AccountInfo
 from hub_server.services.collector import Collector
 from hub_server.services.events import EventBus
-from hub_server.services.means import Means
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.repacking import Repacker
 from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Move, Sync
+from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.services.workers import Workers
 from hub_server.store import accounts, projects
 from hub_server.store.database import Database
@@ -64,9 +64,9 @@ class HubParts:
         self.workers, self.own = InterruptedWorkers(2), InterruptedWorkers(1)
         self.packs = Packs(self.folder, storage(self.folder))
         self.sync = Sync(self.database, self.packs, self.workers, EventBus(), clock=self.clock)
-        means = Means(self.database, self.packs, self.own, Stopping(), self.clock)
-        self.collector = Collector(means, keep_unused=timedelta(0))
-        self.repacker = Repacker(means)
+        context = UpkeepContext(self.database, self.packs, self.own, Stopping(), self.clock)
+        self.collector = Collector(context, keep_unused=timedelta(0))
+        self.repacker = Repacker(context)
 
     def close(self):
         self.workers.close()

@@ -14,10 +14,10 @@ from committer.storage.objects import Kind, digest
 WEEK_H = 7 * 24
 
 
-def upkeep(hub, duty, **body):
+def upkeep(hub, job, **body):
     """Do it, and wait for its end."""
-    hub.call("POST", f"/api/v1/upkeep/{duty}", json=body)
-    while (state := hub.call("GET", "/api/v1/upkeep")[duty])["running"]:
+    hub.call("POST", f"/api/v1/upkeep/{job}", json=body)
+    while (state := hub.call("GET", "/api/v1/upkeep")[job])["running"]:
         pass
     assert state["error"] is None, state
     return state["result"]

@@ -12,7 +12,7 @@ from hub_server.services.workers import Workers
 from hub_server.store.database import Database
 
 
-class Means(NamedTuple):
+class UpkeepContext(NamedTuple):
     """The database and the packs, the threads for long work, whether the hub stops, and the time."""
 
     database: Database
