@@ -151,7 +151,6 @@ class Walk:
         page = _Page(path, known)
         racy_from_ns = self._racy_from_ns(known) if known else 0
         before = self._files_before(path, known)
-        well_known = before if self._index.same_rules else {}
         found = sight.found()
         files = [_File(one, None) for one in found]
         for place, one in enumerate(found):
@@ -160,12 +159,10 @@ class Walk:
                 if not self._is_excluded(page, one, is_known=one.name in page.known_folders):
                     self._enter(page, descriptor, one.name, mode, one.signature.inode, whole=whole)
                 continue
-            old = well_known.get(one.name)
-            if old is not None and page.is_as_known(one, old, racy_from_ns):
-                files[place] = old  # what `_file` would find out too, which is most of the cost of most folders
-                continue
             old = before.get(one.name)
-            if not self._is_excluded(page, one, is_known=old is not None):
+            if old is not None and self._index.same_rules and page.is_as_known(one, old, racy_from_ns):
+                files[place] = old  # what `_file` would find out too, which is most of the cost of most folders
+            elif not self._is_excluded(page, one, is_known=old is not None):
                 files[place] = self._file(page, descriptor, one, old, racy_from_ns)
         numbers = pack_signatures(file.found.signature for file in files)
         return self._note(page, self._started_ns, Sight(sight.names, numbers), files)
