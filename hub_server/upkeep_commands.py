@@ -37,10 +37,12 @@ def gc(context: click.Context, /, *, dry_run: bool, as_json: bool) -> None:
     """Delete what no commit needs any more.
 
     The hub does this by itself once a day. What becomes unused is deleted the day after, in case that somebody is just
-    pushing what needs it, and the files an hour later. Ends with 1 where a project had to be left alone.
+    pushing what needs it, and the files an hour later. Ends with 1 where a project could not be looked after.
     """
     with _client(context) as client:
         done = _wait(client, "gc", client.collect_garbage(dry_run=dry_run), "projects")
+        if done["dry_run"] != dry_run:  # what was under way already was the other thing
+            done = _wait(client, "gc", client.collect_garbage(dry_run=dry_run), "projects")
     _show(done, as_json, _garbage_lines)
     context.exit(1 if done["failed"] else 0)
 
@@ -118,7 +120,7 @@ def _garbage_lines(done: dict[str, Any]) -> Iterator[str]:
     if not done["dry_run"]:
         yield f"Removed {done['packs_deleted']:,} files ({decimal(done['freed'])}); wrote {done['repacked']:,} anew"
     for one in done["failed"]:
-        yield f"Nothing was deleted of project {one['project_id']}: {one['detail']}"
+        yield f"Of project {one['project_id']} {one['detail']}"
 
 
 def _scrub_lines(done: dict[str, Any]) -> Iterator[str]:

@@ -210,7 +210,7 @@ class CommitAccepted(Struct, frozen=True, kw_only=True):
 
 
 class Failed(Struct, frozen=True, kw_only=True):
-    """Something that was left as it is, and why."""
+    """A project that could not be looked after as a whole; `detail` says what was left, and why."""
 
     project_id: str
     detail: str
@@ -221,7 +221,7 @@ class Collected(Struct, frozen=True, kw_only=True):
 
     `kept` objects are needed by commits. `unused` ones are not, but not for long enough; `deleted` are those that are
     gone, or would be if it were not a `dry_run`. `packs_deleted` files freed `freed` bytes, and `repacked` files were
-    written anew without what is unused in them. In `failed` projects nothing was deleted.
+    written anew without what is unused in them.
     """
 
     dry_run: bool

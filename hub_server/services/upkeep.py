@@ -157,17 +157,25 @@ class UpkeepService:
         """What is wrong with one project keeps no other from being looked after."""
         try:
             swept = await self._collector.collect(dot, dry_run=total.dry_run)
-            repacked = 0 if total.dry_run else await self._repacker.repack(dot)
         except SnapshotError as error:
-            log.error("gc.failed", project=dot.project.id, error=str(error))  # noqa: TRY400 - what it says is all
-            failed = Failed(project_id=dot.project.id, detail=str(error))
-            return msgspec.structs.replace(total, failed=[*total.failed, failed])
-        return msgspec.structs.replace(
+            return _with_failure(total, dot, f"nothing was deleted, as it cannot be known what is needed: {error}")
+        total = msgspec.structs.replace(
             total,
             kept=total.kept + swept.kept,
             unused=total.unused + swept.unused,
             unused_size=total.unused_size + swept.unused_size,
             deleted=total.deleted + swept.deleted,
             deleted_size=total.deleted_size + swept.deleted_size,
-            repacked=total.repacked + repacked,
         )
+        if total.dry_run:
+            return total
+        try:
+            repacked = await self._repacker.repack(dot)
+        except SnapshotError as error:
+            return _with_failure(total, dot, f"packs were left as they are, as one cannot be copied: {error}")
+        return msgspec.structs.replace(total, repacked=total.repacked + repacked)
+
+
+def _with_failure(total: Collected, dot: DotRow, detail: str) -> Collected:
+    log.error("gc.failed", project=dot.project.id, error=detail)
+    return msgspec.structs.replace(total, failed=[*total.failed, Failed(project_id=dot.project.id, detail=detail)])

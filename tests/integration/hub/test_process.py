@@ -161,7 +161,8 @@ def hub_command(hub, *arguments):
 
 def test_upkeep_can_be_asked_for(start, connect, new_run):
     hub = start()
-    connect(hub.url, hub.data).new_project().push(new_run(), files={"a": b"1"})
+    project = connect(hub.url, hub.data).new_project()
+    project.push(new_run(), files={"a": b"1"})
     told = hub_command(hub, "gc", "--dry-run")
     assert told.returncode == 0
     assert "Would delete 0 unused objects (0 bytes) of 1 projects" in told.stdout
@@ -173,7 +174,7 @@ def test_upkeep_can_be_asked_for(start, connect, new_run):
     assert (told.returncode, json.loads(told.stdout)["damaged"][0]["pack"]) == (1, pack.name)
     told = hub_command(hub, "gc")
     assert told.returncode == 1
-    assert "Nothing was deleted of project" in told.stdout
+    assert f"Of project {project.id} nothing was deleted" in told.stdout
     hub.end()
     told = hub_command(hub, "gc")
     assert told.returncode != 0

@@ -206,6 +206,23 @@ def test_nothing_is_deleted_where_it_cannot_be_known_what_is_needed(own_hub, pro
     assert is_there(project, b"unused")
 
 
+def test_what_was_deleted_is_counted_where_a_pack_cannot_be_copied_afterwards(own_hub, project, new_pack, new_run):
+    pack = new_pack()
+    commit = pack.add_commit(project, (new_run(),), {"a": b"needed"})
+    pack.add(Kind.BLOB, random.Random(1).randbytes(2**20))
+    data = pack.bytes()
+    assert project.put_pack(data).ok
+    assert project.post_commit(commit).ok
+    age(own_hub)
+    damage(own_hub, digest(data).hex(), at=data.index(b"needed"))
+    done = upkeep(own_hub, "gc")
+    assert (done["deleted"], done["repacked"]) == (1, 0)
+    (failed,) = done["failed"]
+    assert failed["project_id"] == project.id
+    assert failed["detail"].startswith("packs were left as they are")
+    assert digest(b"needed").hex() in failed["detail"]
+
+
 def test_a_file_that_the_database_does_not_know_goes_after_a_week(own_hub):
     name = digest(b"whatever").hex()
     path = own_hub.data / "packs" / name[:2] / name
