@@ -22,7 +22,7 @@ from committer.storage.store import StoreReader
 from committer.sync.journal import CommitRow, Journal
 from committer.sync.pacing import Uplink
 from committer.sync.uploads import Meter, PackBody, Sent, Uploads
-from dotscience.client.hub import DotState, HubClient, chunked
+from dotscience.client.hub import DotState, HubClient, chunked, missing_objects
 from dotscience.errors import Conflict, HubError, Invalid
 
 log = structlog.get_logger(__name__)
@@ -188,8 +188,7 @@ class Transfer:
                 hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
                 break
             except Invalid as error:
-                missing = [bytes.fromhex(name) for name in error.problem.get("missing", ())]
-                if not self._send_again(missing, sent):
+                if not self._send_again(missing_objects(error), sent):
                     raise
                 log.warning("hub.missing_objects", commit=commit.id, packs=len(sent))
         self._journal.mark_pushed_up_to(commit.number)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Any, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from dotscience.errors import HUB_ERRORS, HubError, HubUnavailable, RateLimited
 
@@ -83,8 +83,11 @@ class Have(Struct, frozen=True):
     gc_epoch: str
 
 
+HexHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+
+
 class _Damaged(Struct, frozen=True):
-    objects: list[str]
+    objects: list[HexHash]
 
 
 class Records(Struct, frozen=True):
@@ -376,6 +379,15 @@ def hub_error(status: int, body: bytes, retry_after: str | None, url: str) -> Hu
     if isinstance(error, RateLimited) and retry_after and retry_after.isdigit():
         error.retry_after_s = float(retry_after)
     return error
+
+
+def missing_objects(error: HubError) -> list[bytes]:
+    """The objects that a hub said it misses; none where it did not say, or not in a way that can be understood."""
+    try:
+        names = msgspec.convert(error.problem.get("missing", []), list[HexHash])
+    except msgspec.ValidationError:
+        return []
+    return [bytes.fromhex(name) for name in names]
 
 
 def is_zfs_off(error: HubError) -> bool:

@@ -7,7 +7,7 @@ import io
 import pytest
 from support.http_server import Answer, serve
 
-from dotscience.client.hub import HubClient, Records, Timeouts
+from dotscience.client.hub import HubClient, Records, Timeouts, missing_objects
 from dotscience.errors import Conflict, Forbidden, HubUnavailable, Invalid, NotFound, RateLimited, Unauthenticated
 
 
@@ -100,6 +100,22 @@ def test_a_bitmap_that_is_too_short_is_not_believed(hub):
     hub.say(200, b"")
     with pytest.raises(HubUnavailable):
         hub.client.have("d", [b"\0" * 32])
+
+
+def test_damaged_objects_are_named_by_their_hashes(hub):
+    hub.say(200, {"objects": ["ab" * 32]})
+    assert hub.client.damaged("d") == [b"\xab" * 32]
+
+
+@pytest.mark.parametrize("name", ["", "ab", "xy" * 32, "AB" * 32, "ab" * 32 + "\n", 7])
+def test_what_is_no_hash_is_not_believed(hub, name):
+    hub.say(200, {"objects": [name]})
+    with pytest.raises(HubUnavailable, match="check the URL"):
+        hub.client.damaged("d")
+    hub.say(422, {"title": "missing", "missing": [name]})
+    with pytest.raises(Invalid) as refused:
+        hub.client.post_commit("d", "ab" * 32, branch="main", expected_parent=None)
+    assert missing_objects(refused.value) == []
 
 
 def test_objects_are_asked_for_by_hash(hub):
