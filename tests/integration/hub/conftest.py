@@ -89,6 +89,15 @@ class Project:
             headers={"Content-Type": "application/octet-stream"},
         )
 
+    def have(self, question: bytes) -> requests.Response:
+        return self.hub.request(
+            "POST",
+            f"{self.dot}/have",
+            token=self.token,
+            data=question,
+            headers={"Content-Type": "application/octet-stream"},
+        )
+
     def post_commit(self, commit: str, *, parent: str | None = None, branch: str = "main") -> requests.Response:
         body = {"commit": commit, "branch": branch, "expected_parent": parent}
         return self.hub.request("POST", f"{self.dot}/commits", token=self.token, json=body)

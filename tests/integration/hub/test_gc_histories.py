@@ -56,7 +56,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data(), meanwhile=st.booleans())
     def post(self, data, meanwhile):
         """Commit what was uploaded, some time ago perhaps; as a committer does, upload again what has gone."""
-        one = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        one = self.some_waiting(data)
         if meanwhile:
             self.hub.workers.after = self.hub.collect
         if not self.posted(one):
@@ -64,6 +64,9 @@ class Histories(RuleBasedStateMachine):
             self.hub.run(self.hub.upload(one.objects.bytes()))
             assert self.posted(one)
         self.commits.append(one)
+
+    def some_waiting(self, data):
+        return self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
 
     def posted(self, one) -> bool:
         """Commit it; False where something that it needs is not here any more."""
@@ -79,7 +82,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def post_while_collecting(self, data):
         """Commit just after it was found out what the commits need."""
-        one = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        one = self.some_waiting(data)
         self.hub.own.after = partial(self.hub.commit, one.name, one.name.hex())
         try:
             self.hub.run(self.hub.collect())
@@ -92,7 +95,7 @@ class Histories(RuleBasedStateMachine):
     @rule(data=st.data())
     def ask(self, data):
         """What the hub says that it has can be committed after the next cycle."""
-        one = self.waiting.pop(data.draw(st.integers(0, len(self.waiting) - 1)))
+        one = self.some_waiting(data)
         names = list(one.objects.objects)
         bitmap = self.hub.run(self.hub.sync.have(self.hub.dot, b"".join(names)))
         if all(bitmap[i // 8] >> i % 8 & 1 for i in range(len(names))):

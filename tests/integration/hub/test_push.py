@@ -195,26 +195,14 @@ def test_have_answers_in_order_least_significant_bit_first(project, new_pack):
     kept = {number for number in range(20) if number % 3 == 0}
     pack.objects = {names[number]: pack.objects[names[number]] for number in kept}
     project.put_pack(pack.bytes())
-    answer = project.hub.request(
-        "POST",
-        f"{project.dot}/have",
-        token=project.token,
-        data=b"".join(names),
-        headers={"Content-Type": "application/octet-stream"},
-    )
+    answer = project.have(b"".join(names))
     assert len(answer.content) == 3
     assert {i for i in range(24) if answer.content[i // 8] >> (i % 8) & 1} == kept
 
 
 @pytest.mark.parametrize("size", [31, 33, 32 * 16_384 + 32])
 def test_have_takes_whole_hashes_up_to_a_limit(project, size):
-    answer = project.hub.request(
-        "POST",
-        f"{project.dot}/have",
-        token=project.token,
-        data=bytes(size),
-        headers={"Content-Type": "application/octet-stream"},
-    )
+    answer = project.have(bytes(size))
     assert answer.status_code == (413 if size > 600 else 400)
 
 

@@ -34,13 +34,7 @@ def packs(hub):
 
 
 def is_there(project, data):
-    answer = project.hub.request(
-        "POST",
-        f"{project.dot}/have",
-        token=project.token,
-        data=digest(data),
-        headers={"Content-Type": "application/octet-stream"},
-    )
+    answer = project.have(digest(data))
     return answer.content == b"\1"
 
 
