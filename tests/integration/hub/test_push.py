@@ -173,20 +173,11 @@ def test_projects_do_not_learn_what_others_have(hub, new_pack):
     data = pack.bytes()
     assert one.put_pack(data).status_code == 201
 
-    def ask(project):
-        return hub.request(
-            "POST",
-            f"{project.dot}/have",
-            token=project.token,
-            data=name + bytes(32),
-            headers={"Content-Type": "application/octet-stream"},
-        )
-
-    assert ask(one).content == b"\x01"
-    assert ask(one).headers["X-Dotscience-Gc-Epoch"] == "1"
-    assert ask(other).content == b"\x00"
+    assert one.have(name + bytes(32)).content == b"\x01"
+    assert one.have(name + bytes(32)).headers["X-Dotscience-Gc-Epoch"] == "1"
+    assert other.have(name + bytes(32)).content == b"\x00"
     assert other.put_pack(data).status_code == 201, "known to the hub, but not to this project"
-    assert ask(other).content == b"\x01"
+    assert other.have(name + bytes(32)).content == b"\x01"
 
 
 def test_have_answers_in_order_least_significant_bit_first(project, new_pack):
