@@ -11,14 +11,18 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from committer.storage.ingest import SMALL_FILE
 from committer.storage.stat_index import Stored
 from committer.storage.tree import MAX_XATTRS, Attribute
 from committer.workspace.attributes import read_attributes
 from committer.workspace.stat import (
+    FILE_FLAGS,
     GRANULARITY_NS,
     MAX_NUMBER,
     Found,
     Signature,
+    is_as,
+    may_be_mapped,
     open_below,
     open_file,
     settle,
@@ -81,6 +85,10 @@ class Capture:
         """
         path = folder + b"/" + found.name if folder else found.name
         self.unstable.discard(path)
+        as_found = self._read_at_once(parent, found)
+        if as_found is not None:
+            self._watch(folder, found.name, as_found.signature)
+            return as_found
         for _ in range(ATTEMPTS):
             with open_file(found.name, parent=parent) as descriptor:
                 settle(descriptor, found.name, found.signature.size)
@@ -106,6 +114,29 @@ class Capture:
                 del self._restless[folder][name]
         return moved
 
+    def _read_at_once(self, parent: int, found: Found) -> Captured | None:
+        """A small file that is as it was found, as nearly all are, in as few steps as can tell that; else None."""
+        name, signature = found
+        size = signature.size
+        if size > SMALL_FILE or may_be_mapped(name, size):
+            return None
+        try:
+            descriptor = os.open(name, FILE_FLAGS, dir_fd=parent)
+        except OSError:
+            return None
+        try:
+            attributes, note = attributes_of(descriptor)
+            data = os.pread(descriptor, size + 1, 0)
+            status = os.fstat(descriptor)
+        except OSError:
+            return None
+        finally:
+            os.close(descriptor)
+        if len(data) != size or not is_as(status, signature):
+            return None
+        kind, name, size = self._ingest.put_bytes(data)
+        return Captured(signature, Stored(kind, size, name, _link(status), attributes), note)
+
     def _read_open(self, descriptor: int, known: FileContent | None) -> tuple[Captured, bool]:
         """What an open file held, and whether it held still."""
         status = os.fstat(descriptor)
@@ -122,8 +153,8 @@ class Capture:
         else:
             content = self._ingest.put(descriptor, before.size, known)
             is_still = content.size == before.size and before == signature_of(os.fstat(descriptor))
-        link = status.st_ino & MAX_NUMBER if status.st_nlink > 1 else 0
-        return Captured(before, Stored(content.kind, content.size, content.hash, link, attributes), note), is_still
+        stored = Stored(content.kind, content.size, content.hash, _link(status), attributes)
+        return Captured(before, stored, note), is_still
 
     def _freeze(self, descriptor: int, known: FileContent | None) -> Frozen | None:
         return self._view.freeze(descriptor, known.hash if known else None)
@@ -133,9 +164,16 @@ class Capture:
             self._restless.setdefault(folder, {})[name] = signature
 
 
+def _link(status: os.stat_result) -> int:
+    """The `TreeEntry.link` of a file."""
+    return status.st_ino & MAX_NUMBER if status.st_nlink > 1 else 0
+
+
 def attributes_of(descriptor: int) -> tuple[tuple[Attribute, ...], str | None]:
     """The extended attributes of an open file or directory, and a note where there are more than a tree can hold."""
     found = read_attributes(descriptor)
+    if not found:
+        return (), None
     if sum(len(name) + len(value) for name, value in found) > MAX_XATTRS:
         return (), TOO_MANY_ATTRIBUTES
     return tuple(Attribute(name, value) for name, value in found), None

@@ -24,7 +24,7 @@ MAX_LEVEL = 6
 """1,024 ** 7 chunks of the smallest average size are more bytes than a file can have."""
 
 
-class Chunk(Struct, frozen=True, array_like=True):
+class Chunk(Struct, frozen=True, array_like=True, gc=False):
     """A piece of a file, or (in a list above level 0) a list of pieces; `hash` is None for a hole."""
 
     hash: Hash | None

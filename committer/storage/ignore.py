@@ -60,6 +60,7 @@ __pycache__
 """
 
 _DIRECTORY_MARK = "ps_d"
+_STATE_DIR = os.fsencode(STATE_DIR)
 
 _NEVER_NAMES = re.compile(
     rb"""\A(?:
@@ -123,7 +124,7 @@ class IgnoreRules:
 
     def _never(self, path: bytes, *, directory: bool) -> bool:
         name = path.rpartition(b"/")[2]
-        if name == os.fsencode(STATE_DIR) or path in self._protected:
+        if name == _STATE_DIR or path in self._protected:
             return True
         return bool(_NEVER_NAMES.match(name) or (directory and _NEVER_FOLDERS.search(path)))
 

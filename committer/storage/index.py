@@ -134,11 +134,12 @@ def mark_format(connection: sqlite3.Connection) -> None:
 
 def add_pack(connection: sqlite3.Connection, pack: Pack) -> None:
     """Name a durable pack and its objects; an object that another pack holds already stays there."""
+    # Enumerations as plain integers, which sqlite3 takes without asking its adapters.
     cursor = connection.execute("INSERT INTO pack (hash, size) VALUES (?, ?)", (pack.hash, pack.size))
     number = cursor.lastrowid
     connection.executemany(
         "INSERT OR IGNORE INTO object VALUES (?, ?, ?, ?, ?, ?, ?)",
-        ((e.hash, number, e.kind, e.offset, e.stored, e.size, e.encoding) for e in pack.entries),
+        ((e.hash, number, int(e.kind), e.offset, e.stored, e.size, int(e.encoding)) for e in pack.entries),
     )
 
 

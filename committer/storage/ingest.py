@@ -7,16 +7,17 @@ read, and the cutter runs where they are not, until it meets a place where one o
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from committer.storage.chunk_queue import ChunkQueue
-from committer.storage.chunking import SMALLEST, Cutter, average_for
+from committer.storage.chunking import SMALL_AVERAGE, SMALLEST, Cutter, average_for
 from committer.storage.chunks import Chunk, read_chunks, store_chunks
 from committer.storage.codec import digest
 from committer.storage.content import Content
 from committer.storage.known_chunks import KnownChunks
 from committer.storage.objects import Kind
-from committer.storage.preparation import Preparation
+from committer.storage.preparation import Preparation, is_zeros
 from committer.storage.tree import EntryKind
 from committer.storage.window import Window
 from dotscience.errors import CorruptObject, MissingObject
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from committer.storage.store import ObjectStore
     from committer.workspace.source import Range
 
+SMALL_FILE = 4 * SMALL_AVERAGE
+"""Bytes up to which a file is read at once: it may still be a single chunk."""
 THREADS_FROM = 2**20
 """Bytes in a file from which its chunks are worth handing to threads."""
 
@@ -80,9 +83,8 @@ class FileIngest:
             DiskFull: there is no room. What was put since the last commit has been dropped.
         """
         content = Content(descriptor, size)
-        if size <= SMALLEST:
-            data = content.read()
-            return FileContent(EntryKind.FILE, self._store.put(Kind.BLOB, data), len(data))
+        if size <= SMALL_FILE:
+            return self.put_bytes(content.read())
         cutter = self._cutter(average_for(size))
         try:
             _Pass(content, cutter, self._queue, self._known_chunks(size, known, changed, cutter.largest)).run()
@@ -93,6 +95,22 @@ class FileIngest:
         if content.size < size:  # it was cut as one that ends elsewhere, and maybe as one of those that are large
             return self.put(descriptor, content.size, known, changed)
         return self._store_list(chunks, cutter.largest)
+
+    def put_bytes(self, data: bytes) -> FileContent:
+        """As `put`, of a file that has been read: for one of at most `SMALL_FILE` bytes, which is cut in no time.
+
+        Raises:
+            DiskFull: there is no room. What was put since the last commit has been dropped.
+        """
+        if len(data) <= SMALLEST:
+            return FileContent(EntryKind.FILE, self._store.put(Kind.BLOB, data), len(data))
+        cutter = self._cutter(SMALL_AVERAGE)
+        ends = [0, *cutter.cuts(memoryview(data), final=True)]
+        chunks = [self._put_chunk(data[start:end]) for start, end in pairwise(ends)]
+        return self._store_list(chunks, cutter.largest)
+
+    def _put_chunk(self, data: bytes) -> Chunk:
+        return Chunk(None if is_zeros(data) else self._store.put(Kind.BLOB, data), len(data))
 
     def _cutter(self, average: int) -> Cutter:
         if average not in self._cutters:

@@ -39,7 +39,7 @@ TEMPORARY_SUFFIX = ".tmp"
 BLOCK = 2**20
 
 
-class PackEntry(Struct, frozen=True, array_like=True):
+class PackEntry(Struct, frozen=True, array_like=True, gc=False):
     """Where a pack holds an object: its record starts at `offset`; `stored` (payload) and `size` (plain) are bytes."""
 
     hash: Hash
@@ -110,6 +110,9 @@ class PackWriter:
     """Writes one pack below a store's `folder`; nothing has its final name until `seal` has made it durable.
 
     Not thread-safe. End its life with `seal` or `discard`.
+
+    Attributes:
+        pack: What it has become, once it is sealed.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -120,6 +123,7 @@ class PackWriter:
         self._pending = bytearray()
         self.entries: list[PackEntry] = []
         self.size = 0
+        self.pack: Pack | None = None
         with storage_errors(folder):
             make_folder(self._path.parent)
             self._file = self._path.open("xb+")
@@ -150,7 +154,7 @@ class PackWriter:
         index = compress_zstd(msgspec.msgpack.encode(self.entries))
         self._write(index, TRAILER.pack(len(index), digest(index), PACK_MAGIC))
         self._flush()
-        pack = Pack(self._hasher.digest(), self.size, self.entries)
+        pack = self.pack = Pack(self._hasher.digest(), self.size, self.entries)
         path = pack_path(self._folder, pack.hash)
         with storage_errors(self._folder):
             sync_data(self._file.fileno())

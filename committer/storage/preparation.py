@@ -48,7 +48,7 @@ class Preparation:
 
     def prepare(self, chunks: Sequence[memoryview]) -> list[Found]:
         """What each chunk is: what to store, the hash of what is stored already, or None for zeros only."""
-        return [None if _is_zeros(chunk) else self._prepared(chunk) for chunk in chunks]
+        return [None if is_zeros(chunk) else self._prepared(chunk) for chunk in chunks]
 
     def _prepared(self, chunk: memoryview) -> Prepared | bytes:
         name = digest(chunk)
@@ -61,6 +61,6 @@ class Preparation:
         return found
 
 
-def _is_zeros(chunk: memoryview) -> bool:
-    """Most chunks are not, which their ends tell."""
+def is_zeros(chunk: bytes | memoryview) -> bool:
+    """Whether a chunk, of at most `LARGEST` bytes, has nothing in it; most have, which their ends tell."""
     return not chunk[0] and not chunk[-1] and ZEROS.startswith(bytes(chunk))

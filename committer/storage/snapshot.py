@@ -73,7 +73,7 @@ def take_snapshot(
     source = source or StatSource()
     mark = source.mark() if cursor is None else cursor
     view = view or LiveView(root)
-    put_before = store.uncommitted_bytes
+    put_before = store.put_bytes()
     index = StatIndex(store.connection, ignore.digest)
     with store.looking_up(), FileIngest(store) as ingest:
         walk = Walk(store, index, ignore, view, ingest)
@@ -84,7 +84,7 @@ def take_snapshot(
         root_hash=summary.tree,
         files=summary.files,
         size=summary.size,
-        new_bytes=store.uncommitted_bytes - put_before,
+        new_bytes=store.put_bytes() - put_before,
         consistency="fuzzy" if walk.unstable else view.consistency,
         unstable=sorted(walk.unstable),
         skipped=sorted(index.left_out()),

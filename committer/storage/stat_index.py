@@ -44,7 +44,7 @@ class Look(IntEnum):
     ALWAYS = 2
 
 
-class Stored(Struct, frozen=True, array_like=True):
+class Stored(Struct, frozen=True, array_like=True, gc=False):
     """What was stored for a file or symbolic link; see `TreeEntry` for the fields."""
 
     kind: EntryKind
@@ -59,7 +59,7 @@ class Stored(Struct, frozen=True, array_like=True):
         return TreeEntry(name, self.kind, mode, self.size, time_ns, self.content, self.link, self.attributes)
 
 
-class Folder(Struct, frozen=True, array_like=True):
+class Folder(Struct, frozen=True, array_like=True, gc=False):
     """A directory in a directory, with everything below it: its tree, how many files that has, and their bytes."""
 
     name: bytes

@@ -37,6 +37,7 @@ from committer.storage.pack import (
     read_index,
     read_record,
 )
+from committer.storage.put_queue import PutQueue, Queued
 from dotscience.errors import CorruptObject, EvictedObject, MissingObject, SnapshotError
 
 if TYPE_CHECKING:
@@ -162,7 +163,9 @@ class ObjectStore(StoreReader):
         self._lock: int | None = _take_lock(folder)
         self._writer: PackWriter | None = None
         self._sealed: list[Pack] = []
-        self._put: dict[bytes, tuple[PackWriter | bytes, PackEntry]] = {}
+        self._queue = PutQueue(self._append_all)
+        self._put: dict[bytes, tuple[PackWriter, PackEntry] | None] = {}
+        """Where what has been put is; None while it is in the queue."""
         self._deferred: list[Callable[[sqlite3.Connection], object]] = []
         self._compressor = Compressor()
         self._is_known_empty = False
@@ -184,14 +187,20 @@ class ObjectStore(StoreReader):
         """The owner's connection, to read the tables that share its file; write in `commit` or `transaction`."""
         return self._connection
 
-    @property
-    def uncommitted_bytes(self) -> int:
-        """What the packs since the last commit take on disk so far."""
+    def put_bytes(self) -> int:
+        """What has been put since the last commit takes on disk.
+
+        Raises:
+            DiskFull: there is no room for it. It has been dropped.
+        """
+        with self._dropping_on_error():
+            self._queue.drain()
         return sum(pack.size for pack in self._sealed) + (self._writer.size if self._writer else 0)
 
     def close(self) -> None:
         """Drop what was not committed and let go of the store. Safe to call again."""
         self.rollback()
+        self._queue.close()
         self._shared.close()
         self._connection.close()
         if self._lock is not None:
@@ -206,10 +215,15 @@ class ObjectStore(StoreReader):
         """As `StoreReader.get`, and also what has been put since the last commit."""
         if name not in self._put:
             return super().get(name, kind)
-        place, entry = self._put[name]
-        if isinstance(place, PackWriter):
-            return place.read(entry)
-        with self.open_pack(place) as file:
+        place = self._put[name]
+        if place is None:
+            with self._dropping_on_error():
+                self._queue.drain()
+            return self.get(name)
+        writer, entry = place
+        if writer.pack is None:
+            return writer.read(entry)
+        with self.open_pack(writer.pack.hash) as file:
             return read_record(file.fileno(), entry)
 
     def put(self, kind: Kind, data: bytes | memoryview) -> bytes:
@@ -224,7 +238,12 @@ class ObjectStore(StoreReader):
             return name
         if len(data) > MAX_OBJECT_SIZE:
             raise SnapshotError(f"an object of {len(data)} bytes is larger than the {MAX_OBJECT_SIZE} allowed")
-        self._append(kind, Prepared(name, len(data), *self._compressor.compress(data)))
+        self._put[name] = None
+        try:
+            self._queue.put(Queued(kind, name, bytes(data)))
+        except BaseException:
+            self.rollback()
+            raise
         return name
 
     def add(self, kind: Kind, prepared: Prepared) -> bytes:
@@ -235,11 +254,15 @@ class ObjectStore(StoreReader):
 
     def _append(self, kind: Kind, prepared: Prepared) -> None:
         try:
-            writer = self._writer_for(len(prepared.payload))
-            self._put[prepared.name] = writer, writer.append(kind, prepared)
+            self._append_all([(kind, prepared)])
         except BaseException:
             self.rollback()
             raise
+
+    def _append_all(self, objects: Iterable[tuple[Kind, Prepared]]) -> None:
+        for kind, prepared in objects:
+            writer = self._writer_for(len(prepared.payload))
+            self._put[prepared.name] = writer, writer.append(kind, prepared)
 
     def missing(self, names: Iterable[bytes]) -> set[bytes]:
         """Those of the objects that have neither been committed nor put."""
@@ -283,6 +306,7 @@ class ObjectStore(StoreReader):
             DiskFull: there is no room for it.
         """
         with self._dropping_on_error():
+            self._queue.drain()
             self._seal()
         try:
             return self._publish(apply)
@@ -320,6 +344,7 @@ class ObjectStore(StoreReader):
 
     def rollback(self) -> None:
         """Drop what was put and deferred since the last commit."""
+        self._queue.clear()
         if self._writer is not None:
             self._writer.discard()
         for pack in self._sealed:
@@ -409,10 +434,8 @@ class ObjectStore(StoreReader):
     def _seal(self) -> None:
         if self._writer is None:
             return
-        pack = self._writer.seal()
+        self._sealed.append(self._writer.seal())
         self._writer = None
-        self._sealed.append(pack)
-        self._put.update({entry.hash: (pack.hash, entry) for entry in pack.entries})
 
     def _forget_pending(self) -> None:
         self._writer = None

@@ -38,14 +38,14 @@ class EntryKind(IntEnum):
     SYMLINK = 4
 
 
-class Attribute(Struct, frozen=True, array_like=True):
+class Attribute(Struct, frozen=True, array_like=True, gc=False):
     """An extended attribute of a file or directory (xattr(7)); the `user.` namespace only, without that prefix."""
 
     name: Annotated[bytes, Meta(min_length=1, max_length=255)]
     value: Annotated[bytes, Meta(max_length=MAX_XATTRS)]
 
 
-class TreeEntry(Struct, frozen=True, array_like=True):
+class TreeEntry(Struct, frozen=True, array_like=True, gc=False):
     """One name in a directory.
 
     `content` is the hash of the file's blob (FILE), of its chunk list (CHUNKED_FILE) or of its tree (DIRECTORY), and

@@ -31,7 +31,7 @@ SETTLE_FROM = 2**20
 SETTLE_SUFFIXES = (b".npy", b".mdb", b".db", b".h5", b".hdf5", b".sqlite", b".sqlite3", b".memmap", b".mmap")
 
 DIRECTORY_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+FILE_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _sync_data = getattr(os, "fdatasync", os.fsync)
 
 
@@ -84,6 +84,11 @@ def pack_signatures(signatures: Iterable[Signature]) -> bytes:
     for signature in signatures:
         numbers.extend(signature)
     return numbers.tobytes()
+
+
+def is_as(status: os.stat_result, signature: Signature) -> bool:
+    """Whether a file's status has this signature; where that is out of the ordinary, it may be no by mistake."""
+    return (status.st_mode, status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino) == signature
 
 
 def signature_of(status: os.stat_result) -> Signature:
@@ -163,7 +168,7 @@ def open_file(name: bytes, *, parent: int) -> Iterator[int]:
     Raises:
         OSError: it is gone, is a link now, or may not be read.
     """
-    descriptor = os.open(name, _FILE, dir_fd=parent)
+    descriptor = os.open(name, FILE_FLAGS, dir_fd=parent)
     try:
         yield descriptor
     finally:

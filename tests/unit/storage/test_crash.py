@@ -117,7 +117,7 @@ def test_an_object_put_by_a_process_that_died_is_not_there(prepared):
     program = CHILD.split("with ", maxsplit=1)[0] + (
         "import os\nfrom committer.storage.objects import Kind\n"
         "store = ObjectStore(Path(sys.argv[1]), min_free_bytes=0)\n"
-        "store.put(Kind.BLOB, b'never committed')\nos._exit(1)\n"
+        "store.put(Kind.BLOB, b'never committed')\nassert store.put_bytes() > 0\nos._exit(1)\n"
     )
     subprocess.run([sys.executable, "-c", program, prepared], check=False)
     assert list((prepared / "packs").glob("*.tmp")) != []

@@ -188,7 +188,7 @@ def test_nothing_is_stored_again(store, ingest, tmp_path, make_bytes):
     store.commit(lambda _: None)
     for again in (known, None):
         assert put_file(ingest, path, again) == known
-    assert store.uncommitted_bytes == 0
+    assert store.put_bytes() == 0
 
 
 def test_known_content_that_is_lost_is_stored_again(store, ingest, fresh, tmp_path, make_bytes):

@@ -88,11 +88,12 @@ def test_rollback_drops_objects_packs_and_deferred_rows(store, store_folder, mak
         connection.execute("CREATE TABLE deferred (x)")
     store.defer(lambda connection: connection.execute("INSERT INTO deferred VALUES (1)"))
     names = [store.put(Kind.BLOB, make_bytes(7 * 2**20, seed)) for seed in range(4)]
+    assert store.put_bytes() > 4 * 7 * 2**20
     assert len(pack_files(store_folder)) == 2
     store.rollback()
     assert pack_files(store_folder) == set()
     assert not any(store.has(name) for name in names)
-    assert store.uncommitted_bytes == 0
+    assert store.put_bytes() == 0
     store.commit(nothing)
     assert store.connection.execute("SELECT * FROM deferred").fetchall() == []
 
@@ -137,8 +138,10 @@ def test_a_reader_in_another_thread_sees_commits(store, store_folder):
 
 def test_too_little_room_stops_before_anything_is_written(store_folder):
     with open_store(store_folder, min_free_bytes=2**62) as store:
+        name = store.put(Kind.BLOB, b"x")
         with pytest.raises(DiskFull, match="make room"):
-            store.put(Kind.BLOB, b"x")
+            store.commit(nothing)
+        assert not store.has(name)
         with pytest.raises(DiskFull):
             store.require_free_space()
         assert pack_files(store_folder) == set()
