@@ -83,7 +83,7 @@ def table(figures: Sequence[Figure], *, markdown: bool = False) -> Table:
 
 def _cells(figure: Figure) -> Iterator[str]:
     yield from (figure.case, figure.step, figure.engine, str(figure.rounds))
-    yield from (f"{figure.wall_s:.2f}", f"{figure.cpu_s:.2f}", size(figure.new_bytes))
+    yield from (seconds(figure.wall_s), seconds(figure.cpu_s), size(figure.new_bytes))
 
 
 def _ratios(ours: Figure | None, peer: Figure) -> list[str]:
@@ -96,6 +96,11 @@ def _ratios(ours: Figure | None, peer: Figure) -> list[str]:
 def ratio(ours: float, peer: float) -> str:
     """Ours as a multiple of the peer's; nothing where the peer has none."""
     return f"{ours / peer:.2f}" if peer > 0 else ""
+
+
+def seconds(amount: float) -> str:
+    """Seconds, to the tenth of a millisecond where they are few."""
+    return f"{amount:.2f}" if amount >= 0.1 else f"{amount:.4f}"
 
 
 def size(count: int) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -284,9 +285,9 @@ class EventsHandler(Handler):
     """`/v1/events`."""
 
     async def get(self) -> None:
-        """One JSON object a line: the status first, then every change."""
+        """One JSON object a line: the status first, then every change, until the reader goes away."""
         self.set_header("Content-Type", "application/x-ndjson")
-        with self.committer.feed.subscribe() as subscription:
+        with self.committer.feed.subscribe() as subscription, suppress(StreamClosedError):
             event: dict[str, Any] | None = {"type": "status", "status": self.committer.status()}
             while event is not None:
                 await self._line(event)

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from committer.commands import place, wording
+from committer import wording
+from committer.commands import place
 from committer.commands.checkout import checkout, restore
 from committer.commands.diff import diff
 from committer.commands.doctor import doctor

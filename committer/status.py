@@ -8,9 +8,9 @@ from typing import Literal
 
 from msgspec import Struct, field
 
-from committer.commands.wording import size
 from committer.sync.journal import Counts
 from committer.sync.uploads import NOTHING_SENT, Sent
+from committer.wording import size
 from dotscience.errors import ConfigError, DiskFull, SnapshotError
 
 State = Literal["starting", "watching", "snapshotting", "committed", "pushing", "pushed", "unreachable", "error"]

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from committer.commands import place, wording
+from committer import wording
+from committer.commands import place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,8 @@ import logging
 
 import click
 
-from committer.commands import place, wording
+from committer import wording
+from committer.commands import place
 
 
 @click.command(

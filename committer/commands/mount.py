@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from committer.commands import place, wording
+from committer import wording
+from committer.commands import place
 
 
 @click.command(

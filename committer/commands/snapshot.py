@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from committer.commands import place, wording
+from committer import wording
+from committer.commands import place
 from committer.commands.progress import sending_bar
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from committer.commands import place, wording
+from committer import wording
+from committer.commands import place
 from committer.commands.progress import bytes_bar
 
 if TYPE_CHECKING:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from committer.storage.ingest import SMALL_FILE
 from committer.storage.stat_index import Stored
@@ -51,7 +53,7 @@ class LeftOutError(Exception):
         self.may_end = may_end
 
 
-class Captured(NamedTuple):
+class Captured(Struct, frozen=True):
     """A file as it was read; `note` says what of it could not be kept."""
 
     signature: Signature

@@ -72,6 +72,9 @@ _NEVER_NAMES = re.compile(
     re.VERBOSE | re.IGNORECASE,
 )
 
+_NEVER_ENDINGS = (b".json", b".html", b"_secret", b".db")
+"""How the names of `_NEVER_NAMES` end, in lower case."""
+
 _NEVER_FOLDERS = re.compile(
     rb"""(?:\A|/)(?:
         jupyter/runtime | \.jupyter/runtime | Jupyter/runtime
@@ -118,15 +121,18 @@ class IgnoreRules:
         if self._never(path, directory=directory):
             return True
         # The matcher's regular expressions let a line feed end a path; a NUL stands for it, as no name can hold one.
-        text = os.fsdecode(path).replace("\n", "\0")
-        text = f"{text}/" if directory else text
+        text = os.fsdecode(path if b"\n" not in path else path.replace(b"\n", b"\0"))
+        if directory:
+            text += "/"
         return self._may_exclude(text) and bool(self._patterns.check_file(text).include)
 
     def _never(self, path: bytes, *, directory: bool) -> bool:
         name = path.rpartition(b"/")[2]
         if name == _STATE_DIR or path in self._protected:
             return True
-        return bool(_NEVER_NAMES.match(name) or (directory and _NEVER_FOLDERS.search(path)))
+        if name.lower().endswith(_NEVER_ENDINGS) and _NEVER_NAMES.match(name):  # nearly all names are spared the search
+            return True
+        return directory and _NEVER_FOLDERS.search(path) is not None
 
 
 def _any_of(patterns: GitIgnoreSpec) -> Callable[[str], bool]:

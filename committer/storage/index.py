@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 INDEX = "index.db"
 FORMAT = 1
 BUSY_TIMEOUT_S = 30.0
+CACHE_KIB = 32 * 2**10
+"""Rows come in no order, as hashes have none: with less, the pages of a large commit are written more than once."""
 PRIMARY_CODE = 0xFF
 """The part of an SQLite result code that is not detail (https://www.sqlite.org/rescode.html)."""
 
@@ -84,6 +86,7 @@ def connect(folder: Path, *, read_only: bool = False, any_thread: bool = False) 
         if not read_only:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
+            connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
         connection.execute("PRAGMA schema_version").fetchone()
     except sqlite3.DatabaseError as error:
         if connection is not None:
@@ -152,7 +155,11 @@ def remove_packs(connection: sqlite3.Connection, packs: Iterable[bytes]) -> None
 
 
 def evict_pack(connection: sqlite3.Connection, pack: bytes) -> None:
-    """Note that a pack is gone on purpose: its blobs are known still, everything else in it is forgotten."""
+    """Note that a pack is gone on purpose: its blobs are known still, everything else in it is forgotten.
+
+    From the first one on, objects can be found by their places: `following` is asked about packs that are gone only.
+    """
+    connection.execute("CREATE INDEX IF NOT EXISTS object_place ON object (pack, position)")
     connection.execute(
         "DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE hash = ?) AND kind != ?", (pack, Kind.BLOB)
     )

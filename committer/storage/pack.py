@@ -67,7 +67,7 @@ class Record(NamedTuple):
     data: bytes
 
 
-class Prepared(NamedTuple):
+class Prepared(Struct, frozen=True, gc=False):
     """An object ready to be stored: its hash, its plain size, and what a record of it holds."""
 
     name: bytes

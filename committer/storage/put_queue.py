@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
+
+from msgspec import Struct
 
 from committer.storage.compression import Compressor
 from committer.storage.pack import Prepared
@@ -27,7 +29,7 @@ MOST_BYTES = 8 * SLICE_SIZE
 """Beyond, what was put first has to be in the pack before more is taken."""
 
 
-class Queued(NamedTuple):
+class Queued(Struct, frozen=True, gc=False):
     """An object that has no place in a pack yet; `data` must not change."""
 
     kind: Kind

@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
+from msgspec import Struct
 
 from committer.storage.capture import ATTEMPTS, Capture, LeftOutError, attributes_of
 from committer.storage.ingest import FileContent
@@ -229,7 +230,7 @@ class Walk:
             page.remark(name, captured.note)
             if captured.stored.link and not (old and old.stored and old.stored.link):
                 self._has_new_names = True
-            return _File(Found(name, captured.signature), captured.stored)
+            return _File(found if captured.signature is signature else Found(name, captured.signature), captured.stored)
         if stat.S_ISLNK(signature.mode):
             target = os.readlink(name, dir_fd=parent)
             return _File(found, Stored(EntryKind.SYMLINK, len(target), target))
@@ -237,7 +238,7 @@ class Walk:
 
     def _note(self, page: _Page, noted_ns: int, sight: Sight, files: list[_File]) -> Summary:
         """Store a directory's tree, and have what is known of the directory written."""
-        stored = [(found, one) for found, one in files if one is not None]
+        stored = [(file.found, file.stored) for file in files if file.stored is not None]
         entries = [one.as_tree_entry(found.name, found.signature) for found, one in stored]
         entries += [folder.as_tree_entry() for folder in page.folders]
         summary = Summary(
@@ -261,7 +262,7 @@ class Walk:
         return summary
 
 
-class _File(NamedTuple):
+class _File(Struct, frozen=True):
     """A name in a directory and what is stored for it; None for a directory, and for what is not in the snapshot."""
 
     found: Found

@@ -24,6 +24,8 @@ def read_attributes(descriptor: int) -> list[tuple[bytes, bytes]]:
         names = _list(descriptor)
     except OSError:  # ENOTSUP, EPERM, or a directory that a FUSE file system cannot ask
         return []
+    if not names:
+        return []
     found = []
     for name in names:
         if name.startswith(PREFIX):

@@ -94,6 +94,18 @@ def test_shutdown_ends_the_process_and_the_feed(folder):
     assert folder.stop() == 0
 
 
+def test_a_reader_of_the_feed_may_go_away(folder):
+    process = folder.start()
+    events = folder.client.events(timeout_s=30)
+    assert next(events)["type"] == "status"
+    events.close()
+    for number in range(3):
+        folder.write("data", str(number).encode())
+        folder.client.commit("more to tell")
+    assert folder.stop() == 0
+    assert [entry for entry in process.log if entry.get("level") == "error"] == []
+
+
 @pytest.mark.parametrize(
     "headers",
     ["Host: evil.example", "Host: committer\r\nOrigin: http://evil.example", "Host: 127.0.0.1:8888"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sqlite3
 
 import pytest
 
@@ -96,6 +97,16 @@ def test_what_the_hub_has_lost_is_said_to_be_lost(emptied, hub, tmp_path):
     refused = emptied.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
     assert refused.returncode == 1
     assert "the hub does not have it" in refused.stderr
+
+
+def test_what_a_dropped_pack_held_is_found_by_its_place(emptied):
+    """And not by going through all objects: that is what every batch that is fetched back begins with."""
+    connection = sqlite3.connect(emptied.workspace.state_dir / "store" / "index.db")
+    query = "SELECT hash FROM object WHERE pack = ? AND position >= ? ORDER BY position LIMIT 9"
+    plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", (1, 0)).fetchall()
+    connection.close()
+    assert len(plan) == 1
+    assert "INDEX object_place (pack=? AND position>?)" in plan[0][-1]
 
 
 def test_what_is_not_pushed_stays(work, hub):
