@@ -39,7 +39,7 @@ QUICK_S = 240.0
 """What `--quick` may take: no round is begun that would end later, if it takes as long as the one before."""
 
 SLOW_S = 120.0
-"""An engine that took longer for a step is left out of the later rounds of its case; `n` says how many it took."""
+"""An engine that took longer for a step takes no further ones of its case; `n` says how many rounds it took."""
 
 
 class Comparison:
@@ -81,17 +81,20 @@ class Comparison:
         settle(place.data)
         for step in case.steps:
             step.change(place.data, turn)
-            for engine in engines:
+            for engine in self._fast(case, engines):
                 figure = _measure(engine, place, case.name, step.name)
                 self.figures.append(figure)
                 say(f"{case.name} round {turn + 1}, {step.name}, {engine.name}: {figure.wall_s:.2f} s")
 
     def _turn(self, case: Case, turn: int) -> list[Engine]:
         """The engines of a round: without the slow ones, and beginning with another one than the round before."""
-        slow = {one.engine for one in self.figures if one.case == case.name and one.wall_s > SLOW_S}
-        engines = [engine for engine in self._engines if engine.name not in slow]
+        engines = self._fast(case, self._engines)
         first = turn % max(1, len(engines))
         return engines[first:] + engines[:first]
+
+    def _fast(self, case: Case, engines: Sequence[Engine]) -> list[Engine]:
+        slow = {one.engine for one in self.figures if one.case == case.name and one.wall_s > SLOW_S}
+        return [engine for engine in engines if engine.name not in slow]
 
 
 def _measure(engine: Engine, place: Place, case: str, step: str) -> Figure:
@@ -105,8 +108,8 @@ def _measure(engine: Engine, place: Place, case: str, step: str) -> Figure:
 
 @contextmanager
 def workshop(*, keep: bool) -> Iterator[Path]:
-    """A temporary folder, removed however the block ends: SIGTERM ends it as Ctrl-C does."""
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    """A temporary folder, removed however the block ends: SIGTERM ends it as Ctrl-C does, also in the background."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     base = Path(tempfile.mkdtemp(prefix="dotscience-benchmark-"))
     try:
         yield base

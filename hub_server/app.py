@@ -129,7 +129,7 @@ async def _open_services(
     return Services(
         identity=Identity(database, clock=clock),
         projects=Projects(database, events, clock=clock),
-        history=History(database, packs, workers),
+        history=History(database, packs, workers, clock=clock),
         sync=Sync(database, packs, workers, events, clock=clock),
         fetching=Fetching(database, packs, workers),
         events=events,

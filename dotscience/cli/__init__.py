@@ -22,6 +22,7 @@ GROUP = "dotscience.commands"
 BUILT_IN = {
     "inspect": "dotscience.cli.inspect:inspect",
     "run": "dotscience.cli.run:run",
+    "runs": "dotscience.cli.runs:runs",
     "up": "dotscience.cli.up:up",
 }
 """Command name to the place of its click command."""
@@ -41,6 +42,7 @@ Examples:
   ds up                          hub, committer and JupyterLab, together
   ds run notebook.ipynb          execute a notebook and record its runs
   ds inspect notebook.ipynb      the runs in a notebook, log or sidecar
+  ds runs ls                     the runs of this folder's project
 """
 
 

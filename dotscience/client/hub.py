@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Annotated, Any, Generic, TypeVar
+from typing import IO, TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
@@ -162,7 +162,7 @@ class HubClient:
 
     def project(self, project_id: str) -> Project:
         """One project, by its id."""
-        return self._call("GET", f"/api/v1/projects/{quote(project_id, safe='')}", Project)
+        return self._call("GET", _project_path(project_id), Project)
 
     def create_project(self, name: str, *, dot_id: str | None = None) -> Project:
         """Make a project for a dot, or return the one that the dot already has; the name is numbered when taken."""
@@ -189,14 +189,31 @@ class HubClient:
         """Make a one-time login link."""
         return self._call("POST", "/api/v1/login-codes", LoginCode, body={})
 
-    def runs(self, project_id: str, *, limit: int | None = None) -> Iterator[dict[str, Any]]:
-        """The project's runs, newest first, at most `limit` of them."""
-        for count, item in enumerate(
-            self._pages(f"/api/v1/projects/{quote(project_id, safe='')}/runs", dict[str, Any])
-        ):
-            if limit is not None and count >= limit:
-                return
-            yield item
+    def runs(
+        self, project_id: str, *, wanted: str = "", sort: str = "started_at", order: Literal["asc", "desc"] = "desc"
+    ) -> Iterator[dict[str, Any]]:
+        """The project's runs, newest first unless sorted otherwise; pages are fetched as they are needed.
+
+        Args:
+            project_id: The project.
+            wanted: A filter that they meet (docs/filters.md); all without one.
+            sort: `started_at`, `param.NAME`, `summary.NAME` or `label.NAME`; runs without the value come last.
+            order: Smallest or oldest first ("asc"), or largest or newest.
+
+        Raises:
+            Invalid: there is no such sort, the filter cannot be understood (`problem["position"]` says where), or it
+                would take too long.
+        """
+        asked = {"sort": sort, "order": order} | ({"filter": wanted} if wanted else {})
+        yield from self._pages(f"{_project_path(project_id)}/runs", dict[str, Any], asked)
+
+    def run(self, project_id: str, run_id: str) -> dict[str, Any]:
+        """One run, with the environment that it ran in.
+
+        Raises:
+            NotFound: the project has no such run.
+        """
+        return self._call("GET", f"{_project_path(project_id)}/runs/{quote(run_id, safe='')}", dict[str, Any])
 
     def dot(self, dot_id: str) -> DotState:
         """The hub's heads of a dot."""
@@ -280,14 +297,14 @@ class HubClient:
         answer = self._send("POST", f"{_dot_path(dot_id)}/zfs/receive", data=stream, params=params)
         return msgspec.json.decode(answer.content, type=ZfsState)
 
-    def _pages(self, path: str, kind: type[T]) -> Iterator[T]:
-        cursor: str | None = None
+    def _pages(self, path: str, kind: type[T], asked: dict[str, str] | None = None) -> Iterator[T]:
+        params = dict(asked or {})
         while True:
-            page: _Page[T] = self._call("GET", path, _Page[kind], params={"cursor": cursor} if cursor else None)  # type: ignore[valid-type]
+            page: _Page[T] = self._call("GET", path, _Page[kind], params=params)  # type: ignore[valid-type]
             yield from page.items
-            cursor = page.next
-            if cursor is None:
+            if page.next is None:
                 return
+            params["cursor"] = page.next
 
     def _call(
         self, method: str, path: str, kind: type[T], *, body: Any = None, params: dict[str, str] | None = None
@@ -398,6 +415,10 @@ def is_zfs_off(error: HubError) -> bool:
 def chunked(hashes: Sequence[bytes], size: int = MAX_HASHES_PER_QUESTION) -> Iterable[Sequence[bytes]]:
     """Cut a list of hashes into questions that `HubClient.have` accepts."""
     return (hashes[start : start + size] for start in range(0, len(hashes), size))
+
+
+def _project_path(project_id: str) -> str:
+    return f"/api/v1/projects/{quote(project_id, safe='')}"
 
 
 def _dot_path(dot_id: str) -> str:

@@ -28,6 +28,11 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "invalid-parameter": ProblemType(
         400, "Invalid parameter", "A query parameter is unknown, repeated or out of range."
     ),
+    "invalid-filter": ProblemType(
+        400,
+        "Invalid filter",
+        "The filter cannot be understood; `position` is the character at which that shows, from 0.",
+    ),
     "unauthenticated": ProblemType(401, "Not signed in", "The token or session is missing, wrong, revoked or expired."),
     "forbidden": ProblemType(403, "Not allowed", "The token lacks the scope that this operation needs."),
     "cross-site": ProblemType(403, "Cross-site request", "The browser says that another site caused this request."),
@@ -53,6 +58,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     ),
     "missing-parents": ProblemType(
         422, "Missing parents", "Parents of the commit were not pushed; push those in `missing` first."
+    ),
+    "filter-too-slow": ProblemType(
+        422, "Filter takes too long", "Too many runs would have to be looked at one by one; narrow the filter."
     ),
     "zfs-refused": ProblemType(
         422,

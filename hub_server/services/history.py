@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Literal, TypeVar
 from urllib.parse import quote_from_bytes
 
@@ -16,14 +18,16 @@ from dotscience.errors import NoSuchPath
 from dotscience.record import RunRecord
 from hub_server.content.packs import Packs
 from hub_server.domain.cursor import Position, Slice
-from hub_server.domain.problems import not_found
+from hub_server.domain.filters import Filter
+from hub_server.domain.problems import Problem, not_found
 from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem, TreeListing
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.workers import Workers
 from hub_server.store import commits, run_order, runs
-from hub_server.store.database import Database
+from hub_server.store.database import Database, QueryTimeout
 from hub_server.store.projects import ProjectRef
 from hub_server.store.run_order import Order
+from hub_server.store.run_plan import Selection, count_runs
 
 MAX_TREE_ITEMS = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -33,6 +37,11 @@ KINDS: dict[EntryKind, Literal["file", "directory", "symlink"]] = {
     EntryKind.DIRECTORY: "directory",
     EntryKind.SYMLINK: "symlink",
 }
+
+WALK_S = 0.25
+DRIVE_S = 2.0
+COUNT_S = 0.1
+"""What a page may take by the first way that is tried, by the second, and what counting may take besides."""
 
 T = TypeVar("T")
 
@@ -49,14 +58,48 @@ class File(Struct, frozen=True, kw_only=True):
 class History:
     """Everything that can be read of a project's runs and commits."""
 
-    def __init__(self, database: Database, packs: Packs, workers: Workers) -> None:
+    def __init__(self, database: Database, packs: Packs, workers: Workers, *, clock: Callable[[], datetime]) -> None:
+        self._clock = clock
         self._database = database
         self._packs = packs
         self._workers = workers
 
-    async def runs(self, project: ProjectRef, order: Order, after: Position | None, limit: int) -> Slice[RunInfo]:
-        """A page of the project's runs."""
-        return await self._database.read(lambda c: run_order.read_page(c, project.key, order, after, limit))
+    def select(self, project: ProjectRef, narrowed: Filter | None) -> Selection:
+        """The project's runs, or those that meet a filter at this moment."""
+        return Selection(project_key=project.key, filter=narrowed, now=self._clock())
+
+    async def runs(self, selection: Selection, order: Order, after: Position | None, limit: int) -> Slice[RunInfo]:
+        """A page of a project's runs. Those that meet a filter are counted as far as that takes no time.
+
+        Raises:
+            Problem: filter-too-slow.
+        """
+        items, position = await self._page(selection, order, after, limit)
+        if after is None and position is None:
+            return Slice(items=items, position=None, total=len(items))
+        try:
+            total, exact = await self._database.read(lambda c: count_runs(c, selection), limit_s=COUNT_S)
+        except QueryTimeout:
+            total, exact = len(items), False
+        return Slice(items=items, position=position, total=total, exact=exact)
+
+    async def _page(
+        self, selection: Selection, order: Order, after: Position | None, limit: int
+    ) -> tuple[list[RunInfo], Position | None]:
+        """The page, by the way that looks best; by the other one where that turns out to take too long."""
+        read = partial(run_order.read_page, selection=selection, order=order, after=after, limit=limit)
+        if selection.filter is None:
+            return await self._database.read(read)
+        with suppress(QueryTimeout):
+            return await self._database.read(read, limit_s=WALK_S)
+        try:
+            return await self._database.read(partial(read, may_walk=False), limit_s=DRIVE_S)
+        except QueryTimeout as error:
+            raise Problem(
+                "filter-too-slow",
+                "too many runs would have to be looked at one by one for this filter; add a condition that few runs "
+                "meet, or sort by a value that it names",
+            ) from error
 
     async def columns(self, project: ProjectRef) -> Columns:
         """The names that the project's runs use."""

@@ -12,13 +12,16 @@ import os
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from committer.storage.index import PRIMARY_CODE
@@ -32,6 +35,14 @@ MAX_GROUP = 64
 BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 32_768
 MMAP_BYTES = 1 << 30
+
+
+STEPS_BETWEEN_LOOKS = 10_000
+"""Instructions of SQLite's machine, a fraction of a millisecond, between two looks at the clock."""
+
+
+class QueryTimeout(Exception):
+    """A read took longer than it may, in seconds."""
 
 
 class _Write(Struct):
@@ -59,13 +70,17 @@ class Database:
         self._writer = threading.Thread(target=self._write_forever, name="hub-db-writer")
         self._writer.start()
 
-    async def read(self, work: Work[T]) -> T:
-        """Run `work` on a reader thread, in a transaction that sees one consistent state and cannot write."""
-        return await asyncio.wrap_future(self._readers.submit(self._read_now, work))
+    async def read(self, work: Work[T], *, limit_s: float | None = None) -> T:
+        """Run `work` on a reader thread, in a transaction that sees one consistent state and cannot write.
 
-    def read_blocking(self, work: Work[T]) -> T:
+        Raises:
+            QueryTimeout: its statements took longer than `limit_s` in all.
+        """
+        return await asyncio.wrap_future(self._readers.submit(self._read_now, work, limit_s))
+
+    def read_blocking(self, work: Work[T], *, limit_s: float | None = None) -> T:
         """`read` for worker threads: it runs on the calling thread, which gets a connection of its own."""
-        return self._read_now(work)
+        return self._read_now(work, limit_s)
 
     async def write(self, work: Work[T]) -> T:
         """Run `work` on the writer thread; when this returns, its changes are durable.
@@ -93,11 +108,12 @@ class Database:
         self._reader_engine.dispose()
         self._writer_engine.dispose()
 
-    def _read_now(self, work: Work[T]) -> T:
+    def _read_now(self, work: Work[T], limit_s: float | None) -> T:
         connection = self._reader_connection()
         with connection.begin() as transaction:
             try:
-                return work(connection)
+                with _limited(connection, limit_s):  # and not the end of the transaction
+                    return work(connection)
             finally:
                 transaction.rollback()
 
@@ -144,6 +160,25 @@ class Database:
         else:
             for write, result in zip(group, results, strict=True):
                 write.done.set_result(result)
+
+
+@contextmanager
+def _limited(connection: Connection, limit_s: float | None) -> Iterator[None]:
+    """Interrupt statements that are still running after so many seconds (sqlite.org/c3ref/progress_handler.html)."""
+    if limit_s is None:
+        yield
+        return
+    dbapi: Any = connection.connection.dbapi_connection
+    until = time.monotonic() + limit_s
+    dbapi.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+    try:
+        yield
+    except OperationalError as error:
+        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+            raise QueryTimeout(limit_s) from error
+        raise
+    finally:
+        dbapi.set_progress_handler(None, 0)
 
 
 def _told(error: BaseException) -> BaseException:

@@ -1,4 +1,4 @@
-"""One page of runs in some order: keyset positions in the indexes, never an OFFSET and never a join of values.
+"""One page of runs in some order, all or those that meet a filter: never an OFFSET, never a join of values.
 
 A page is built in phases, each one range of one index. By start time there is a single phase. By a value there are
 three: runs whose value is a number, runs whose value is a text only (NaN and the infinities among them), and runs
@@ -7,16 +7,29 @@ without the value, newest first. Whatever the direction, numbers come first and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import BigInteger, ColumnElement, Connection, Select, and_, exists, or_, select, type_coerce
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Select,
+    and_,
+    literal,
+    or_,
+    select,
+    true,
+    type_coerce,
+)
 
-from hub_server.domain.cursor import Position, Slice
+from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
+from hub_server.store.run_filter import KeyRow, Site, find_keys
+from hub_server.store.run_plan import AT_RUN, Narrowing, Selection, narrow
 from hub_server.store.runs import read_runs
-from hub_server.store.schema import project, run, run_key, run_value
+from hub_server.store.schema import project, run, run_value
 
 _HAPPENED: ColumnElement[int] = type_coerce(run.c.happened_at, BigInteger)
 """Microseconds rather than a datetime: that is what a cursor can hold."""
@@ -40,23 +53,37 @@ class Found(Struct, frozen=True):
 
 
 def read_page(
-    connection: Connection, project_key: int, order: Order, after: Position | None, limit: int
-) -> Slice[RunInfo]:
-    """The `limit` runs that follow `after`: one index range or a few for their keys, one query for their documents."""
-    found = find_runs(connection, project_key, order, after, limit)
-    total = connection.execute(select(project.c.runs).where(project.c.id == project_key)).scalar_one()
-    return Slice(items=read_runs(connection, found.keys), position=found.position, total=total)
+    connection: Connection,
+    selection: Selection,
+    order: Order,
+    after: Position | None,
+    limit: int,
+    *,
+    may_walk: bool = True,
+) -> tuple[list[RunInfo], Position | None]:
+    """The `limit` runs that follow `after`, and the position after them: one query for the documents besides."""
+    found = find_runs(connection, selection, order, after, limit, may_walk=may_walk)
+    return read_runs(connection, found.keys), found.position
 
 
-def find_runs(connection: Connection, project_key: int, order: Order, after: Position | None, limit: int) -> Found:
-    """The keys of the `limit` runs that follow `after`."""
-    phases = _phases(connection, project_key, order)
+def find_runs(
+    connection: Connection,
+    selection: Selection,
+    order: Order,
+    after: Position | None,
+    limit: int,
+    *,
+    may_walk: bool = True,
+) -> Found:
+    """The keys of the `limit` runs that follow `after`; driven, if that is possible at all, where it must not walk."""
+    narrowing = narrow(connection, selection, limit, may_walk=may_walk)
+    phases = _phases(connection, selection.project_key, order)
     first, value, key = after or [0, None, None]
     found: list[Position] = []
     for number in range(first, len(phases)):
         if len(found) > limit:
             break
-        rows = phases[number].read(connection, limit + 1 - len(found), None if key is None else (value, key))
+        rows = phases[number].read(connection, narrowing, limit + 1 - len(found), None if key is None else (value, key))
         found.extend([number, *row] for row in rows)
         value = key = None
     shown = found[:limit]
@@ -64,63 +91,93 @@ def find_runs(connection: Connection, project_key: int, order: Order, after: Pos
 
 
 class _Phase(Struct, frozen=True):
-    """A range of an index: rows of (sort value, run key)."""
+    """A range of an index: rows of (sort value, run key).
 
-    query: Select[Any]
+    `walk` is the range, in which `value` and what is at hand at `site` can be read. `look_up` gives the same value for
+    any run; NULL says that the run is not of this phase.
+    """
+
+    walk: Select[Any]
     value: ColumnElement[Any]
-    run_id: ColumnElement[int]
+    site: Site
+    look_up: Callable[[ColumnElement[int]], Select[Any]]
     descending: bool
 
-    def read(self, connection: Connection, limit: int, after: tuple[Any, int] | None) -> Sequence[tuple[Any, int]]:
+    def read(
+        self, connection: Connection, narrowing: Narrowing | None, limit: int, after: tuple[Any, int] | None
+    ) -> Sequence[tuple[Any, int]]:
         """The next rows in order; runs with equal values keep one order, so that no page repeats or skips one."""
-        query = self.query.limit(limit)
+        query, value, run_id = self._rows(narrowing)
         if after is not None:
-            query = query.where(self._beyond(*after))
-        columns = (self.value, self.run_id)
-        query = query.order_by(*(column.desc() if self.descending else column.asc() for column in columns))
-        return [(row[0], row[1]) for row in connection.execute(query)]
+            query = query.where(self._beyond(value, run_id, *after))
+        query = query.order_by(*(column.desc() if self.descending else column.asc() for column in (value, run_id)))
+        return [(row[0], row[1]) for row in connection.execute(query.limit(limit))]
 
-    def _beyond(self, value: Any, run_id: int) -> ColumnElement[bool]:
+    def _rows(self, narrowing: Narrowing | None) -> tuple[Select[Any], ColumnElement[Any], ColumnElement[int]]:
+        if narrowing is None:
+            return self.walk, self.value, self.site.run_id
+        driver = narrowing.driver
+        if driver is None:
+            return narrowing.walked(self.walk, self.site), self.value, self.site.run_id
+        run_id = driver.rows.c.run_id
+        value = self.look_up(run_id).scalar_subquery().label("value")
+        # Materialized, so that the value is looked up once, and only for the runs that meet the filter.
+        found = narrowing.driven(driver, value, run_id).cte("driven").prefix_with("MATERIALIZED")
+        return select(found.c.value, found.c.run_id).where(found.c.value.is_not(None)), found.c.value, found.c.run_id
+
+    def _beyond(
+        self, column: ColumnElement[Any], key: ColumnElement[int], value: Any, run_id: int
+    ) -> ColumnElement[bool]:
         if self.descending:
-            return or_(self.value < value, and_(self.value == value, self.run_id < run_id))
-        return or_(self.value > value, and_(self.value == value, self.run_id > run_id))
+            return or_(column < value, and_(column == value, key < run_id))
+        return or_(column > value, and_(column == value, key > run_id))
 
 
 def _phases(connection: Connection, project_key: int, order: Order) -> list[_Phase]:
     if order.key is None:
         return [_by_time(project_key, order.descending)]
-    kind, name = order.key
-    row = connection.execute(
-        select(run_key.c.id, run_key.c.runs, project.c.runs.label("all_runs"))
-        .join(project, project.c.id == run_key.c.project_id)
-        .where(run_key.c.project_id == project_key, run_key.c.kind == kind, run_key.c.name == name)
-    ).first()
-    if row is None:
+    key = find_keys(connection, project_key, [order.key]).get(order.key)
+    if key is None:
         return [_by_time(project_key, descending=True)]
-    phases = [_by_number(row.id, order.descending), _by_text(row.id, order.descending)]
-    if row.runs < row.all_runs:  # else the search for runs without the value would look at every run in vain
-        phases.append(_without(project_key, row.id))
+    phases = [_by_number(key, order.descending), _by_text(key, order.descending)]
+    all_runs = connection.execute(select(project.c.runs).where(project.c.id == project_key)).scalar_one()
+    if key.runs < all_runs:  # else the search for runs without the value would look at every run in vain
+        phases.append(_without(project_key, key))
     return phases
 
 
 def _by_time(project_key: int, descending: bool) -> _Phase:
-    query = select(_HAPPENED, run.c.id).where(run.c.project_id == project_key)
-    return _Phase(query, _HAPPENED, run.c.id, descending)
+    walk = select(_HAPPENED, run.c.id).where(run.c.project_id == project_key)
+    return _Phase(walk, _HAPPENED, AT_RUN, _when_happened(true()), descending)
 
 
-def _by_number(key: int, descending: bool) -> _Phase:
-    query = select(run_value.c.num, run_value.c.run_id).where(run_value.c.key_id == key, run_value.c.num.is_not(None))
-    return _Phase(query, run_value.c.num, run_value.c.run_id, descending)
+def _by_number(key: KeyRow, descending: bool) -> _Phase:
+    return _by_value(key, run_value.c.num, run_value.c.num.is_not(None), descending)
 
 
-def _by_text(key: int, descending: bool) -> _Phase:
-    query = select(run_value.c.txt, run_value.c.run_id).where(
-        run_value.c.key_id == key, run_value.c.txt.is_not(None), run_value.c.num.is_(None)
+def _by_text(key: KeyRow, descending: bool) -> _Phase:
+    is_text = and_(run_value.c.txt.is_not(None), run_value.c.num.is_(None))
+    return _by_value(key, run_value.c.txt, is_text, descending)
+
+
+def _by_value(key: KeyRow, value: ColumnElement[Any], is_of_phase: ColumnElement[bool], descending: bool) -> _Phase:
+    range_ = and_(run_value.c.key_id == key.id, is_of_phase)
+    site = Site(run_value.c.run_id, value=run_value, value_key=key.id)
+    return _Phase(
+        select(value, run_value.c.run_id).where(range_),
+        value,
+        site,
+        lambda run_id: select(value).where(range_, run_value.c.run_id == run_id).correlate_except(run_value),
+        descending,
     )
-    return _Phase(query, run_value.c.txt, run_value.c.run_id, descending)
 
 
-def _without(project_key: int, key: int) -> _Phase:
-    has_value = exists().where(run_value.c.run_id == run.c.id, run_value.c.key_id == key)
-    query = select(_HAPPENED, run.c.id).where(run.c.project_id == project_key, ~has_value)
-    return _Phase(query, _HAPPENED, run.c.id, descending=True)
+def _without(project_key: int, key: KeyRow) -> _Phase:
+    value = run_value.alias()
+    has_value = select(literal(1)).where(value.c.run_id == run.c.id, value.c.key_id == key.id).exists()
+    walk = select(_HAPPENED, run.c.id).where(run.c.project_id == project_key, ~has_value)
+    return _Phase(walk, _HAPPENED, AT_RUN, _when_happened(~has_value), descending=True)
+
+
+def _when_happened(is_of_phase: ColumnElement[bool]) -> Callable[[ColumnElement[int]], Select[Any]]:
+    return lambda run_id: select(_HAPPENED).where(run.c.id == run_id, is_of_phase).correlate_except(run)

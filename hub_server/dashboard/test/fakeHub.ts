@@ -20,6 +20,8 @@ interface Failure {
   status: number;
   title: string;
   detail: string;
+  type?: string;
+  position?: number;
 }
 
 export class FakeHub {
@@ -135,10 +137,23 @@ export class FakeHub {
 
   private runRoutes(response: ServerResponse, url: URL, project: string, id: string | undefined): void {
     const runs = this.runs.filter((run) => run.project_id === project);
+    const filter = url.searchParams.get("filter");
+    if (id === undefined && filter !== null) return this.filteredRuns(response, url, runs, filter);
     if (id === undefined) return sendJson(response, 200, page(sorted(runs, url), url));
     const run = runs.find((candidate) => candidate.id === id);
     if (!run) return notFound(response, "No such run");
     sendJson(response, 200, run);
+  }
+
+  /** Understands `summary.NAME > NUMBER` and nothing else. */
+  private filteredRuns(response: ServerResponse, url: URL, runs: RunDetails[], filter: string): void {
+    const [, name, limit] = /^summary\.(\w+) > ([\d.]+)$/.exec(filter) ?? [];
+    if (name === undefined) {
+      const position = Math.max(filter.indexOf(">"), 0);
+      const detail = `filter, at character ${position + 1}: expected something else`;
+      return sendProblem(response, { status: 400, title: "Invalid filter", type: "/problems/invalid-filter", detail, position });
+    }
+    sendJson(response, 200, page(runs.filter((run) => Number(run.record.summary[name]) > Number(limit)), url));
   }
 
   private commitRoutes(request: IncomingMessage, response: ServerResponse, url: URL, id?: string, view?: string): void {
@@ -215,9 +230,9 @@ function notFound(response: ServerResponse, detail: string): void {
   sendProblem(response, { status: 404, title: "Not found", detail });
 }
 
-function sendProblem(response: ServerResponse, { status, title, detail }: Failure): void {
+function sendProblem(response: ServerResponse, { status, title, detail, type = "/problems/x", position }: Failure): void {
   response.writeHead(status, { "Content-Type": "application/problem+json" });
-  response.end(JSON.stringify({ type: "/problems/x", title, status, detail, request_id: "req-4711" }));
+  response.end(JSON.stringify({ type, title, status, detail, position, request_id: "req-4711" }));
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {

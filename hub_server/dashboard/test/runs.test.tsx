@@ -186,3 +186,59 @@ test("a link with nonsense in its search still shows the table", async () => {
   app.open(`/p/${PROJECT}?sort=;drop&cols=7&order=sideways`);
   expect(await screen.findByRole("link", { name: "old" })).toBeTruthy();
 });
+
+function filterInput(): HTMLInputElement {
+  return screen.getByRole("textbox", { name: "Filter" });
+}
+
+function filterBy(text: string): void {
+  fireEvent.change(filterInput(), { target: { value: text } });
+  fireEvent.submit(filterInput());
+}
+
+test("a filter narrows the table, is kept in the URL, and is taken away again", async () => {
+  app.hub.runs = [0.2, 0.9, 0.5].map((loss) => aRun({ description: `loss ${loss}`, summary: { loss } }));
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("link", { name: "loss 0.2" });
+  filterBy(" summary.loss > 0.4 ");
+  await waitFor(() => expect(rows()).toEqual(["loss 0.9", "loss 0.5"]));
+  expect(screen.getByText("2 runs")).toBeTruthy();
+  expect(new URLSearchParams(window.location.search).get("q")).toContain("summary.loss > 0.4");
+  expect(filterInput().value).toBe("summary.loss > 0.4");
+  fireEvent.click(screen.getByRole("button", { name: "Show all" }));
+  await waitFor(() => expect(rows()).toHaveLength(3));
+  expect(window.location.search).toBe("");
+  expect(filterInput().value).toBe("");
+});
+
+test("a link with a filter shows the same table", async () => {
+  app.hub.runs = [0.2, 0.9].map((loss) => aRun({ description: `loss ${loss}`, summary: { loss } }));
+  app.open(`/p/${PROJECT}?q=${encodeURIComponent("summary.loss > 0.4")}`);
+  await screen.findByRole("link", { name: "loss 0.9" });
+  expect(rows()).toEqual(["loss 0.9"]);
+  expect(filterInput().value).toBe("summary.loss > 0.4");
+});
+
+test("a filter that no run meets says so and offers all runs", async () => {
+  app.hub.runs = [aRun({ description: "only", summary: { loss: 1 } })];
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("link", { name: "only" });
+  filterBy("summary.loss > 5");
+  expect(await screen.findByText("No run meets the filter")).toBeTruthy();
+  fireEvent.click(screen.getByRole("button", { name: "Show all runs" }));
+  expect(await screen.findByRole("link", { name: "only" })).toBeTruthy();
+});
+
+test("a mistake in a filter is shown where it is, and corrected in place", async () => {
+  app.hub.runs = [aRun({ description: "only", summary: { loss: 1 } })];
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("link", { name: "only" });
+  filterBy("summary.loss >> 0.4");
+  const alert = await screen.findByRole("alert");
+  expect(alert.textContent).toContain("at character 14: expected something else");
+  expect(alert.querySelector("mark")?.textContent).toBe(">> 0.4");
+  expect(filterInput().getAttribute("aria-invalid")).toBe("true");
+  filterBy("summary.loss > 0.4");
+  expect(await screen.findByRole("link", { name: "only" })).toBeTruthy();
+  expect(screen.queryByRole("alert")).toBeNull();
+});

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from hub_server.domain.problems import invalid
+from hub_server.domain.filters import MAX_CHARS, Filter, FilterError, parse_filter
+from hub_server.domain.problems import Problem, invalid
 from hub_server.domain.types import Columns, Page, RunDetail, RunInfo
 from hub_server.services.services import Services
 from hub_server.store.run_order import Order
@@ -17,10 +18,14 @@ KINDS = frozenset({"param", "summary", "label"})
 
 
 class RunsQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`sort` is `started_at`, `param.NAME`, `summary.NAME` or `label.NAME`. Runs without the value come last."""
+    """`sort` is `started_at`, `param.NAME`, `summary.NAME` or `label.NAME`. Runs without the value come last.
+
+    `filter` narrows the list: `summary.accuracy > 0.9 and param.optimizer = "adam"` (docs/filters.md).
+    """
 
     sort: Annotated[str, Meta(min_length=1, max_length=1024)] = "started_at"
     order: Literal["asc", "desc"] = "desc"
+    filter: Annotated[str, Meta(max_length=MAX_CHARS)] = ""
 
 
 @operation(
@@ -29,13 +34,14 @@ class RunsQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True
     scope="runs:read",
     query=RunsQuery,
     response=Page[RunInfo],
+    problems=("invalid-filter", "filter-too-slow"),
 )
 async def list_runs(hub: Services, call: Call[RunsQuery, None]) -> Page[RunInfo]:
-    """The project's runs, newest first unless sorted otherwise."""
+    """The project's runs, or those that meet a filter, newest first unless sorted otherwise."""
     query = call.query
-    order = _order(query)
-    cursors = Cursors(hub, f"runs:{call.project.id}:{query.sort}:{query.order}")
-    return cursors.page(await hub.history.runs(call.project, order, cursors.read(query.cursor), query.limit))
+    selection, order = hub.history.select(call.project, _filter(query)), _order(query)
+    cursors = Cursors(hub, f"runs:{call.project.id}:{query.sort}:{query.order}:{query.filter}")
+    return cursors.page(await hub.history.runs(selection, order, cursors.read(query.cursor), query.limit))
 
 
 @operation("GET", "/api/v1/projects/{project}/columns", scope="runs:read", response=Columns)
@@ -48,6 +54,17 @@ async def list_columns(hub: Services, call: Call[Nothing, None]) -> Columns:
 async def get_run(hub: Services, call: Call[Nothing, None]) -> RunDetail:
     """One run, with the environment that it ran in."""
     return await hub.history.run(call.project, call.path["run"])
+
+
+def _filter(query: RunsQuery) -> Filter | None:
+    if not query.filter.strip():
+        return None
+    try:
+        return parse_filter(query.filter)
+    except FilterError as error:
+        where = {"pointer": "filter", "detail": str(error)}
+        detail = f"filter, at character {error.position + 1}: {error}"
+        raise Problem("invalid-filter", detail, extra={"position": error.position, "errors": [where]}) from error
 
 
 def _order(query: RunsQuery) -> Order:

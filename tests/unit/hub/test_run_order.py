@@ -15,6 +15,7 @@ from hub_server.domain.types import AccountInfo
 from hub_server.store import accounts, commits, run_order, runs
 from hub_server.store.projects import NewProject, ensure_project, project_key
 from hub_server.store.run_order import Order
+from hub_server.store.run_plan import Selection
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 ABSENT = object()
@@ -68,10 +69,11 @@ def walk(database, key, order, limit):
     def read(connection):
         seen, position = [], None
         while True:
-            page = run_order.read_page(connection, key, order, position, limit)
-            assert len(page.items) <= limit
-            seen += [UUID(one.id).int for one in page.items]
-            position = page.position
+            items, position = run_order.read_page(
+                connection, Selection(project_key=key, now=START), order, position, limit
+            )
+            assert len(items) <= limit
+            seen += [UUID(one.id).int for one in items]
             if position is None:
                 return seen
 
@@ -129,8 +131,9 @@ def test_sorting_by_a_value_reads_an_index_and_sorts_nothing(database, fresh):
 
         event.listen(connection, "before_cursor_execute", note)
         order = Order(key=("summary", "x"), descending=True)
-        first = run_order.find_runs(connection, key, order, None, 3)
-        run_order.find_runs(connection, key, order, first.position, 3)
+        selection = Selection(project_key=key, now=START)
+        first = run_order.find_runs(connection, selection, order, None, 3)
+        run_order.find_runs(connection, selection, order, first.position, 3)
         event.remove(connection, "before_cursor_execute", note)
         return [
             row[3]

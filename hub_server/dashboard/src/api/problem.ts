@@ -6,6 +6,8 @@ export class HubError extends Error {
     readonly detail: string,
     readonly type: string | null,
     readonly requestId: string | null,
+    /** The character of a filter at which it cannot be understood. */
+    readonly position: number | null = null,
   ) {
     super(detail || title);
     this.name = "HubError";
@@ -28,6 +30,11 @@ export function isNotFound(error: unknown): boolean {
   return error instanceof HubError && error.status === 404;
 }
 
+/** Whether the hub refused a filter, not the request as such. */
+export function isAboutFilter(error: unknown): error is HubError {
+  return error instanceof HubError && /\/(invalid-filter|filter-too-slow)$/.test(error.type ?? "");
+}
+
 /** Whether asking again can give another answer: not for what the hub refused on purpose. */
 export function isWorthRetrying(error: unknown): boolean {
   return error instanceof HubUnreachable || (error instanceof HubError && error.status >= 500);
@@ -43,6 +50,7 @@ export async function readProblem(response: Response): Promise<HubError> {
     text(document["detail"]) ?? "",
     text(document["type"]),
     text(document["request_id"]) ?? response.headers.get("x-request-id"),
+    typeof document["position"] === "number" ? document["position"] : null,
   );
 }
 

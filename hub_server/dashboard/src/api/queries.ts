@@ -19,6 +19,12 @@ export interface Sorting {
   order?: "asc" | "desc" | undefined;
 }
 
+/** Which runs, and in which order. */
+export interface Listing extends Sorting {
+  /** What the runs meet (docs/filters.md); undefined for all. */
+  filter?: string | undefined;
+}
+
 export const keys = {
   session: ["session"] as const,
   projects: ["projects"] as const,
@@ -27,8 +33,8 @@ export const keys = {
   details: (project: string) => [...keys.project(project), "details"] as const,
   columns: (project: string) => [...keys.project(project), "columns"] as const,
   runs: (project: string) => [...keys.project(project), "runs"] as const,
-  runList: (project: string, sorting: Sorting) =>
-    [...keys.runs(project), { sort: sorting.sort ?? null, order: sorting.order ?? null }] as const,
+  runList: (project: string, { sort, order, filter }: Listing) =>
+    [...keys.runs(project), { sort: sort ?? null, order: order ?? null, filter: filter ?? null }] as const,
   run: (project: string, run: string) => [...keys.project(project), "run", run] as const,
   commits: (project: string) => [...keys.project(project), "commits"] as const,
   commit: (project: string, commit: string) => [...keys.project(project), "commit", commit] as const,
@@ -67,12 +73,12 @@ export const columnsQuery = (project: string) =>
     queryFn: ({ signal }) => getJson<Columns>(["projects", project, "columns"], { signal }),
   });
 
-export const runsQuery = (project: string, sorting: Sorting) =>
+export const runsQuery = (project: string, listing: Listing) =>
   infiniteQueryOptions({
-    queryKey: keys.runList(project, sorting),
+    queryKey: keys.runList(project, listing),
     initialPageParam: "",
     queryFn: async ({ signal, pageParam }): Promise<List<Run>> => {
-      const query = { limit: PAGE, cursor: pageParam || undefined, ...sorting };
+      const query = { limit: PAGE, cursor: pageParam || undefined, ...listing };
       const page = await getJson<List<WireRun>>(["projects", project, "runs"], { signal, query });
       return { ...page, items: page.items.map(readRun) };
     },

@@ -2,6 +2,7 @@ import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useRef, type ReactNode } from "react";
 
+import { isAboutFilter } from "../../api/problem";
 import { columnsQuery, projectQuery, runsQuery } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { Icon } from "../../components/Icon";
@@ -13,8 +14,9 @@ import { nameOf } from "../../lib/run";
 import { useBaseline } from "./baseline";
 import { ColumnPicker } from "./ColumnPicker";
 import { allColumns, chosenColumns, defaultColumnIds } from "./columns";
+import { FilterBar } from "./FilterBar";
 import { RunsTable } from "./RunsTable";
-import { nextSorting, toggledBaseline, toggledColumn, type RunsSearch } from "./search";
+import { filtered, nextSorting, toggledBaseline, toggledColumn, type RunsSearch } from "./search";
 import { useLiveRuns } from "./useLiveRuns";
 
 const TOP_PX = 24;
@@ -25,18 +27,20 @@ export function RunsPage() {
   const navigate = useNavigate({ from: "/p/$project" });
   const change = (to: (search: RunsSearch) => RunsSearch) => void navigate({ search: to, replace: true });
   const sorting = { sort: search.sort, order: search.order };
+  const listing = { ...sorting, filter: search.q };
 
   useTitle("Runs", useQuery(projectQuery(project)).data?.name);
-  const query = useInfiniteQuery(runsQuery(project, sorting));
+  const query = useInfiniteQuery(runsQuery(project, listing));
   const { data: names, isPending: isNaming } = useQuery(columnsQuery(project));
   const scroller = useRef<HTMLDivElement>(null);
-  const live = useLiveRuns(project, sorting, () => (scroller.current?.scrollTop ?? 0) < TOP_PX);
+  const live = useLiveRuns(project, listing, () => (scroller.current?.scrollTop ?? 0) < TOP_PX);
   const baseline = useBaseline(project, search.baseline);
 
   const runs = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   const columns = useMemo(() => allColumns(names, query.data?.pages[0]?.items ?? []), [names, query.data]);
   const shownIds = search.cols ?? defaultColumnIds(names);
   const total = query.data?.pages[0];
+  const mistake = isAboutFilter(query.error) ? query.error : null;
   const showWaiting = () => {
     live.show();
     scroller.current?.scrollTo({ top: 0 });
@@ -46,14 +50,20 @@ export function RunsPage() {
 
   // Both are asked for at once; a table that starts without its columns would jump when they come.
   if (query.isPending || isNaming) return <Framed children={<Skeleton what="runs" rows={12} />} />;
-  if (query.isLoadingError) return <Framed children={<ErrorPanel error={query.error} retry={refetch} />} />;
-  if (runs.length === 0) return <Framed children={<NoRuns />} />;
+  if (query.isLoadingError && !mistake) return <Framed children={<ErrorPanel error={query.error} retry={refetch} />} />;
+  if (runs.length === 0 && search.q === undefined) return <Framed children={<NoRuns />} />;
   return (
     <div className="runs-page">
       <h1 className="visually-hidden">Runs</h1>
+      <FilterBar
+        key={search.q}
+        filter={search.q ?? ""}
+        apply={(filter) => change((now) => filtered(now, filter))}
+        error={mistake}
+      />
       <div className="toolbar">
         <span className="count" role="status">
-          {total && formatCount(total.total, "run", total.total_is_exact)}
+          {total && !mistake && formatCount(total.total, "run", total.total_is_exact)}
         </span>
         {live.waiting > 0 && (
           <button type="button" className="button pill" onClick={showWaiting}>
@@ -68,21 +78,24 @@ export function RunsPage() {
           reset={search.cols ? () => change((now) => ({ ...now, cols: undefined })) : null}
         />
       </div>
-      {query.isError && <ErrorPanel error={query.error} retry={refetch} />}
-      <RunsTable
-        project={project}
-        runs={runs}
-        total={total?.total_is_exact ? total.total : null}
-        columns={chosenColumns(columns, shownIds, baseline !== null)}
-        sorting={sorting}
-        onSort={(sort) => change((now) => nextSorting(now, sort))}
-        baseline={baseline}
-        onBaseline={(run) => change((now) => toggledBaseline(now, run))}
-        fresh={live.fresh}
-        scroller={scroller}
-        isStale={query.isPlaceholderData}
-        loadMore={query.hasNextPage && !query.isFetching && !query.isError ? () => void query.fetchNextPage() : null}
-      />
+      {query.isError && !mistake && <ErrorPanel error={query.error} retry={refetch} />}
+      {runs.length === 0 && !query.isError && <NoneMeets showAll={() => change((now) => filtered(now, ""))} />}
+      {runs.length > 0 && (
+        <RunsTable
+          project={project}
+          runs={runs}
+          total={total?.total_is_exact ? total.total : null}
+          columns={chosenColumns(columns, shownIds, baseline !== null)}
+          sorting={sorting}
+          onSort={(sort) => change((now) => nextSorting(now, sort))}
+          baseline={baseline}
+          onBaseline={(run) => change((now) => toggledBaseline(now, run))}
+          fresh={live.fresh}
+          scroller={scroller}
+          isStale={query.isPlaceholderData}
+          loadMore={query.hasNextPage && !query.isFetching && !query.isError ? () => void query.fetchNextPage() : null}
+        />
+      )}
     </div>
   );
 }
@@ -104,6 +117,17 @@ function BaselineNote({ baseline, clear }: { baseline: Run; clear: () => void })
         <Icon name="cross" />
       </button>
     </span>
+  );
+}
+
+function NoneMeets({ showAll }: { showAll: () => void }) {
+  return (
+    <EmptyState title="No run meets the filter">
+      <p>A condition is met only by runs that have the value; names are written as in the column picker.</p>
+      <button type="button" className="button" onClick={showAll}>
+        Show all runs
+      </button>
+    </EmptyState>
   );
 }
 

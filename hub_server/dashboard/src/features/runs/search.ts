@@ -2,6 +2,8 @@
 export interface RunsSearch {
   sort?: string | undefined;
   order?: "asc" | "desc" | undefined;
+  /** The filter. */
+  q?: string | undefined;
   cols?: string[] | undefined;
   baseline?: string | undefined;
 }
@@ -12,11 +14,12 @@ export interface RunsSearch {
  * Every field is set: the router keeps the raw value of those that are not.
  */
 export function readRunsSearch(search: Record<string, unknown>): RunsSearch {
-  const { sort, order, cols, baseline } = search;
+  const { sort, order, q, cols, baseline } = search;
   const isSortable = typeof sort === "string" && /^(started_at$|(summary|param|label)\..)/.test(sort);
   return {
     sort: isSortable ? sort : undefined,
     order: isSortable ? (order === "asc" ? "asc" : "desc") : undefined,
+    q: typeof q === "string" && q.trim() !== "" ? q : undefined,
     cols: Array.isArray(cols) ? cols.filter((column) => typeof column === "string") : undefined,
     baseline: typeof baseline === "string" ? baseline : undefined,
   };
@@ -26,6 +29,10 @@ export function readRunsSearch(search: Record<string, unknown>): RunsSearch {
 export function nextSorting(search: RunsSearch, sort: string): RunsSearch {
   if (search.sort !== sort) return { ...search, sort, order: "desc" };
   return search.order === "desc" ? { ...search, order: "asc" } : { ...search, sort: undefined, order: undefined };
+}
+
+export function filtered(search: RunsSearch, filter: string): RunsSearch {
+  return { ...search, q: filter || undefined };
 }
 
 export function toggledColumn(search: RunsSearch, shown: readonly string[], id: string): RunsSearch {

@@ -1,7 +1,7 @@
 import { useQueryClient, type InfiniteData } from "@tanstack/react-query";
 import { useEffect, useState } from "react";
 
-import { keys, runsQuery, type Sorting } from "../../api/queries";
+import { keys, runsQuery, type Listing } from "../../api/queries";
 import type { List, Run } from "../../api/types";
 import { topicOf, useLiveEvents } from "../live/hooks";
 
@@ -18,19 +18,19 @@ interface LiveRuns {
 /**
  * Brings new runs into the table: at once where the reader looks at the newest runs, else behind a button.
  *
- * Rows never move under a reader who has scrolled or sorts by a value.
+ * Rows never move under a reader who has scrolled, sorts by a value, or has a filter, which a new run may not meet.
  */
-export function useLiveRuns(project: string, sorting: Sorting, isAtTop: () => boolean): LiveRuns {
+export function useLiveRuns(project: string, listing: Listing, isAtTop: () => boolean): LiveRuns {
   const client = useQueryClient();
   const [fresh, setFresh] = useState<ReadonlySet<string>>(new Set());
   const [waiting, setWaiting] = useState(0);
-  const key = keys.runList(project, sorting);
+  const key = keys.runList(project, listing);
 
   const show = () => {
     setWaiting(0);
     // Only the first page is asked for again; a reader at the top needs no more, however far they had scrolled.
     client.setQueryData<InfiniteData<List<Run>, string>>(key, firstPage);
-    void client.invalidateQueries({ queryKey: runsQuery(project, sorting).queryKey, exact: true });
+    void client.invalidateQueries({ queryKey: runsQuery(project, listing).queryKey, exact: true });
   };
 
   useLiveEvents([topicOf(project)], (events) => {
@@ -38,7 +38,7 @@ export function useLiveRuns(project: string, sorting: Sorting, isAtTop: () => bo
     const arrived = events.filter((event) => event.type === "run.created").map((event) => event.id);
     if (arrived.length === 0) return;
     setFresh((before) => new Set([...before, ...arrived]));
-    if (sorting.sort === undefined && isAtTop()) show();
+    if (listing.sort === undefined && listing.filter === undefined && isAtTop()) show();
     else setWaiting((before) => before + arrived.length);
   });
 

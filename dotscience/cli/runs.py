@@ -1,0 +1,192 @@
+"""`ds runs`: the runs of this folder's project, as its hub lists them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from contextlib import contextmanager
+from datetime import datetime
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.markup import escape
+
+from dotscience import wording
+from dotscience.errors import DotscienceError, Invalid, WorkspaceError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.table import Table
+
+    from dotscience.client.hub import HubClient
+
+NO_RUNS = "There is no run on the hub yet: save a notebook that executed something, or `ds run` one."
+SHOWN_VALUES = 4
+VALUE_CHARS = 24
+WIDTH = 200
+"""Columns where nobody says how wide the terminal is."""
+
+
+@click.group(
+    epilog="""\b
+Examples:
+  ds runs ls --sort summary.accuracy
+  ds runs show 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0
+"""
+)
+def runs() -> None:
+    """List and show the runs of this folder's project."""
+
+
+@runs.command(
+    epilog="""\b
+Examples:
+  ds runs ls
+  ds runs ls --sort summary.accuracy --filter 'param.optimizer = "adam" and started > -7d'
+  ds runs ls --json -n 1000 | jq -s 'map(.record.summary.accuracy) | max'
+"""
+)
+@click.option("--filter", "wanted", default="", metavar="TEXT", help="Only those that meet this; see docs/filters.md.")
+@click.option("--sort", default="started_at", metavar="WHAT", help="started_at, param.NAME, summary.NAME, label.NAME.")
+@click.option("--asc", is_flag=True, help="Smallest or oldest first; by default largest or newest.")
+@click.option("-n", "--number", type=click.IntRange(1), default=20, help="How many to list at most; default: 20.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run and line.")
+def ls(*, wanted: str, sort: str, asc: bool, number: int, as_json: bool) -> None:
+    """List runs, newest first."""
+    client, project = _project()
+    with client, _pointing_at_mistakes(wanted):
+        found = client.runs(project, wanted=wanted, sort=sort, order="asc" if asc else "desc")
+        shown = list(islice(found, number))
+        has_more = len(shown) == number and next(found, None) is not None
+    if as_json:
+        for run in shown:
+            click.echo(json.dumps(run))
+    elif not shown:
+        click.echo("No run meets the filter." if wanted else NO_RUNS)
+    else:
+        _print_table(shown, sort)
+        if has_more:
+            click.echo(f"There are more; -n {number * 5} lists more of them.")
+
+
+@runs.command(
+    epilog="""\b
+Examples:
+  ds runs show 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0
+  ds runs show 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0 --json | jq .environment.packages
+"""
+)
+@click.argument("run")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def show(*, run: str, as_json: bool) -> None:
+    """Show everything that is known of one run."""
+    client, project = _project()
+    with client:
+        found = client.run(project, run)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        _print_run(found)
+
+
+def _project() -> tuple[HubClient, str]:
+    """A client of the hub that this folder is bound to, and the project's id.
+
+    Raises:
+        WorkspaceError: the folder is not tracked, or bound to no hub, or its token is gone.
+    """
+    from dotscience.client import credentials
+    from dotscience.client.hub import HubClient
+    from dotscience.workspace import open_workspace
+
+    workspace = open_workspace()
+    if workspace.hub is None:
+        raise WorkspaceError(f"{workspace.root} is bound to no hub; `ds init --hub URL` binds it")
+    token = credentials.load(workspace.hub.url, workspace.hub.project_id)
+    if token is None:
+        raise WorkspaceError(f"there is no token for {workspace.hub.url}; `ds init --hub {workspace.hub.url}` gets one")
+    return HubClient(workspace.hub.url, token), workspace.hub.project_id
+
+
+@contextmanager
+def _pointing_at_mistakes(wanted: str) -> Iterator[None]:
+    """Show where in a filter the hub says that it cannot be understood."""
+    try:
+        yield
+    except Invalid as error:
+        position = error.problem.get("position")
+        if not isinstance(position, int):
+            raise
+        line = "".join(letter if letter.isprintable() else " " for letter in wanted)
+        raise DotscienceError(f"{error}\n\n  {line}\n  {' ' * position}^") from error
+
+
+def _print_table(shown: list[dict[str, Any]], sort: str) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    is_by_value = sort != "started_at"
+    table = Table("run", "started", "", "parameters", "summary", *([sort] if is_by_value else []), box=box.SIMPLE)
+    for run in shown:
+        record = run["record"]
+        state = Text("failed", style="red") if record.get("error") is not None else Text("ok", style="green")
+        cells = [run["id"], _moment(record), state, _values(record.get("parameters")), _values(record.get("summary"))]
+        table.add_row(*cells, *([_sorted_by(record, sort)] if is_by_value else []))
+    _print(table)
+
+
+def _print_run(found: Mapping[str, Any]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for name, value in _facts(found):
+        table.add_row(Text(wording.printable(name), style="bold"), Text(wording.printable(value)))
+    _print(table)
+
+
+def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    record = found["record"]
+    yield from (("run", found["id"]), ("commit", found["commit"]), ("started", _moment(record)))
+    for name in ("error", "workload_file", "description"):
+        if record.get(name):
+            yield name.replace("_", " "), record[name]
+    for kind in ("parameters", "summary", "labels"):
+        for name, value in (record.get(kind) or {}).items():
+            yield f"{kind}.{name}", value if isinstance(value, str) else json.dumps(value)
+    for direction in ("inputs", "outputs"):
+        for file in record.get(direction) or []:
+            yield direction.removesuffix("s"), file["path"]
+
+
+def _print(table: Table) -> None:
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else WIDTH).print(table)
+
+
+def _values(group: Mapping[str, Any] | None) -> str:
+    named = list((group or {}).items())
+    texts = [f"{wording.printable(name)}={_short(value)}" for name, value in named[:SHOWN_VALUES]]
+    if len(named) > SHOWN_VALUES:
+        texts.append(f"{len(named) - SHOWN_VALUES} more")
+    return escape(", ".join(texts))
+
+
+def _sorted_by(record: Mapping[str, Any], sort: str) -> str:
+    kind, _, name = sort.partition(".")
+    group = {"param": "parameters", "summary": "summary", "label": "labels"}.get(kind, "")
+    return escape(_short((record.get(group) or {}).get(name, "")))
+
+
+def _short(value: Any) -> str:
+    text = wording.printable(value if isinstance(value, str) else json.dumps(value))
+    return text if len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]}…"
+
+
+def _moment(record: Mapping[str, Any]) -> str:
+    when = record.get("started_at") or record.get("ended_at")
+    return wording.moment(datetime.fromisoformat(when)) if when else ""

@@ -1,0 +1,240 @@
+"""Which runs meet a filter, against the obvious way to find out, by both ways to look for them."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec import structs
+
+from dotscience.record import FileRef, RunRecord, encode_json
+from hub_server.domain.filters import Among, And, Comparison, Field, Not, Or, Present, parse_filter
+from hub_server.domain.types import AccountInfo
+from hub_server.domain.values import index_value
+from hub_server.store import accounts, commits, run_order, run_plan, runs
+from hub_server.store.projects import NewProject, ensure_project, project_key
+from hub_server.store.run_order import Order
+from hub_server.store.run_plan import Selection
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+NOW = START + timedelta(hours=1)
+VALUES = st.sampled_from([1, 2.5, -3, "2.5", "nan", "adam", "ADAM x", "sgd", True, None, [1]])
+NAMED = [Field("param", "a"), Field("param", "b"), Field("label", "a"), Field("summary", "nobody has it")]
+RECORDS = st.builds(
+    RunRecord,
+    run_id=st.just(""),
+    parameters=st.dictionaries(st.sampled_from("ab"), VALUES),
+    labels=st.dictionaries(st.just("a"), VALUES),
+    error=st.sampled_from([None, "no data"]),
+    started_at=st.integers(0, 3).map(lambda minutes: START + timedelta(minutes=minutes)),
+    ended_at=st.sampled_from([None, START]),
+    inputs=st.lists(st.sampled_from("xy").map(lambda path: FileRef(path=path)), max_size=2),
+)
+LITERALS = st.sampled_from([1.0, 2.5, -7.0, "2.5", "adam", "nan", "b", True])
+OPERATORS = st.sampled_from(["=", "!=", "<", "<=", ">", ">="])
+MOMENTS = st.one_of(
+    st.integers(0, 3).map(lambda minutes: START + timedelta(minutes=minutes)),
+    st.integers(57, 60).map(lambda minutes: timedelta(minutes=minutes)),
+)
+CONDITIONS = st.one_of(
+    st.builds(Comparison, st.sampled_from(NAMED), OPERATORS, LITERALS),
+    st.builds(Comparison, st.sampled_from(NAMED), st.just("~"), st.sampled_from(["AD", "%", "_", "", "d"])),
+    st.builds(Among, st.sampled_from(NAMED), st.lists(LITERALS, min_size=1, max_size=3).map(tuple)),
+    st.builds(Present, st.sampled_from([*NAMED, Field(None, "ended"), Field(None, "input")])),
+    st.builds(Comparison, st.just(Field(None, "status")), st.sampled_from(["=", "!=", "~"]), st.just("error")),
+    st.builds(Comparison, st.sampled_from([Field(None, "started"), Field(None, "ended")]), OPERATORS, MOMENTS),
+    st.builds(Comparison, st.just(Field(None, "number")), OPERATORS, st.sampled_from([1.0, 3.5])),
+    st.builds(Comparison, st.just(Field(None, "input")), st.sampled_from(["=", "!="]), st.sampled_from("xz")),
+)
+
+
+def _several(parts):
+    some = st.lists(parts, min_size=2, max_size=3).map(tuple)
+    return st.one_of(st.builds(And, some), st.builds(Or, some), st.builds(Not, parts))
+
+
+COMMON = "param.common = 1"
+FILTERS = st.recursive(CONDITIONS, _several, max_leaves=5)
+
+
+def meets(run, number, part):
+    """What docs/filters.md says, in Python."""
+    match part:
+        case And():
+            return all(meets(run, number, one) for one in part.parts)
+        case Or():
+            return any(meets(run, number, one) for one in part.parts)
+        case Not():
+            return not meets(run, number, part.part)
+    if part.field.kind is not None:
+        group = {"param": run.parameters, "label": run.labels, "summary": run.summary}[part.field.kind]
+        return value_meets(index_value(group.get(part.field.name)), part)
+    held = {
+        "status": ["success" if run.error is None else "error"],
+        "number": [number],
+        "started": [run.started_at],
+        "ended": [] if run.ended_at is None else [run.ended_at],
+        "input": [file.path for file in run.inputs],
+    }[part.field.name]
+    return bool(held) if isinstance(part, Present) else any(compare(one, part.operator, part.value) for one in held)
+
+
+def value_meets(value, part):
+    if value is None or isinstance(part, Present):
+        return value is not None
+    if isinstance(part, Among):
+        return any(value_meets(value, Comparison(part.field, "=", one)) for one in part.values)
+    if part.operator == "~":
+        return value.txt is not None and part.value.lower() in value.txt.lower()
+    if part.operator == "!=":
+        return not value_meets(value, Comparison(part.field, "=", part.value))
+    return indexed_meets(value, part.operator, index_value(part.value))
+
+
+def indexed_meets(value, operator, wanted):
+    if wanted.num is not None:
+        return value.num is not None and compare(value.num, operator, wanted.num)
+    is_text = value.num is None or operator == "="
+    return is_text and value.txt is not None and compare(value.txt, operator, wanted.txt)
+
+
+def compare(held, operator, value):
+    value = NOW - value if isinstance(value, timedelta) else value
+    return {
+        "=": lambda: held == value,
+        "!=": lambda: held != value,
+        "<": lambda: held < value,
+        "<=": lambda: held <= value,
+        ">": lambda: held > value,
+        ">=": lambda: held >= value,
+        "~": lambda: value.lower() in held.lower(),
+    }[operator]()
+
+
+@pytest.fixture
+def fresh(database):
+    """Put runs into a project of their own; its key."""
+    made = []
+
+    def put(records):
+        made.append(None)
+        return asyncio.run(database.write(lambda c: _fill(c, records, len(made))))
+
+    return put
+
+
+def _fill(connection, records, number):
+    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
+    dot = str(UUID(int=number))
+    wanted = NewProject(id=f"p{number}", name="p", dot_id=dot, created_by=account.id, created_at=START)
+    key = project_key(connection, ensure_project(connection, wanted).id)
+    commit = commits.NewCommit(
+        dot_id=dot, hash=bytes(32), branch="main", root=bytes(32), runs=len(records), doc=b"{}", pushed_at=START
+    )
+    place = runs.Ingest(project_key=key, commit_key=commits.add_commit(connection, commit), commit_id="00", now=START)
+    runs.add_runs(connection, place, [_new(one, number) for number, one in enumerate(records, 1)])
+    return key
+
+
+def _new(record, number):
+    named = structs.replace(record, run_id=str(UUID(int=number)))
+    return runs.NewRun(record=named, hash=bytes(32), doc=encode_json(named).decode(), happened_at=named.started_at)
+
+
+def find(database, selection, order, limit, *, may_walk):
+    """The numbers of the runs, page by page."""
+
+    def read(connection):
+        seen, position = [], None
+        while True:
+            items, position = run_order.read_page(connection, selection, order, position, limit, may_walk=may_walk)
+            seen += [one.seq for one in items]
+            if position is None:
+                return seen
+
+    return database.read_blocking(read)
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    records=st.lists(RECORDS, max_size=10),
+    wanted=FILTERS,
+    key=st.sampled_from([None, ("param", "a"), ("label", "a"), ("param", "c")]),
+    descending=st.booleans(),
+    limit=st.integers(1, 4),
+)
+def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
+    database, fresh, records, wanted, key, descending, limit
+):
+    project = fresh(records)
+    order = Order(key=key, descending=descending)
+    everything = find(database, Selection(project_key=project, now=NOW), order, 100, may_walk=True)
+    expected = [number for number in everything if meets(records[number - 1], number, wanted)]
+    selection = Selection(project_key=project, filter=wanted, now=NOW)
+    for may_walk in (True, False):
+        assert find(database, selection, order, limit, may_walk=may_walk) == expected
+    assert database.read_blocking(lambda c: run_plan.count_runs(c, selection)) == (len(expected), True)
+
+
+@pytest.fixture
+def many(fresh):
+    """A project of 400 runs: `param.rare` is 1 for four of them, `param.common` for half."""
+    records = [
+        RunRecord(run_id="", started_at=START, parameters={"rare": number % 100, "common": number % 2, "n": number})
+        for number in range(400)
+    ]
+    return fresh(records)
+
+
+def planned(database, project, text, *, limit=50, key=("param", "n")):
+    """How a page is looked for: the steps of SQLite's plans, one after the other."""
+    from sqlalchemy import event
+
+    selection = Selection(project_key=project, filter=parse_filter(text), now=NOW)
+
+    def explain(connection):
+        statements = []
+        note = lambda conn, cursor, statement, parameters, context, many: statements.append((statement, parameters))  # noqa: E731
+        event.listen(connection, "before_cursor_execute", note)
+        run_order.find_runs(connection, selection, Order(key=key, descending=True), None, limit)
+        event.remove(connection, "before_cursor_execute", note)
+        return [
+            row[3]
+            for statement, parameters in statements
+            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        ]
+
+    return database.read_blocking(explain)
+
+
+def test_a_condition_that_few_meet_drives(database, many):
+    plan = planned(database, many, "param.rare = 1 and param.common = 1")
+    assert "MATERIALIZE driven" in plan, plan
+
+
+def test_a_condition_that_many_meet_is_looked_at_along_the_order_of_the_page(database, many):
+    plan = planned(database, many, COMMON)
+    assert "MATERIALIZE driven" not in plan
+    assert not any("TEMP B-TREE" in step for step in plan), plan
+
+
+def test_a_range_of_the_value_that_is_sorted_by_is_a_range_of_its_index(database, many):
+    plan = planned(database, many, "param.n > 100 and param.n < 390")
+    assert any("ix_run_value_num (key_id=? AND num>? AND num<?)" in step for step in plan), plan
+
+
+def test_no_more_than_a_page_can_show_is_counted(database, many, monkeypatch):
+    monkeypatch.setattr(run_plan, "COUNT_MOST", 100)
+    count = partial(database.read_blocking)
+    for text, counted in (
+        ("param.common = 1", (100, False)),
+        ("param.rare = 1", (4, True)),
+        ("param.n < 0", (0, True)),
+    ):
+        selection = Selection(project_key=many, filter=parse_filter(text), now=NOW)
+        assert count(lambda c, selection=selection: run_plan.count_runs(c, selection)) == counted
