@@ -25,7 +25,7 @@ unit: $(VENV)/.installed-dev
 	pytest -q --ignore tests/integration --ignore tests/e2e
 
 integration: $(VENV)/.installed-dev
-	tests/system-packages btrfs-progs e2fsprogs fuse3 strace xfsprogs zfs-fuse
+	tests/system-packages btrfs-progs e2fsprogs fuse3 postgresql strace xfsprogs zfs-fuse
 	pytest -q tests/integration
 
 e2e: $(VENV)/.installed-dev node_modules/.package-lock.json

@@ -44,6 +44,9 @@ from hub_server.services.workers import Workers
 from hub_server.services.zfs import ZfsSync
 from hub_server.settings import DEFAULT_PORT, HubSettings
 from hub_server.store import accounts
+from hub_server.store.backends.backend import Backend
+from hub_server.store.backends.postgresql import Postgresql
+from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 from hub_server.web.application import MAX_HEADER_BYTES, HubApplication
@@ -118,8 +121,9 @@ async def _open_services(
     stack: AsyncExitStack,
     clock: Callable[[], datetime],
 ) -> Services:
-    migrate(folder.database)
-    database = Database(folder.database)
+    backend = _backend(settings, folder)
+    migrate(backend)
+    database = Database(backend)
     stack.callback(database.close)
     workers = Workers(WORKERS)
     stack.callback(workers.close)
@@ -140,6 +144,10 @@ async def _open_services(
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
         version=__version__,
     )
+
+
+def _backend(settings: HubSettings, folder: DataFolder) -> Backend:
+    return Sqlite(folder.database) if settings.database is None else Postgresql(settings.database)
 
 
 async def _open_storage(settings: HubSettings, folder: DataFolder, workers: Workers) -> PackStorage:

@@ -29,7 +29,9 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     """Everything that can be set.
 
     `port` None means 8800 or the next free one, 0 any. `public_url` is where people reach the hub when that is not the
-    address that it listens on, such as behind a proxy; an https address makes cookies secure. `storage` is a bucket
+    address that it listens on, such as behind a proxy; an https address makes cookies secure. `database` is one
+    on a PostgreSQL server, `postgresql://user:password@host/name`, for what is in a file of the data folder otherwise;
+    parts that are left out come from PostgreSQL's own variables, such as PGPASSWORD. `storage` is a bucket
     like `s3://bucket/prefix` for packs, which are in the data folder otherwise. `zfs_root` is the dataset below which
     dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted. Every
     `upkeep_every_h` hours (0: only when told to) garbage is collected, and a part of what is stored is checked; objects
@@ -40,6 +42,7 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     host: str = DEFAULT_HOST
     port: int | None = None
     public_url: str | None = None
+    database: str | None = None
     storage: str | None = None
     zfs_root: str | None = None
     zfs_receive: Literal["off", "trusted"] = "off"

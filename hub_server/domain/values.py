@@ -14,6 +14,7 @@ from dotscience.record import Value
 
 MAX_INDEXED_CHARS = 256
 
+NUL_SYMBOL = "\N{SYMBOL FOR NULL}"
 _DECIMAL = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _NOT_FINITE = re.compile(r"[+-]?(?:nan|inf|infinity)", re.IGNORECASE)
 
@@ -40,6 +41,11 @@ def index_value(value: Value) -> IndexedValue | None:
             return _text(value)
         case _:
             return None
+
+
+def index_name(name: str) -> str:
+    """The name that a value is indexed by: as it is, but for NUL, which not every database takes."""
+    return name.replace("\0", NUL_SYMBOL)
 
 
 def _number(value: float) -> IndexedValue:

@@ -24,7 +24,8 @@ from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem,
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.workers import Workers
 from hub_server.store import commits, run_order, runs
-from hub_server.store.database import Database, QueryTimeout
+from hub_server.store.backends.backend import QueryTimeout
+from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection, count_runs

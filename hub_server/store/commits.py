@@ -8,11 +8,11 @@ from datetime import datetime
 import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import Connection, bindparam, insert, select
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.store.counting import capped_count
 from hub_server.store.schema import branch, commit, dot
+from hub_server.store.upsert import Upsert
 
 
 class NewCommit(Struct, frozen=True, kw_only=True):
@@ -32,10 +32,12 @@ class NewCommit(Struct, frozen=True, kw_only=True):
 _IN_DOT = commit.c.dot_id == bindparam("dot")
 _BRANCHES = select(branch.c.name, branch.c.head).where(branch.c.dot_id == bindparam("dot")).order_by(branch.c.name)
 _BRANCH_HEAD = select(branch.c.head).where(branch.c.dot_id == bindparam("dot"), branch.c.name == bindparam("name"))
-_MOVE = upsert(branch)
-_MOVE_HEAD = _MOVE.on_conflict_do_update(
-    index_elements=[branch.c.dot_id, branch.c.name],
-    set_={"head": _MOVE.excluded.head, "moved_at": _MOVE.excluded.moved_at},
+_MOVE_HEAD = Upsert(
+    branch,
+    lambda moved: moved.on_conflict_do_update(
+        index_elements=[branch.c.dot_id, branch.c.name],
+        set_={"head": moved.excluded.head, "moved_at": moved.excluded.moved_at},
+    ),
 )
 _KNOWN_COMMITS = select(commit.c.hash).where(_IN_DOT, commit.c.hash.in_(bindparam("hashes", expanding=True)))
 _PUSHED_TO = select(commit.c.branch).where(_IN_DOT, commit.c.hash == bindparam("hash"))
@@ -55,7 +57,7 @@ def branch_head(connection: Connection, dot_id: str, name: str) -> bytes | None:
 
 def move_head(connection: Connection, dot_id: str, name: str, head: bytes, now: datetime) -> None:
     """Point a branch at a commit, making the branch where it is missing."""
-    connection.execute(_MOVE_HEAD, {"dot_id": dot_id, "name": name, "head": head, "moved_at": now})
+    connection.execute(_MOVE_HEAD.on(connection), {"dot_id": dot_id, "name": name, "head": head, "moved_at": now})
 
 
 def known_commits(connection: Connection, dot_id: str, hashes: Sequence[bytes]) -> set[bytes]:

@@ -1,8 +1,8 @@
 """The database as the event loop sees it: statements run on threads, results come back as awaitables.
 
 One writer thread takes work from a queue and commits what has gathered there in one transaction ("group commit"), so
-that the one fsync of `synchronous=FULL` is shared by all who wait for it. A few reader threads, each with its own
-connection and its own snapshot of the data (WAL), never wait for the writer.
+that one fsync is shared by all who wait for it. A few reader threads, each with its own connection and its own snapshot
+of the data, never wait for the writer.
 """
 
 from __future__ import annotations
@@ -10,39 +10,23 @@ from __future__ import annotations
 import asyncio
 import os
 import queue
-import sqlite3
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from pathlib import Path
+from contextlib import nullcontext
 from typing import Any, TypeVar
 
 from msgspec import Struct
-from sqlalchemy import Connection, Engine, create_engine, event
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection
+from sqlalchemy.exc import DBAPIError
 
-from committer.storage.index import PRIMARY_CODE
-from dotscience.errors import DiskFull, SnapshotError, StorageUnavailable
+from hub_server.store.backends.backend import Backend
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 MAX_READERS = 4
 MAX_GROUP = 64
-BUSY_TIMEOUT_MS = 5_000
-CACHE_KIB = 32_768
-MMAP_BYTES = 1 << 30
-
-
-STEPS_BETWEEN_LOOKS = 10_000
-"""Instructions of SQLite's machine, a fraction of a millisecond, between two looks at the clock."""
-
-
-class QueryTimeout(Exception):
-    """A read took longer than it may, in seconds."""
 
 
 class _Write(Struct):
@@ -51,16 +35,22 @@ class _Write(Struct):
 
 
 class Database:
-    """A SQLite database file, opened by one hub process.
+    """A database, opened by one hub process.
 
     `read` and `write` are called on the event loop, `read_blocking` on worker threads only. Work gets a connection
     inside a transaction, must not keep it, and returns plain data.
     """
 
-    def __init__(self, path: Path, *, readers: int | None = None) -> None:
-        self._path = path
-        self._writer_engine = open_engine(path, begin="BEGIN IMMEDIATE")
-        self._reader_engine = open_engine(path, begin="BEGIN", read_only=True)
+    def __init__(self, backend: Backend, *, readers: int | None = None) -> None:
+        """Connect to the database, which is up to date (`hub_server.store.migrate`).
+
+        Raises:
+            ConfigError: another hub writes it.
+        """
+        self._backend = backend
+        self._writer_engine = backend.writer()
+        self._reader_engine = backend.reader()
+        self._writer_connection = self._writer_engine.connect()
         self._local = threading.local()
         self._reader_connections: list[Connection] = []
         count = readers or min(os.cpu_count() or 1, MAX_READERS)
@@ -109,13 +99,20 @@ class Database:
         self._writer_engine.dispose()
 
     def _read_now(self, work: Work[T], limit_s: float | None) -> T:
-        connection = self._reader_connection()
-        with connection.begin() as transaction:
-            try:
-                with _limited(connection, limit_s):  # and not the end of the transaction
-                    return work(connection)
-            finally:
-                transaction.rollback()
+        try:
+            connection = self._reader_connection()
+            with connection.begin() as transaction:
+                limited = nullcontext() if limit_s is None else self._backend.limited(connection, limit_s)
+                try:
+                    with limited:  # and not the end of the transaction
+                        return work(connection)
+                finally:
+                    transaction.rollback()
+        except DBAPIError as error:
+            told = self._backend.told(error)
+            if told is None:
+                raise
+            raise told from error
 
     def _reader_connection(self) -> Connection:
         connection: Connection | None = getattr(self._local, "connection", None)
@@ -125,13 +122,13 @@ class Database:
         return connection
 
     def _write_forever(self) -> None:
-        with self._writer_engine.connect() as connection:
+        with self._writer_connection as connection:
             while (first := self._writes.get()) is not None:
                 group, ending = self._gather(first)
                 self._write_group(connection, [write for write in group if write.done.set_running_or_notify_cancel()])
                 if ending:
                     break
-            connection.exec_driver_sql("PRAGMA optimize")
+            self._backend.tidy(connection)
 
     def _gather(self, first: _Write) -> tuple[list[_Write], bool]:
         """All that waits in the queue, up to the group's size; and whether the end was among it."""
@@ -153,7 +150,7 @@ class Database:
                 results = [write.work(connection) for write in group]
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting caller gets it
             if len(group) == 1:
-                group[0].done.set_exception(_told(error))
+                group[0].done.set_exception(self._told(error))
                 return
             for write in group:
                 self._write_group(connection, [write])
@@ -161,73 +158,13 @@ class Database:
             for write, result in zip(group, results, strict=True):
                 write.done.set_result(result)
 
-
-@contextmanager
-def _limited(connection: Connection, limit_s: float | None) -> Iterator[None]:
-    """Interrupt statements that are still running after so many seconds (sqlite.org/c3ref/progress_handler.html)."""
-    if limit_s is None:
-        yield
-        return
-    dbapi: Any = connection.connection.dbapi_connection
-    until = time.monotonic() + limit_s
-    dbapi.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
-    try:
-        yield
-    except OperationalError as error:
-        if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
-            raise QueryTimeout(limit_s) from error
-        raise
-    finally:
-        dbapi.set_progress_handler(None, 0)
-
-
-def _told(error: BaseException) -> BaseException:
-    """The error as callers know it: a disk that is full or fails is said to be so, whatever failed after it."""
-    link: BaseException | None = error
-    while link is not None:
-        told = _disk_error(getattr(getattr(link, "orig", None), "sqlite_errorcode", None))
-        if told is not None:
-            told.__cause__ = error
-            return told
-        link = link.__cause__ or link.__context__
-    return error
-
-
-def _disk_error(code: int | None) -> SnapshotError | None:
-    """What a result code says of the disk (sqlite.org/rescode.html); extended codes have the primary one below."""
-    match None if code is None else code & PRIMARY_CODE:
-        case sqlite3.SQLITE_FULL:
-            return DiskFull("the disk that holds the hub's database is full; make room there")
-        case sqlite3.SQLITE_IOERR:
-            return StorageUnavailable("the disk that holds the hub's database fails; look at the system's log")
-    return None
-
-
-def open_engine(path: Path, *, begin: str, read_only: bool = False) -> Engine:
-    """An engine whose transactions start with the statement `begin`.
-
-    sqlite3's own transaction handling is switched off (`isolation_level=None`): it would begin late and commit early.
-    """
-    engine = create_engine(f"sqlite:///{path}", poolclass=NullPool, connect_args={"check_same_thread": False})
-
-    @event.listens_for(engine, "connect")
-    def prepare(connection: sqlite3.Connection, _record: object) -> None:
-        connection.isolation_level = None
-        for pragma in (
-            f"busy_timeout={BUSY_TIMEOUT_MS}",
-            "journal_mode=WAL",
-            "synchronous=FULL",
-            "foreign_keys=ON",
-            "temp_store=MEMORY",
-            f"cache_size=-{CACHE_KIB}",
-            f"mmap_size={MMAP_BYTES}",
-            f"query_only={'ON' if read_only else 'OFF'}",
-        ):
-            connection.execute(f"PRAGMA {pragma}")
-
-    @event.listens_for(engine, "begin")
-    def start(connection: Connection) -> None:
-        dbapi: Any = connection.connection.dbapi_connection  # directly: this runs before every piece of work
-        dbapi.execute(begin)
-
-    return engine
+    def _told(self, error: BaseException) -> BaseException:
+        """The error as callers know it: a disk that is full or fails is said to be so, whatever failed after it."""
+        link: BaseException | None = error
+        while link is not None:
+            told = self._backend.told(link)
+            if told is not None:
+                told.__cause__ = error
+                return told
+            link = link.__cause__ or link.__context__
+        return error

@@ -10,11 +10,11 @@ from datetime import datetime
 
 from msgspec import Struct
 from sqlalchemy import Connection, and_, bindparam, delete, exists, func, or_, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from committer.storage.pack import HEADER, Pack, PackEntry
 from hub_server.store import objects
 from hub_server.store.schema import commit, dot, object_, pack, project_pack
+from hub_server.store.upsert import Upsert
 
 
 class Known(Struct, frozen=True):
@@ -44,6 +44,7 @@ class PackUse(Struct, frozen=True, kw_only=True):
     used: int
 
 
+_ADD_UNKNOWN = Upsert(pack, lambda new: new.on_conflict_do_nothing().returning(pack.c.id))
 _OF_PROJECT = object_.c.project_id == bindparam("project")
 _RECORD_SIZE = object_.c.stored_size + HEADER.size
 _THESE = and_(_OF_PROJECT, object_.c.hash.in_(bindparam("hashes", expanding=True)))
@@ -134,8 +135,8 @@ def doom_empty_packs(connection: Connection, now: datetime) -> None:
 def doom_unknown_packs(connection: Connection, found: Iterable[tuple[bytes, int]], now: datetime) -> int:
     """Note the stored packs (hash and size) that the database does not know, in the same way; how many there are."""
     rows = [{"hash": name, "size": size, "created_at": now, "doomed_at": now} for name, size in found]
-    statement = upsert(pack).on_conflict_do_nothing()
-    return sum(connection.execute(statement, row).rowcount for row in rows)
+    added = [connection.execute(_ADD_UNKNOWN.on(connection), row).first() for row in rows]
+    return sum(one is not None for one in added)
 
 
 def known_packs(connection: Connection, hashes: Sequence[bytes]) -> set[bytes]:

@@ -12,36 +12,36 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
 from dotscience.errors import ConfigError
-from hub_server.store.database import open_engine
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+    from hub_server.store.backends.backend import Backend
+
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
-def migrate(path: Path) -> None:
-    """Create or upgrade the database file, in one transaction; nothing to do where it is up to date.
-
-    Only its owner can read the file, and those that SQLite puts beside it (they get its mode).
+def migrate(backend: Backend) -> None:
+    """Create or upgrade the database, in one transaction; nothing to do where it is up to date.
 
     Raises:
-        ConfigError: the file was written by a newer version of the hub, or is no database that can be used.
+        ConfigError: another hub uses it, a newer version of the hub wrote it, or it cannot be used at all.
     """
-    engine = open_engine(path, begin="BEGIN IMMEDIATE")
+    engine = backend.writer()
     try:
-        path.touch(mode=0o600)
-        path.chmod(0o600)
+        backend.prepare()
         with engine.begin() as connection:
-            _upgrade(connection, path)
+            _upgrade(connection, backend.name)
     except (OSError, DatabaseError) as error:
-        reason = error.orig if isinstance(error, DatabaseError) else error.strerror
-        raise ConfigError(f"{path} cannot be used as the hub's database ({reason}); restore a backup of it") from error
+        reason = str(error.orig if isinstance(error, DatabaseError) else error.strerror).strip()
+        raise ConfigError(
+            f"{backend.name} cannot be used as the hub's database ({reason}); {backend.advice}"
+        ) from error
     finally:
         engine.dispose()
 
 
-def _upgrade(connection: Connection, path: Path) -> None:
+def _upgrade(connection: Connection, name: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
@@ -52,7 +52,7 @@ def _upgrade(connection: Connection, path: Path) -> None:
     known = {script.revision for script in scripts.walk_revisions()}
     if current is not None and current not in known:
         raise ConfigError(
-            f"{path} has schema {current}, which this version of the hub does not know; "
+            f"{name} has schema {current}, which this version of the hub does not know; "
             "use the newer version that wrote it"
         )
     command.upgrade(config, "head")

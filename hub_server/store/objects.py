@@ -9,12 +9,12 @@ from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
-from sqlalchemy.dialects.sqlite import insert
 
 from committer.storage.compression import Encoding
 from committer.storage.objects import Kind
 from committer.storage.pack import PackEntry
 from hub_server.store.schema import object_, pack, project_pack
+from hub_server.store.upsert import Upsert
 
 MAX_VARIABLES = 500
 """Hashes per statement; SQLite allows 999 variables in its oldest builds."""
@@ -40,25 +40,25 @@ class PackRow(Struct, frozen=True):
 # Statements of a push are made once: to make one costs SQLAlchemy more than to run it.
 
 _DAMAGED = select(pack.c.id).where(pack.c.damaged_at.is_not(None)).scalar_subquery()
-_NEW_PACK = insert(pack)
-_ADD_PACK = _NEW_PACK.on_conflict_do_update(
-    index_elements=[pack.c.hash],
-    set_={
-        "checked_at": _NEW_PACK.excluded.checked_at,
-        "damaged_at": None,
-        "doomed_at": None,
-    },
+_ADD_PACK = Upsert(
+    pack,
+    lambda new: new.on_conflict_do_update(
+        index_elements=[pack.c.hash],
+        set_={"checked_at": new.excluded.checked_at, "damaged_at": None, "doomed_at": None},
+    ),
 )
 _PACK_KEY = select(pack.c.id).where(pack.c.hash == bindparam("hash"))
 _DOOMED_AT = select(pack.c.doomed_at).where(pack.c.hash == bindparam("hash"))
 _SPARE_PACK = update(pack).where(pack.c.hash == bindparam("name"), ~pack.c.deleting).values(doomed_at=None)
-_ADD_TO_PROJECT = insert(project_pack).on_conflict_do_nothing()
-_NEW_OBJECT = insert(object_)
+_ADD_TO_PROJECT = Upsert(project_pack, lambda new: new.on_conflict_do_nothing().returning(project_pack.c.pack_id))
 _PLACE = ("kind", "pack_id", "offset", "stored_size", "size", "encoding")
-_ADD_OBJECTS = _NEW_OBJECT.on_conflict_do_update(
-    index_elements=[object_.c.project_id, object_.c.hash],
-    set_={"unused_since": None, **{name: _NEW_OBJECT.excluded[name] for name in _PLACE}},
-    where=or_(object_.c.unused_since.is_not(None), object_.c.pack_id.in_(_DAMAGED)),
+_ADD_OBJECTS = Upsert(
+    object_,
+    lambda new: new.on_conflict_do_update(
+        index_elements=[object_.c.project_id, object_.c.hash],
+        set_={"unused_since": None, **{name: new.excluded[name] for name in _PLACE}},
+        where=or_(object_.c.unused_since.is_not(None), object_.c.pack_id.in_(_DAMAGED)),
+    ),
 )
 _ASKED_FOR = and_(object_.c.project_id == bindparam("project"), object_.c.hash.in_(bindparam("hashes", expanding=True)))
 _PRESENT = select(object_.c.hash, object_.c.unused_since).where(_ASKED_FOR, object_.c.pack_id.not_in(_DAMAGED))
@@ -82,10 +82,12 @@ def place_pack(
     connection: Connection, project_key: int, pack_hash: bytes, size: int, count: int, now: datetime
 ) -> tuple[int, bool]:
     """A pack is kept and well, and has `count` objects of the project; its key, and whether the project had it not."""
-    connection.execute(_ADD_PACK, {"hash": pack_hash, "size": size, "created_at": now, "checked_at": now})
+    connection.execute(
+        _ADD_PACK.on(connection), {"hash": pack_hash, "size": size, "created_at": now, "checked_at": now}
+    )
     pack_key: int = connection.execute(_PACK_KEY, {"hash": pack_hash}).scalar_one()
     place = {"project_id": project_key, "pack_id": pack_key, "objects": count}
-    return pack_key, bool(connection.execute(_ADD_TO_PROJECT, place).rowcount)
+    return pack_key, connection.execute(_ADD_TO_PROJECT.on(connection), place).first() is not None
 
 
 def add_pack(
@@ -109,7 +111,7 @@ def add_pack(
         }
         for entry in entries
     ]
-    connection.execute(_ADD_OBJECTS, rows)
+    connection.execute(_ADD_OBJECTS.on(connection), rows)
     return is_new
 
 

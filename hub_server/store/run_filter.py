@@ -16,7 +16,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, FromClause, and_, false, func, literal, not_, or_, select
 
 from hub_server.domain.filters import Among, And, Comparison, Field, Filter, Not, Or, Present, Value
-from hub_server.domain.values import index_value
+from hub_server.domain.values import index_name, index_value
 from hub_server.store.schema import run, run_file, run_key, run_value
 
 Key = tuple[str, str]
@@ -176,7 +176,8 @@ def find_keys(connection: Connection, project_key: int, names: Iterable[Key]) ->
     """Those of the names that runs of the project use."""
     found = {}
     for kind, name in set(names):
-        mine = (run_key.c.project_id == project_key) & (run_key.c.kind == kind) & (run_key.c.name == name)
+        of_kind = (run_key.c.project_id == project_key) & (run_key.c.kind == kind)
+        mine = of_kind & (run_key.c.name == index_name(name))
         row = connection.execute(select(run_key.c.id, run_key.c.runs).where(mine)).first()
         if row is not None:
             found[kind, name] = KeyRow(row.id, row.runs)

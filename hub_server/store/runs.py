@@ -10,12 +10,12 @@ from typing import Any
 import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
 
 from dotscience.record import FileRef, RunRecord
 from hub_server.domain.types import Columns, RunInfo
-from hub_server.domain.values import IndexedValue, index_value
+from hub_server.domain.values import IndexedValue, index_name, index_value
 from hub_server.store.schema import UtcTime, commit, project, run, run_file, run_key, run_value
+from hub_server.store.upsert import Upsert
 
 Key = tuple[str, str]
 """Kind (param, summary or label) and name of a value."""
@@ -49,11 +49,13 @@ _LAST_SEQ = select(func.coalesce(func.max(run.c.seq), 0)).where(_IN_PROJECT)
 _ADD_RUNS = insert(run).returning(run.c.uuid, run.c.id)
 _ADD_VALUES = insert(run_value)
 _ADD_FILES = insert(run_file)
-_KEYS = upsert(run_key)
-_COUNT_KEYS = _KEYS.on_conflict_do_update(
-    index_elements=[run_key.c.project_id, run_key.c.kind, run_key.c.name],
-    set_={"runs": run_key.c.runs + _KEYS.excluded.runs},
-).returning(run_key.c.kind, run_key.c.name, run_key.c.id)
+_COUNT_KEYS = Upsert(
+    run_key,
+    lambda new: new.on_conflict_do_update(
+        index_elements=[run_key.c.project_id, run_key.c.kind, run_key.c.name],
+        set_={"runs": run_key.c.runs + new.excluded.runs},
+    ).returning(run_key.c.kind, run_key.c.name, run_key.c.id),
+)
 _NEWEST = bindparam("newest", type_=UtcTime)
 _COUNT_RUNS = (
     update(project)
@@ -167,7 +169,7 @@ def _indexed_values(record: RunRecord) -> Iterator[tuple[Key, IndexedValue]]:
         for name, value in group.items():
             indexed = index_value(value)
             if indexed is not None:
-                yield (kind, name), indexed
+                yield (kind, index_name(name)), indexed
 
 
 def _count_keys(connection: Connection, project_key: int, uses: Counter[Key]) -> dict[Key, int]:
@@ -175,7 +177,7 @@ def _count_keys(connection: Connection, project_key: int, uses: Counter[Key]) ->
     rows = [
         {"project_id": project_key, "kind": kind, "name": name, "runs": count} for (kind, name), count in uses.items()
     ]
-    found = connection.execute(_COUNT_KEYS, rows)
+    found = connection.execute(_COUNT_KEYS.on(connection), rows)
     return {(row.kind, row.name): row.id for row in found}
 
 

@@ -32,6 +32,7 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.engine import Dialect
+from sqlalchemy.types import TypeEngine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -61,6 +62,18 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else EPOCH + int(value) * MICROSECOND
 
 
+class Words(TypeDecorator[str]):
+    """A text that users chose: compared and sorted by its bytes on every database."""
+
+    impl = String
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
+        """The column's own type; by itself PostgreSQL compares as the language of its cluster does."""
+        is_postgresql = dialect.name == "postgresql"
+        return dialect.type_descriptor(String(collation="C") if is_postgresql else String())
+
+
 def _row_id() -> Column[int]:
     # SQLite numbers rows by itself only for the type INTEGER; elsewhere ids need 64 bits.
     return Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True)
@@ -87,7 +100,7 @@ project = Table(
     metadata,
     _row_id(),
     Column("uuid", String(36), nullable=False, unique=True),
-    Column("name", String, nullable=False, unique=True),
+    Column("name", Words, nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
     Column("created_by", ForeignKey("account.id"), nullable=False),
     Column("runs", Integer, nullable=False, server_default="0"),
@@ -100,7 +113,7 @@ token = Table(
     Column("id", String(16), primary_key=True),
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("project_id", ForeignKey("project.id", ondelete="CASCADE")),
-    Column("name", String, nullable=False),
+    Column("name", Words, nullable=False),
     Column("secret_hash", LargeBinary(32), nullable=False),
     Column("scopes", String, nullable=False),
     Column("created_at", UtcTime, nullable=False),
@@ -141,7 +154,7 @@ branch = Table(
     "branch",
     metadata,
     Column("dot_id", ForeignKey("dot.id"), primary_key=True),
-    Column("name", String, primary_key=True),
+    Column("name", Words, primary_key=True),
     Column("head", LargeBinary(32), nullable=False),
     Column("moved_at", UtcTime, nullable=False),
 )
@@ -152,7 +165,7 @@ commit = Table(
     _row_id(),
     Column("dot_id", ForeignKey("dot.id"), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
-    Column("branch", String, nullable=False),
+    Column("branch", Words, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("runs", Integer, nullable=False),
     Column("pushed_at", UtcTime, nullable=False),
@@ -193,7 +206,7 @@ run_key = Table(
     _row_id(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("kind", String, nullable=False),
-    Column("name", String, nullable=False),
+    Column("name", Words, nullable=False),
     Column("runs", Integer, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "kind", "name"),
 )
@@ -205,7 +218,7 @@ run_value = Table(
     Column("run_id", ForeignKey("run.id"), primary_key=True),
     Column("key_id", ForeignKey("run_key.id"), primary_key=True),
     Column("num", Float),
-    Column("txt", String),
+    Column("txt", Words),
     Index("ix_run_value_num", "key_id", "num", "run_id", sqlite_where=text("num IS NOT NULL")),
     Index("ix_run_value_txt", "key_id", "txt", "run_id", sqlite_where=text("txt IS NOT NULL")),
     sqlite_with_rowid=False,
@@ -217,7 +230,7 @@ run_file = Table(
     metadata,
     Column("run_id", ForeignKey("run.id"), primary_key=True),
     Column("direction", String, primary_key=True),
-    Column("path", String, primary_key=True),
+    Column("path", Words, primary_key=True),
     Column("content_hash", LargeBinary(32)),
     Index("ix_run_file_content", "content_hash", "run_id"),
     sqlite_with_rowid=False,

@@ -27,6 +27,7 @@ from hub_server.services.sync import Move, Sync
 from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.services.workers import Workers
 from hub_server.store import accounts, projects
+from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 from hub_server.store.schema import branch, commit, dot
@@ -54,13 +55,13 @@ class HubParts:
         self.clock = Clock()
         self.clock.advance(days=days)
         if not (folder / "hub.db").exists():  # to find out that there is nothing to migrate takes most of the time
-            migrate(folder / "hub.db")
+            migrate(Sqlite(folder / "hub.db"))
         self.loop = asyncio.new_event_loop()
         self.open()
         self.dot_id = self.run(self.database.write(self._ensure_dot))
 
     def open(self, storage=LocalStorage):
-        self.database = Database(self.folder / "hub.db")
+        self.database = Database(Sqlite(self.folder / "hub.db"))
         self.workers, self.own = InterruptedWorkers(2), InterruptedWorkers(1)
         self.packs = Packs(self.folder, storage(self.folder))
         self.sync = Sync(self.database, self.packs, self.workers, EventBus(), clock=self.clock)

@@ -4,12 +4,14 @@ from typing import Any, Literal
 
 from alembic import context
 
-from hub_server.store.schema import UtcTime, metadata
+from hub_server.store.schema import UtcTime, Words, metadata
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
     """Write our own column types as what they are in the database: migrations must not change when our code does."""
-    return "sa.BigInteger()" if kind == "type" and isinstance(item, UtcTime) else False
+    if kind != "type" or not isinstance(item, UtcTime | Words):
+        return False
+    return "sa.BigInteger()" if isinstance(item, UtcTime) else "sa.String()"
 
 
 context.configure(

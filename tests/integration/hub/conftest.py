@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ import pytest
 import requests
 import structlog
 from msgspec import Struct
+from support import postgres
 from support.pushing import START, Clock, ObjectsToPush
 
 from committer.storage.objects import digest
@@ -151,11 +152,35 @@ def _logs_are_captured() -> Iterator[None]:
     structlog.configure(**before)
 
 
-@pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
-    """One hub for a file's tests; each takes a project of its own."""
-    with serve(tmp_path_factory.mktemp("hub")) as running:
+ON_EVERY_DATABASE = frozenset({"test_access", "test_content", "test_push", "test_requests", "test_run_lists"})
+"""Files whose tests run with each database that a hub can use."""
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give those files' hub its databases."""
+    is_given = any("hub" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
+    if (
+        not is_given
+        and "hub" in metafunc.fixturenames
+        and metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_DATABASE
+    ):
+        metafunc.parametrize("hub", ["sqlite", "postgresql"], indirect=True, scope="module")
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[postgres.Server]:
+    with postgres.server() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
+    """One hub for a file's tests; each takes a project of its own."""
+    with ExitStack() as stack:
+        settings = {}
+        if getattr(request, "param", "sqlite") == "postgresql":
+            settings["database"] = stack.enter_context(request.getfixturevalue("postgres_server").database())
+        yield stack.enter_context(serve(tmp_path_factory.mktemp("hub"), **settings))
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dotscience.cli import main
 from dotscience.client import credentials
 from dotscience.workspace import HubBinding, new_workspace, write_project
 from hub_server.services import history
-from hub_server.store import database
+from hub_server.store.backends import sqlite
 
 OPTIMIZERS = ("adam", "sgd")
 
@@ -111,8 +111,9 @@ def test_what_is_no_filter_is_refused_and_where_that_shows_is_said(filled, text,
         assert f"at character {position + 1}" in problem["detail"]
 
 
+@pytest.mark.parametrize("hub", ["sqlite"], indirect=True, scope="module")
 def test_a_filter_that_takes_too_long_says_so_and_holds_nothing_up(filled, monkeypatch):
-    monkeypatch.setattr(database, "STEPS_BETWEEN_LOOKS", 1)
+    monkeypatch.setattr(sqlite, "STEPS_BETWEEN_LOOKS", 1)
     monkeypatch.setattr(history, "WALK_S", 0.0)
     monkeypatch.setattr(history, "DRIVE_S", 0.0)
     status, problem = ask(filled, "input ~ 'x'")

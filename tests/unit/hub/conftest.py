@@ -4,14 +4,15 @@ import pytest
 
 from committer.storage.objects import Kind, digest
 from committer.storage.pack import PackWriter, pack_path
+from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 
 
 @pytest.fixture
 def database(tmp_path):
-    migrate(tmp_path / "hub.db")
-    opened = Database(tmp_path / "hub.db")
+    migrate(Sqlite(tmp_path / "hub.db"))
+    opened = Database(Sqlite(tmp_path / "hub.db"))
     yield opened
     opened.close()
 

@@ -10,6 +10,7 @@ from dotscience.errors import DiskFull
 from hub_server.domain.scopes import Caller
 from hub_server.domain.types import AccountInfo
 from hub_server.services.identity import Identity, TokenRequest
+from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 
 
@@ -22,7 +23,7 @@ class FullDatabase(Database):
 
 @pytest.fixture
 def full(database, tmp_path):
-    opened = FullDatabase(tmp_path / "hub.db")
+    opened = FullDatabase(Sqlite(tmp_path / "hub.db"))
     yield opened
     opened.close()
 

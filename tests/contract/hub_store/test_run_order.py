@@ -119,6 +119,7 @@ def test_pages_by_a_value_neither_skip_nor_repeat(database, fresh, rows, limit, 
     ]
 
 
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_sorting_by_a_value_reads_an_index_and_sorts_nothing(database, fresh):
     key = fresh([(number, 0) for number in range(10)])
     statements = []

@@ -1,0 +1,52 @@
+"""What the hub needs of a database system beyond SQLAlchemy's Core."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
+
+from sqlalchemy import Connection, Engine
+
+
+class QueryTimeout(Exception):
+    """A read took longer than it may, in seconds."""
+
+
+class Backend(Protocol):
+    """A database of one system. Safe to use from any thread; connections and engines belong to who asked for them."""
+
+    name: str
+    """Which database that is, for people: never with a password."""
+
+    advice: str
+    """What to do where it cannot be used."""
+
+    def prepare(self) -> None:
+        """Make what has to be there before anything connects.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+
+    def writer(self) -> Engine:
+        """An engine whose transactions may write from their start, and are durable when committed.
+
+        Its connections may be used from another thread than the one that made them. To connect raises `ConfigError`
+        while another hub writes the database.
+        """
+
+    def reader(self) -> Engine:
+        """An engine whose transactions see one state, cannot write, and do not wait for writers."""
+
+    def limited(self, connection: Connection, limit_s: float) -> AbstractContextManager[None]:
+        """Interrupt statements that are still running after so many seconds.
+
+        Raises:
+            QueryTimeout: one was; the transaction can only be rolled back.
+        """
+
+    def told(self, error: BaseException) -> BaseException | None:
+        """What callers know an error of the database's driver as: a disk that is full or fails; None for any other."""
+
+    def tidy(self, writer: Connection) -> None:
+        """What keeps queries fast is done before the hub ends."""

@@ -1,0 +1,112 @@
+"""PostgreSQL 14 or newer: a database of its own on a server, which one hub writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
+
+from dotscience.errors import ConfigError, DiskFull, StorageUnavailable
+from hub_server.domain.values import NUL_SYMBOL
+from hub_server.store.backends.backend import QueryTimeout
+
+CONNECT_S = 10
+HUB_LOCK = 0x646F7473
+"""The number of the advisory lock that the writing hub holds ("dots")."""
+
+CANCELED = "57014"
+FULL = frozenset({"53100", "53200"})
+"""SQLSTATEs (postgresql.org/docs/current/errcodes-appendix.html): the disk is full, and memory."""
+UNAVAILABLE = ("08", "57P", "58", "XX")
+"""The first letters of those that say that the server, not the statement, is in trouble."""
+
+
+class Postgresql:
+    """The database that a URL names: `postgresql://user:password@host/name`."""
+
+    advice = "check its address, its user and password, and that the server runs"
+
+    def __init__(self, url: str) -> None:
+        """Raises `ConfigError` where it is no such URL, or the driver is not installed."""
+        if find_spec("psycopg") is None:
+            raise ConfigError("a database on PostgreSQL needs its driver: pip install 'dotscience[hub,postgres]'")
+        try:
+            parsed = make_url(url)
+        except ArgumentError as error:
+            raise ConfigError(f"the database must be given like postgresql://user@host/name, not {url!r}") from error
+        if parsed.drivername not in ("postgresql", "postgres") or not parsed.database:
+            raise ConfigError("the database must be given like postgresql://user@host/name")
+        self.name = parsed.render_as_string(hide_password=True)
+        self._url = parsed.set(drivername="postgresql+psycopg")
+
+    def prepare(self) -> None:
+        """The database has been made by whoever runs the server."""
+
+    def writer(self) -> Engine:
+        """Its connection holds an advisory lock, which goes with it, so that no two hubs write."""
+        engine = self._engine(isolation_level="READ COMMITTED")
+        event.listen(engine, "connect", self._take_over)
+        return engine
+
+    def reader(self) -> Engine:
+        """Transactions see the state at their first statement."""
+        return self._engine(isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True})
+
+    @contextmanager
+    def limited(self, connection: Connection, limit_s: float) -> Iterator[None]:
+        """By the server, for each statement."""
+        connection.exec_driver_sql(f"SET LOCAL statement_timeout = {max(1, round(limit_s * 1000))}")
+        try:
+            yield
+        except OperationalError as error:
+            if _state(error) == CANCELED:
+                raise QueryTimeout(limit_s) from error
+            raise
+
+    def told(self, error: BaseException) -> BaseException | None:
+        """By the SQLSTATE; an operational error without one means that no server answered."""
+        if not isinstance(error, DBAPIError):
+            return None
+        state = _state(error)
+        if state in FULL:
+            return DiskFull("the disk that holds the hub's database is full; make room there")
+        is_lost = error.connection_invalidated or (state is None and isinstance(error, OperationalError))
+        if is_lost or (state or "").startswith(UNAVAILABLE):
+            return StorageUnavailable(f"the hub's database {self.name} does not answer; it will be asked again")
+        return None
+
+    def tidy(self, writer: Connection) -> None:
+        """The server sees to its statistics (autovacuum)."""
+
+    def _take_over(self, connection: Any, _record: object) -> None:
+        (is_ours,) = connection.execute("SELECT pg_try_advisory_lock(%s)", [HUB_LOCK]).fetchone()
+        connection.commit()
+        if not is_ours:
+            raise ConfigError(f"another hub uses the database {self.name}; stop that one first")
+
+    def _engine(self, **options: Any) -> Engine:
+        connecting = {"connect_timeout": CONNECT_S}
+        engine = create_engine(self._url, poolclass=NullPool, connect_args=connecting, **options)
+        event.listen(engine, "connect", _send_no_nul)
+        return engine
+
+
+def _send_no_nul(connection: Any, _record: object) -> None:
+    """PostgreSQL's texts hold no NUL (its manual, 8.3), and JSON's do: its symbol stands in its place."""
+    from psycopg.adapt import Dumper  # with the driver, which an installation need not have
+
+    class TextWithoutNul(Dumper):
+        def dump(self, text: str) -> bytes:
+            return text.replace("\0", NUL_SYMBOL).encode()
+
+    connection.adapters.register_dumper(str, TextWithoutNul)
+
+
+def _state(error: DBAPIError) -> str | None:
+    return getattr(error.orig, "sqlstate", None)

@@ -1,0 +1,241 @@
+"""The database as the loop sees it, and its migrations."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from datetime import UTC, datetime
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import inspect, text
+from sqlalchemy.exc import DBAPIError
+
+from dotscience.errors import ConfigError, StorageUnavailable
+from hub_server.domain.types import AccountInfo
+from hub_server.store import accounts
+from hub_server.store.backends.backend import QueryTimeout
+from hub_server.store.backends.postgresql import Postgresql
+from hub_server.store.database import Database
+from hub_server.store.migrate import MIGRATIONS, migrate
+from hub_server.store.projects import NewProject, ensure_project
+from hub_server.store.schema import metadata, setting
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+def put(name):
+    return lambda connection: accounts.ensure_setting(connection, name, name.encode())
+
+
+def names(connection):
+    return sorted(connection.scalars(setting.select().with_only_columns(setting.c.name)))
+
+
+def test_writes_are_seen_when_they_return(database):
+    async def work():
+        await database.write(put("a"))
+        assert await database.read(names) == ["a"]
+        assert database.read_blocking(names) == ["a"]
+
+    asyncio.run(work())
+
+
+def test_a_failing_write_is_undone_alone(database):
+    def fail(connection):
+        put("bad")(connection)
+        raise ValueError("no")
+
+    async def work():
+        blocked = threading.Event()
+        first = asyncio.ensure_future(database.write(lambda _: blocked.wait(20)))
+        group = [database.write(put("a")), database.write(fail), database.write(put("b"))]
+        waiting = asyncio.gather(*group, return_exceptions=True)
+        await asyncio.sleep(0)
+        blocked.set()
+        await first
+        results = await waiting
+        assert isinstance(results[1], ValueError)
+        assert await database.read(names) == ["a", "b"]
+
+    asyncio.run(work())
+
+
+def test_writes_run_in_the_order_of_the_calls(database):
+    async def work():
+        ran: list[int] = []
+        await asyncio.gather(*(database.write(lambda _, number=number: ran.append(number)) for number in range(200)))
+        assert ran == list(range(200))
+
+    asyncio.run(work())
+
+
+def test_readers_cannot_write(database):
+    async def work():
+        with pytest.raises(DBAPIError, match=r"read-?only"):
+            await database.read(put("a"))
+
+    asyncio.run(work())
+
+
+def test_a_reader_does_not_wait_for_the_writer(database):
+    async def work():
+        blocked = threading.Event()
+        writing = asyncio.ensure_future(database.write(lambda c: (put("a")(c), blocked.wait(20))))
+        await asyncio.sleep(0)
+        assert await database.read(names) == []
+        blocked.set()
+        await writing
+        assert await database.read(names) == ["a"]
+
+    asyncio.run(work())
+
+
+def test_closing_finishes_what_was_queued(backend):
+    database = Database(backend)
+
+    async def work():
+        waiting = [asyncio.ensure_future(database.write(put(str(number)))) for number in range(50)]
+        await asyncio.sleep(0)
+        database.close()
+        assert len(await asyncio.gather(*waiting)) == 50
+        with pytest.raises(RuntimeError, match="closed"):
+            await database.write(put("late"))
+
+    asyncio.run(work())
+
+
+def test_migrations_make_exactly_the_schema_of_the_code(backend):
+    migrate(backend)
+    engine = backend.reader()
+    with engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+    engine.dispose()
+
+
+def test_a_database_of_a_newer_version_is_left_alone(backend):
+    engine = backend.writer()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    engine.dispose()
+    with pytest.raises(ConfigError, match="9999"):
+        migrate(backend)
+
+
+def test_every_earlier_schema_becomes_this_one(backend):
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    revisions = [one.revision for one in ScriptDirectory.from_config(config).walk_revisions()]
+    engine = backend.writer()
+    for revision in ["base", *reversed(revisions)]:
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.downgrade(config, "base")
+            if revision != "base":
+                command.upgrade(config, revision)
+        migrate(backend)
+        with engine.connect() as connection:
+            assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+            assert inspect(connection).has_table("run_value")
+    engine.dispose()
+
+
+def test_a_read_that_takes_too_long_is_ended_and_the_next_one_works(backend, database):
+    slow = {
+        "sqlite": "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT max(i) FROM n",
+        "postgresql": "SELECT pg_sleep(3600)",
+    }[database.read_blocking(lambda c: c.dialect.name)]
+
+    async def work():
+        for _ in range(2):
+            with pytest.raises(QueryTimeout):
+                await database.read(lambda c: c.execute(text(slow)).all(), limit_s=0.05)
+            assert await database.read(names, limit_s=60) == []
+        await database.write(put("a"))
+        assert await database.read(names) == ["a"]
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+class TestPostgresql:
+    """What only a server does."""
+
+    def test_one_hub_at_a_time(self, backend, database):
+        with pytest.raises(ConfigError, match="another hub uses"):
+            Database(backend)
+        with pytest.raises(ConfigError, match="another hub uses"):
+            migrate(backend)
+        database.close()
+        Database(backend).close()
+
+    def test_a_server_that_went_away_is_said_to_and_used_again_when_it_is_back(
+        self, backend, database, postgres_server
+    ):
+        async def work():
+            await database.write(put("a"))
+            assert await database.read(names) == ["a"]
+            postgres_server.cut_connections()
+            with pytest.raises(StorageUnavailable, match="does not answer"):
+                await database.write(put("b"))
+            assert await _when_back(database, lambda: database.read(names)) == ["a"]
+            await database.write(put("c"))
+            assert await database.read(names) == ["a", "c"]
+            with pytest.raises(ConfigError, match="another hub uses"):
+                Database(backend)
+
+        asyncio.run(work())
+
+    def test_texts_are_compared_by_their_bytes(self, database):
+        written = ["a", "B", "\N{LATIN SMALL LETTER A WITH DIAERESIS}", "Z", "_", "z"]
+
+        def sort(connection):
+            columns = "('{}')".format("'),('".join(written))
+            connection.execute(
+                text(
+                    f"INSERT INTO run_key (project_id, kind, name) SELECT id, 'param', v FROM project,"
+                    f" (VALUES {columns}) AS t(v)"
+                )
+            )
+            return list(connection.scalars(text("SELECT name FROM run_key ORDER BY name")))
+
+        async def work():
+            await database.write(a_project)
+            assert await database.write(sort) == sorted(written)
+
+        asyncio.run(work())
+
+
+def test_what_cannot_be_used_says_what_to_do(tmp_path):
+    with pytest.raises(ConfigError, match="check its address"):
+        migrate(Postgresql(f"postgresql://me:secret@/nothing?host={tmp_path}"))
+    with pytest.raises(ConfigError) as caught:
+        migrate(Postgresql(f"postgresql://me:secret@/nothing?host={tmp_path}"))
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("url", ["", "nonsense", "mysql://host/name", "postgresql://host", "postgresql+asyncpg://h/n"])
+def test_what_is_no_database_is_refused(url):
+    with pytest.raises(ConfigError, match="postgresql://user@host/name"):
+        Postgresql(url)
+
+
+def a_project(connection):
+    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
+    wanted = NewProject(id="p", name="p", dot_id=None, created_by=account.id, created_at=START)
+    ensure_project(connection, wanted)
+
+
+async def _when_back(database, read):
+    """What is read as soon as the database answers."""
+    until = time.monotonic() + 30
+    while True:
+        try:
+            return await read()
+        except StorageUnavailable:
+            assert time.monotonic() < until

@@ -1,0 +1,72 @@
+"""A PostgreSQL server of the tests' own, reached by a socket in a temporary folder. It never sees a network."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from support.requirements import lacks
+
+PROGRAMS = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
+USER = "postgres"
+OPTIONS = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c shared_buffers=64MB"
+"""Nothing that a test stores has to outlive a power cut."""
+
+
+class Server:
+    """A running server; its collation is not that of bytes, as on most servers."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    @contextmanager
+    def database(self) -> Iterator[str]:
+        """The URL of an empty database, for as long as the block."""
+        name = f"test_{uuid4().hex}"
+        self._psql(f"CREATE DATABASE {name}")
+        try:
+            yield f"postgresql://{USER}@/{name}?host={self._folder}"
+        finally:
+            self._psql(f"DROP DATABASE {name} WITH (FORCE)")
+
+    def cut_connections(self) -> None:
+        """End all sessions, as a server that restarts does."""
+        self._psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
+
+    def _psql(self, statement: str) -> None:
+        _run("psql", "-qX", "-h", str(self._folder), "-U", USER, "-d", "postgres", "-c", statement)
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A server, for as long as the block."""
+    if not PROGRAMS:
+        lacks("needs the package postgresql")
+    folder = Path(tempfile.mkdtemp(prefix="dots-pg-", dir="/tmp"))
+    try:
+        if os.geteuid() == 0:
+            shutil.chown(folder, USER)
+        data = str(folder / "data")
+        icu = ("--locale-provider=icu", "--icu-locale=en-US")
+        _run("initdb", "-D", data, "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", *icu)
+        _run("pg_ctl", "-D", data, "-w", "-s", "-l", f"{folder}/log", "-o", f"{OPTIONS} -k {folder}", "start")
+        try:
+            yield Server(folder)
+        finally:
+            _run("pg_ctl", "-D", data, "-w", "-s", "-m", "immediate", "stop")
+    finally:
+        shutil.rmtree(folder)
+
+
+def _run(program: str, *arguments: str) -> None:
+    """As the user that the server runs as: it refuses to be root."""
+    switch = ("runuser", "-u", USER, "--") if os.geteuid() == 0 else ()
+    command = [*switch, str(PROGRAMS[-1] / program), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd="/")
+    assert done.returncode == 0, f"{program}: {done.stderr}"
