@@ -21,7 +21,7 @@ lint: $(VENV)/.installed-dev
 	lint-imports --config .importlinter
 
 unit: $(VENV)/.installed-dev
-	tests/system-packages strace
+	tests/system-packages postgresql strace
 	pytest -q --ignore tests/integration --ignore tests/e2e
 
 integration: $(VENV)/.installed-dev
