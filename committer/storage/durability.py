@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["make_folder", "require_free_space", "storage_errors", "sync_data", "sync_file_system", "sync_folder"]
+__all__ = [
+    "make_folder",
+    "require_free_space",
+    "storage_error",
+    "storage_errors",
+    "sync_data",
+    "sync_file_system",
+    "sync_folder",
+]
 
 MIN_FREE_BYTES = 2**30
 
@@ -75,9 +83,14 @@ def storage_errors(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull(f"{folder} is full ({error.strerror}); make room there") from error
-        raise SnapshotError(f"{folder} cannot be used: {error}") from error
+        raise storage_error(folder, error) from error
+
+
+def storage_error(folder: Path, error: OSError) -> SnapshotError:
+    """What callers of a store know an error of the operating system about `folder` as."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull(f"{folder} is full ({error.strerror}); make room there")
+    return SnapshotError(f"{folder} cannot be used: {error}")
 
 
 def _mebibytes(size: int) -> str:

@@ -19,7 +19,8 @@ from msgspec.msgpack import Decoder
 
 from committer.storage.codec import Hash, Size, digest
 from committer.storage.compression import Compressor, Encoding, compress_zstd, decompress_zstd
-from committer.storage.durability import make_folder, storage_errors, sync_data, sync_folder
+from committer.storage.durability import make_folder, storage_error, storage_errors, sync_data, sync_folder
+from committer.storage.growing_file import GrowingFile
 from committer.storage.objects import MAX_OBJECT_SIZE, Kind
 from dotscience.errors import CorruptObject
 
@@ -36,7 +37,8 @@ MAX_INDEX_SIZE = 64 * MAX_RECORDS
 """An index entry takes at most 52 bytes of msgpack."""
 PACKS = "packs"
 TEMPORARY_SUFFIX = ".tmp"
-BLOCK = 2**20
+READ_SIZE = 2**20
+"""Bytes that are hashed at once."""
 
 
 class PackEntry(Struct, frozen=True, array_like=True, gc=False):
@@ -98,7 +100,7 @@ def hash_file(file: IO[bytes]) -> bytes:
     """The BLAKE3 of a file from its start: what a pack is named by."""
     file.seek(0)
     hasher = blake3()
-    while block := file.read(BLOCK):
+    while block := file.read(READ_SIZE):
         hasher.update(block)
     return hasher.digest()
 
@@ -112,6 +114,8 @@ class PackWriter:
     Not thread-safe. End its life with `seal` or `discard`.
 
     Attributes:
+        entries: Its records so far.
+        size: Its bytes so far.
         pack: What it has become, once it is sealed.
     """
 
@@ -120,13 +124,12 @@ class PackWriter:
         self._path = folder / PACKS / f"{uuid4().hex}{TEMPORARY_SUFFIX}"
         self._compressor = Compressor()
         self._hasher = blake3()
-        self._pending = bytearray()
         self.entries: list[PackEntry] = []
         self.size = 0
         self.pack: Pack | None = None
         with storage_errors(folder):
             make_folder(self._path.parent)
-            self._file = self._path.open("xb+")
+            self._file = GrowingFile(self._path, self._hasher.update)
 
     def add(self, kind: Kind, name: bytes, data: bytes | memoryview) -> PackEntry:
         """Append an object whose hash is `name`.
@@ -146,46 +149,37 @@ class PackWriter:
 
     def read(self, entry: PackEntry) -> bytes:
         """An object that has been added."""
-        self._flush()
-        return read_record(self._file.fileno(), entry)
+        with storage_errors(self._folder):
+            descriptor = self._file.readable()
+        return read_record(descriptor, entry)
 
     def seal(self) -> Pack:
         """Make the pack durable under its name: sync the data, rename, sync the folder (rename(2), fsync(2))."""
         index = compress_zstd(msgspec.msgpack.encode(self.entries))
         self._write(index, TRAILER.pack(len(index), digest(index), PACK_MAGIC))
-        self._flush()
-        pack = self.pack = Pack(self._hasher.digest(), self.size, self.entries)
-        path = pack_path(self._folder, pack.hash)
         with storage_errors(self._folder):
-            sync_data(self._file.fileno())
+            sync_data(self._file.finish())
             self._file.close()
+            pack = Pack(self._hasher.digest(), self.size, self.entries)
+            path = pack_path(self._folder, pack.hash)
             make_folder(path.parent)
             self._path.rename(path)
             sync_folder(path.parent)
+        self.pack = pack
         return pack
 
     def discard(self) -> None:
         """Forget all that was written."""
-        try:
-            self._file.close()
-        except OSError:  # the buffer could not be written out, and nobody needs it to be
-            self._file.raw.close()
+        self._file.close()
         self._path.unlink(missing_ok=True)
 
     def _write(self, *parts: bytes | memoryview) -> None:
-        for part in parts:
-            self._pending += part
-            self.size += len(part)
-        if len(self._pending) >= BLOCK:
-            self._flush()
-
-    def _flush(self) -> None:
-        """Hash and write what has gathered: many small records at once take a third of the time (BLAKE3 is a tree)."""
-        with storage_errors(self._folder):
-            self._file.write(self._pending)
-            self._file.flush()
-        self._hasher.update(self._pending)
-        self._pending.clear()
+        try:
+            for part in parts:
+                self._file.append(part)
+                self.size += len(part)
+        except OSError as error:
+            raise storage_error(self._folder, error) from error
 
 
 # Reading

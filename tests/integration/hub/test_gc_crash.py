@@ -18,7 +18,7 @@ from support.trials import KILLED, Fault, moments, trials
 from committer.storage.objects import Kind
 from hub_server.services.repacking import MANY
 
-CALLS = [("pwrite64", 29), ("write", 1), ("fdatasync", 11), ("fsync", 5), ("rename", 1), ("unlink", 5)]
+CALLS = [("pwrite64", 17), ("fdatasync", 11), ("fsync", 5), ("rename", 1), ("unlink", 5)]
 
 
 @pytest.fixture(scope="module")

@@ -98,7 +98,7 @@ def test_killed_at_every_step_nothing_is_lost_or_left_over(call, prepared, root,
     assert kills > 0
 
 
-@pytest.mark.parametrize("call", ["write", "fdatasync"])
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync"])
 def test_a_full_disk_at_any_step_is_named_and_loses_nothing(call, prepared, root, restore, tmp_path):
     failures = 0
     for moment in range(1, 100, 1 if call == "fdatasync" else 4):
