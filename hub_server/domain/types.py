@@ -119,6 +119,31 @@ class Columns(Struct, frozen=True, kw_only=True):
     labels: list[str]
 
 
+class ModelInfo(Struct, frozen=True, kw_only=True):
+    """A name under which runs have published models; `updated_at` is when the last version came."""
+
+    name: str
+    versions: int
+    updated_at: UtcTime
+
+
+class ModelVersion(Struct, frozen=True, kw_only=True):
+    """What one run published under a model's name.
+
+    Numbers begin at 1. `type` is that of the model ("sklearn-model"), `framework_version` that of what made it; `files`
+    maps roles to paths in the run's commit.
+    """
+
+    model: str
+    number: int
+    type: str
+    framework_version: str | None
+    files: dict[str, str]
+    run_id: str
+    commit: str
+    ingested_at: UtcTime
+
+
 class CommitInfo(Struct, frozen=True, kw_only=True):
     """A commit; `branch` is the one that it was pushed to first, `runs` the ids of the runs that it holds."""
 

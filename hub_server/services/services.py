@@ -8,6 +8,7 @@ from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity
+from hub_server.services.models import Models
 from hub_server.services.projects import Projects
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
@@ -25,6 +26,7 @@ class Services:
     identity: Identity
     projects: Projects
     history: History
+    models: Models
     sync: Sync
     fetching: Fetching
     events: EventBus

@@ -237,6 +237,30 @@ run_file = Table(
 )
 """What a run read ("input") and wrote ("output"); provenance joins runs on `content_hash`."""
 
+model = Table(
+    "model",
+    metadata,
+    _row_id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("versions", Integer, nullable=False),
+    Column("updated_at", UtcTime, nullable=False),
+    UniqueConstraint("project_id", "name"),
+)
+"""A name under which runs of a project have published models; `versions` counts them."""
+
+model_version = Table(
+    "model_version",
+    metadata,
+    Column("model_id", ForeignKey("model.id"), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("run_id", ForeignKey("run.id"), nullable=False, index=True),
+    Column("doc", Text, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What one run published under the name. Numbers count up in the order in which the hub took the runs in; `doc` is the
+run's `ModelArtefact` as JSON."""
+
 pack = Table(
     "pack",
     metadata,

@@ -26,7 +26,7 @@ B = TypeVar("B")
 
 MAX_JSON_BYTES = 2**20
 PARAMETER = re.compile(r"\{(\w+)\}")
-PARAMETERS = frozenset({"project", "run", "commit", "dot", "pack", "token"})
+PARAMETERS = frozenset({"project", "run", "commit", "dot", "pack", "token", "model", "version"})
 METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
 
 

@@ -5,6 +5,8 @@ import { EmptyState, ErrorPanel } from "./components/states";
 import { CommitPage } from "./features/commits/CommitPage";
 import { CommitsPage } from "./features/commits/CommitsPage";
 import { readFilesSearch } from "./features/files/paths";
+import { ModelPage } from "./features/models/ModelPage";
+import { ModelsPage } from "./features/models/ModelsPage";
 import { ProjectLayout } from "./features/projects/ProjectLayout";
 import { ProjectsPage } from "./features/projects/ProjectsPage";
 import { RunPage } from "./features/runs/RunPage";
@@ -50,6 +52,10 @@ const runRoute = createRoute({
   component: RunPage,
 });
 
+const modelsRoute = createRoute({ getParentRoute: () => projectRoute, path: "/models", component: ModelsPage });
+
+const modelRoute = createRoute({ getParentRoute: () => projectRoute, path: "/models/$model", component: ModelPage });
+
 const commitsRoute = createRoute({ getParentRoute: () => projectRoute, path: "/commits", component: CommitsPage });
 
 const commitRoute = createRoute({
@@ -63,7 +69,7 @@ const routeTree = rootRoute.addChildren([
   loginRoute,
   shellRoute.addChildren([
     projectsRoute,
-    projectRoute.addChildren([runsRoute, runRoute, commitsRoute, commitRoute]),
+    projectRoute.addChildren([runsRoute, runRoute, modelsRoute, modelRoute, commitsRoute, commitRoute]),
   ]),
 ]);
 

@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import type { Columns, CommitInfo, Project, RunDetails, Tree, TreeEntry, Value } from "../src/api/types";
+import type { Columns, CommitInfo, ModelVersion, Project, RunDetails, Tree, TreeEntry, Value } from "../src/api/types";
 import { ServerSocket } from "./sockets";
 
 const CODE = "the-code";
@@ -114,6 +114,7 @@ export class FakeHub {
     if (kind === undefined) return sendJson(response, 200, found);
     if (kind === "columns") return sendJson(response, 200, this.columns(project));
     if (kind === "runs") return this.runRoutes(response, url, project, id);
+    if (kind === "models") return this.modelRoutes(response, url, project, id);
     return this.commitRoutes(request, response, url, id, view);
   }
 
@@ -143,6 +144,21 @@ export class FakeHub {
     const run = runs.find((candidate) => candidate.id === id);
     if (!run) return notFound(response, "No such run");
     sendJson(response, 200, run);
+  }
+
+  private modelRoutes(response: ServerResponse, url: URL, project: string, name: string | undefined): void {
+    const models = modelsOf(this.runs.filter((run) => run.project_id === project));
+    if (name === undefined) {
+      const listed = [...models].map(([model, versions]) => ({
+        name: model,
+        versions: versions.length,
+        updated_at: versions[0]?.ingested_at,
+      }));
+      return sendJson(response, 200, page(listed, url));
+    }
+    const versions = models.get(name);
+    if (!versions) return notFound(response, "No such model");
+    sendJson(response, 200, page(versions, url));
   }
 
   /** Understands `summary.NAME > NUMBER` and nothing else. */
@@ -179,6 +195,20 @@ export class FakeHub {
       labels: names((record) => record.labels),
     };
   }
+}
+
+/** Versions by model, newest first, as the hub numbers them: runs are in the order newest first. */
+function modelsOf(runs: RunDetails[]): Map<string, ModelVersion[]> {
+  const models = new Map<string, ModelVersion[]>();
+  for (const run of [...runs].reverse()) {
+    for (const { name, type, version, files } of run.record.models) {
+      const versions = models.get(name) ?? [];
+      const number = versions.length + 1;
+      const made = { model: name, number, type, framework_version: version, files, run_id: run.id };
+      models.set(name, [{ ...made, commit: run.commit ?? "", ingested_at: run.ingested_at }, ...versions]);
+    }
+  }
+  return models;
 }
 
 function sorted(runs: RunDetails[], url: URL): RunDetails[] {

@@ -1,7 +1,19 @@
 """The operations of the API, one module per subject."""
 
 from hub_server.web.operation import Operation, collect
-from hub_server.web.operations import commits, identity, live, objects, projects, runs, sync, system, upkeep, zfs
+from hub_server.web.operations import (
+    commits,
+    identity,
+    live,
+    models,
+    objects,
+    projects,
+    runs,
+    sync,
+    system,
+    upkeep,
+    zfs,
+)
 
-ALL: list[Operation] = collect([system, identity, projects, runs, commits, sync, objects, zfs, live, upkeep])
+ALL: list[Operation] = collect([system, identity, projects, runs, models, commits, sync, objects, zfs, live, upkeep])
 """Every operation, checked when this module is imported: a hub with an incomplete declaration does not start."""

@@ -152,7 +152,9 @@ def _logs_are_captured() -> Iterator[None]:
     structlog.configure(**before)
 
 
-ON_EVERY_DATABASE = frozenset({"test_access", "test_content", "test_push", "test_requests", "test_run_lists"})
+ON_EVERY_DATABASE = frozenset(
+    {"test_access", "test_content", "test_models", "test_push", "test_requests", "test_run_lists"}
+)
 """Files whose tests run with each database that a hub can use."""
 
 

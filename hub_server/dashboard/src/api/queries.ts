@@ -9,7 +9,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 import { getJson, send } from "./http";
 import { HubError } from "./problem";
 import { readRun, readRunDetails, type WireRun } from "./record";
-import type { Columns, CommitInfo, List, Project, Run, RunDetails, Session, Tree } from "./types";
+import type { Columns, CommitInfo, List, Model, ModelVersion, Project, Run, RunDetails, Session, Tree } from "./types";
 
 const PAGE = 100;
 
@@ -36,6 +36,8 @@ export const keys = {
   runList: (project: string, { sort, order, filter }: Listing) =>
     [...keys.runs(project), { sort: sort ?? null, order: order ?? null, filter: filter ?? null }] as const,
   run: (project: string, run: string) => [...keys.project(project), "run", run] as const,
+  models: (project: string) => [...keys.runs(project), "models"] as const,
+  modelVersions: (project: string, model: string) => [...keys.models(project), model] as const,
   commits: (project: string) => [...keys.project(project), "commits"] as const,
   commit: (project: string, commit: string) => [...keys.project(project), "commit", commit] as const,
   tree: (project: string, commit: string, path: string) => [...keys.commit(project, commit), "tree", path] as const,
@@ -91,6 +93,30 @@ export const runQuery = (project: string, run: string) =>
     queryKey: keys.run(project, run),
     queryFn: async ({ signal }) =>
       readRunDetails(await getJson<WireRun<RunDetails>>(["projects", project, "runs", run], { signal })),
+  });
+
+export const modelsQuery = (project: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.models(project),
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) =>
+      getJson<List<Model>>(["projects", project, "models"], {
+        signal,
+        query: { limit: PAGE, cursor: pageParam || undefined },
+      }),
+    getNextPageParam: (page) => page.next,
+  });
+
+export const modelVersionsQuery = (project: string, model: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.modelVersions(project, model),
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) =>
+      getJson<List<ModelVersion>>(["projects", project, "models", model, "versions"], {
+        signal,
+        query: { limit: PAGE, cursor: pageParam || undefined },
+      }),
+    getNextPageParam: (page) => page.next,
   });
 
 export const commitsQuery = (project: string) =>

@@ -124,6 +124,25 @@ export interface Columns {
   labels: string[];
 }
 
+/** A name under which runs have published models. */
+export interface Model {
+  name: string;
+  versions: number;
+  updated_at: string;
+}
+
+/** What one run published under a model's name; `files` maps roles to paths in the commit. */
+export interface ModelVersion {
+  model: string;
+  number: number;
+  type: string;
+  framework_version: string | null;
+  files: Record<string, string>;
+  run_id: string;
+  commit: string;
+  ingested_at: string;
+}
+
 export interface CommitInfo {
   id: string;
   parents: string[];

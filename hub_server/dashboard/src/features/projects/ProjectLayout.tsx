@@ -11,7 +11,7 @@ export function ProjectLayout() {
   const { project } = useParams({ from: "/shell/p/$project" });
   const query = useQuery(projectQuery(project));
   useLiveProject(project);
-  const isInCommits = useLocation({ select: ({ pathname }) => pathname.startsWith(`/p/${project}/commits`) });
+  const section = useLocation({ select: ({ pathname }) => sectionOf(pathname) });
   if (query.isError && isNotFound(query.error)) {
     return (
       <div className="page">
@@ -32,10 +32,13 @@ export function ProjectLayout() {
           {query.data?.name ?? "…"}
         </Link>
         <span className="tabs">
-          <Link to="/p/$project" params={{ project }} className="tab" data-active={!isInCommits}>
+          <Link to="/p/$project" params={{ project }} className="tab" data-active={section === "runs"}>
             Runs
           </Link>
-          <Link to="/p/$project/commits" params={{ project }} className="tab" data-active={isInCommits}>
+          <Link to="/p/$project/models" params={{ project }} className="tab" data-active={section === "models"}>
+            Models
+          </Link>
+          <Link to="/p/$project/commits" params={{ project }} className="tab" data-active={section === "commits"}>
             Commits
           </Link>
         </span>
@@ -43,4 +46,10 @@ export function ProjectLayout() {
       <Outlet />
     </>
   );
+}
+
+/** The section of a project's page: the part of its path after the project. */
+function sectionOf(pathname: string): string {
+  const part = pathname.split("/")[3];
+  return part === "models" || part === "commits" ? part : "runs";
 }

@@ -49,7 +49,7 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
           </div>
           <FilesPanel title="Inputs" files={record.inputs} project={project} commit={commit} />
           <FilesPanel title="Outputs" files={record.outputs} project={project} commit={commit} />
-          <ModelsPanel models={record.models} />
+          <ModelsPanel models={record.models} project={project} />
           {commit !== null && <FileBrowser project={project} commit={commit} />}
         </div>
         <aside className="column-side" aria-label="About this run">

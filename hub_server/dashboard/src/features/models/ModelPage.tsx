@@ -1,0 +1,103 @@
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
+import { Link, useParams } from "@tanstack/react-router";
+
+import { modelVersionsQuery, projectQuery } from "../../api/queries";
+import type { ModelVersion } from "../../api/types";
+import { Badge } from "../../components/Badge";
+import { Hash } from "../../components/Hash";
+import { ErrorPanel, Skeleton } from "../../components/states";
+import { Time } from "../../components/Time";
+import { formatCount, shorten } from "../../lib/format";
+import { useTitle } from "../../lib/hooks";
+
+/** A model's versions, newest first: each is what one run published. */
+export function ModelPage() {
+  const { project, model } = useParams({ from: "/shell/p/$project/models/$model" });
+  useTitle(model, useQuery(projectQuery(project)).data?.name);
+  const query = useInfiniteQuery(modelVersionsQuery(project, model));
+  const versions = query.data?.pages.flatMap((page) => page.items) ?? [];
+  const first = query.data?.pages[0];
+  return (
+    <div className="page">
+      <header className="page-header">
+        <h1 className="clip">{model}</h1>
+        {first && <span className="muted">{formatCount(first.total, "version", first.total_is_exact)}</span>}
+      </header>
+      {query.isPending && <Skeleton what="versions" />}
+      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
+      {versions.length > 0 && <VersionTable project={project} versions={versions} />}
+      {query.hasNextPage && (
+        <button type="button" className="button" disabled={query.isFetching} onClick={() => void query.fetchNextPage()}>
+          Show older versions
+        </button>
+      )}
+    </div>
+  );
+}
+
+function VersionTable({ project, versions }: { project: string; versions: ModelVersion[] }) {
+  return (
+    <div className="panel table-scroll">
+      <table className="table">
+        <thead>
+          <tr>
+            <th scope="col" className="numeric">
+              Version
+            </th>
+            <th scope="col">Type</th>
+            <th scope="col">Files</th>
+            <th scope="col">Run</th>
+            <th scope="col">Arrived</th>
+            <th scope="col">Commit</th>
+          </tr>
+        </thead>
+        <tbody>
+          {versions.map((version) => (
+            <VersionRow key={version.number} project={project} version={version} />
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}
+
+function VersionRow({ project, version }: { project: string; version: ModelVersion }) {
+  return (
+    <tr>
+      <th scope="row" className="numeric">
+        {version.number}
+      </th>
+      <td>
+        <span className="badges">
+          <Badge>{version.type}</Badge>
+          {version.framework_version && <Badge>{version.framework_version}</Badge>}
+        </span>
+      </td>
+      <td>
+        {Object.entries(version.files).map(([role, path]) => (
+          <div key={role}>
+            <span className="muted">{role}</span>{" "}
+            <Link
+              to="/p/$project/commits/$commit"
+              params={{ project, commit: version.commit }}
+              search={{ file: path }}
+            >
+              {path}
+            </Link>
+          </div>
+        ))}
+      </td>
+      <td>
+        <Link to="/p/$project/runs/$run" params={{ project, run: version.run_id }} search={{}}>
+          {shorten(version.run_id)}
+        </Link>
+      </td>
+      <td>
+        <Time at={version.ingested_at} />
+      </td>
+      <td>
+        <Hash id={version.commit} what="commit id" />
+      </td>
+    </tr>
+  );
+}

@@ -1,0 +1,50 @@
+import { fireEvent, screen, within } from "@testing-library/react";
+import { beforeEach, expect, test } from "vitest";
+
+import { useHub } from "./app";
+import { aProject, aRun, COMMIT, PROJECT } from "./factories";
+
+const app = useHub();
+const IRIS = { name: "iris", type: "sklearn-model", version: "1.5.2", files: { model: "out/iris.joblib" } };
+const ODD = { name: `a/b?c=<img src=x>`, type: "custom-model", version: null, files: {} };
+
+beforeEach(() => {
+  app.hub.projects = [aProject()];
+});
+
+test("a project without models shows how to make one", async () => {
+  app.open(`/p/${PROJECT}/models`);
+  expect(await screen.findByText("No models yet")).toBeTruthy();
+  expect(screen.getByText(/ds\.model\(classifier/)).toBeTruthy();
+});
+
+test("models lead to their versions, and those to the run and the file", async () => {
+  app.hub.runs = [aRun({ models: [IRIS, ODD] }), aRun({ models: [IRIS] })];
+  app.open(`/p/${PROJECT}`);
+  fireEvent.click(await screen.findByRole("link", { name: "Models" }));
+  const row = (await screen.findByRole("link", { name: "iris" })).closest("tr");
+  expect(row && within(row).getByText("2")).toBeTruthy();
+  fireEvent.click(screen.getByRole("link", { name: "iris" }));
+  expect(await screen.findByRole("heading", { name: "iris" })).toBeTruthy();
+  const newest = (await screen.findByRole("rowheader", { name: "2" })).closest("tr");
+  if (!newest) throw new Error("the newest version is not shown");
+  const [file] = within(newest).getAllByRole("link", { name: "out/iris.joblib" });
+  expect(file?.getAttribute("href")).toContain(`/p/${PROJECT}/commits/${COMMIT}`);
+  expect(within(newest).getByText("1.5.2")).toBeTruthy();
+  const run = app.hub.runs[0];
+  expect(newest.querySelector(`a[href="/p/${PROJECT}/runs/${run?.id}"]`)).not.toBeNull();
+});
+
+test("any name is a link to its own page, and stays text", async () => {
+  app.hub.runs = [aRun({ models: [ODD] })];
+  app.open(`/p/${PROJECT}/models`);
+  fireEvent.click(await screen.findByRole("link", { name: ODD.name }));
+  expect(await screen.findByRole("heading", { name: ODD.name })).toBeTruthy();
+  expect(await screen.findByText("1 version")).toBeTruthy();
+  expect(document.querySelector("img[src='x']")).toBeNull();
+});
+
+test("a model that is not there says so", async () => {
+  app.open(`/p/${PROJECT}/models/nobody`);
+  expect(await screen.findByText("No such model")).toBeTruthy();
+});
