@@ -34,6 +34,7 @@ from hub_server.services.history import History
 from hub_server.services.identity import Identity, TokenRequest, utc_now
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
+from hub_server.services.provenance import Provenance
 from hub_server.services.repacking import Repacker
 from hub_server.services.scrub import Scrubber
 from hub_server.services.services import Services
@@ -135,6 +136,7 @@ async def _open_services(
         identity=Identity(database, clock=clock),
         projects=Projects(database, events, clock=clock),
         models=Models(database),
+        provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
         sync=Sync(database, packs, workers, events, clock=clock),
         fetching=Fetching(database, packs, workers),

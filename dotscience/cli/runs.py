@@ -13,6 +13,7 @@ import click
 from rich.markup import escape
 
 from dotscience import wording
+from dotscience.cli.trace import trace_lines
 from dotscience.errors import DotscienceError, Invalid, WorkspaceError
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ Examples:
 """
 )
 def runs() -> None:
-    """List and show the runs of this folder's project."""
+    """List, show and trace the runs of this folder's project."""
 
 
 @runs.command(
@@ -89,6 +90,32 @@ def show(*, run: str, as_json: bool) -> None:
         click.echo(json.dumps(found))
     else:
         _print_run(found)
+
+
+@runs.command(
+    epilog="""\b
+Examples:
+  ds runs trace 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0                which runs its inputs come from
+  ds runs trace 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0 --downstream   which runs used its outputs
+"""
+)
+@click.argument("run")
+@click.option("--downstream", is_flag=True, help="Show what followed from the run, not what led to it.")
+@click.option("--depth", type=click.IntRange(1, 100), default=10, help="How many steps to go; default: 10.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
+    """Show where a run's files come from, or where they went.
+
+    Runs are joined by content: what one wrote and another read is the same to the last byte, whatever its name.
+    """
+    client, project = _project()
+    with client:
+        found = client.trace(project, run, direction="downstream" if downstream else "upstream", depth=depth)
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        for line in trace_lines(found, downstream=downstream):
+            click.echo(line)
 
 
 def _project() -> tuple[HubClient, str]:

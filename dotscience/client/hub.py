@@ -215,6 +215,23 @@ class HubClient:
         """
         return self._call("GET", f"{_project_path(project_id)}/runs/{quote(run_id, safe='')}", dict[str, Any])
 
+    def trace(
+        self,
+        project_id: str,
+        run_id: str,
+        *,
+        direction: Literal["upstream", "downstream"] = "upstream",
+        depth: int = 10,
+    ) -> dict[str, Any]:
+        """The runs that a run comes from, or that come from it: `runs`, `edges`, `unclaimed`, `more`.
+
+        Raises:
+            NotFound: the project has no such run.
+            Invalid: it would take too long.
+        """
+        path = f"{_project_path(project_id)}/runs/{quote(run_id, safe='')}/trace"
+        return self._call("GET", path, dict[str, Any], params={"direction": direction, "depth": str(depth)})
+
     def dot(self, dot_id: str) -> DotState:
         """The hub's heads of a dot."""
         return self._call("GET", _dot_path(dot_id), DotState)

@@ -62,6 +62,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "filter-too-slow": ProblemType(
         422, "Filter takes too long", "Too many runs would have to be looked at one by one; narrow the filter."
     ),
+    "trace-too-slow": ProblemType(
+        422, "Trace takes too long", "Too many runs have files of the same content; ask for fewer steps."
+    ),
     "zfs-refused": ProblemType(
         422,
         "Stream not received",

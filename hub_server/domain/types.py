@@ -119,6 +119,48 @@ class Columns(Struct, frozen=True, kw_only=True):
     labels: list[str]
 
 
+class TraceRun(Struct, frozen=True, kw_only=True):
+    """A run in a trace; `title` is its description, else the file that ran."""
+
+    id: str
+    project_id: str
+    number: int
+    commit: str
+    status: str
+    started_at: UtcTime
+    title: str | None
+
+
+class TraceEdge(Struct, frozen=True, kw_only=True):
+    """The run `reader` read at `path` what the run `maker` had written at `made_as`."""
+
+    maker: str
+    reader: str
+    path: str
+    made_as: str
+    content_hash: str
+
+
+class UnclaimedInput(Struct, frozen=True, kw_only=True):
+    """A file that a run read and that no run wrote; without a hash the snapshot has no such file."""
+
+    run: str
+    path: str
+    content_hash: str | None
+
+
+class Trace(Struct, frozen=True, kw_only=True):
+    """Runs that lead to a run, or follow from it, nearest first; `more` are those that were not gone into any further.
+
+    `unclaimed` is where files come from nowhere; it is empty downstream.
+    """
+
+    runs: list[TraceRun]
+    edges: list[TraceEdge]
+    unclaimed: list[UnclaimedInput]
+    more: list[str]
+
+
 class ModelInfo(Struct, frozen=True, kw_only=True):
     """A name under which runs have published models; `updated_at` is when the last version came."""
 

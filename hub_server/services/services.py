@@ -10,6 +10,7 @@ from hub_server.services.history import History
 from hub_server.services.identity import Identity
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
+from hub_server.services.provenance import Provenance
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
 from hub_server.services.workers import Workers
@@ -27,6 +28,7 @@ class Services:
     projects: Projects
     history: History
     models: Models
+    provenance: Provenance
     sync: Sync
     fetching: Fetching
     events: EventBus

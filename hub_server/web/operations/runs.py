@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from msgspec import Meta
+from msgspec import Meta, Struct
 
 from hub_server.domain.filters import MAX_CHARS, Filter, FilterError, parse_filter
 from hub_server.domain.problems import Problem, invalid
-from hub_server.domain.types import Columns, Page, RunDetail, RunInfo
+from hub_server.domain.types import Columns, Page, RunDetail, RunInfo, Trace
 from hub_server.services.services import Services
 from hub_server.store.run_order import Order
 from hub_server.web.operation import Call, Nothing, operation
 from hub_server.web.paging import Cursors, PageQuery
 
+MAX_DEPTH = 100
+MAX_TRACED = 500
 KINDS = frozenset({"param", "summary", "label"})
 
 
@@ -54,6 +56,30 @@ async def list_columns(hub: Services, call: Call[Nothing, None]) -> Columns:
 async def get_run(hub: Services, call: Call[Nothing, None]) -> RunDetail:
     """One run, with the environment that it ran in."""
     return await hub.history.run(call.project, call.path["run"])
+
+
+class TraceQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`direction` is where to look: at what led to the run, or at what followed from it."""
+
+    direction: Literal["upstream", "downstream"] = "upstream"
+    depth: Annotated[int, Meta(ge=1, le=MAX_DEPTH)] = 10
+    limit: Annotated[int, Meta(ge=1, le=MAX_TRACED)] = 100
+
+
+@operation(
+    "GET",
+    "/api/v1/projects/{project}/runs/{run}/trace",
+    scope="runs:read",
+    query=TraceQuery,
+    response=Trace,
+    problems=("trace-too-slow",),
+)
+async def trace_run(hub: Services, call: Call[TraceQuery, None]) -> Trace:
+    """The runs that a run comes from, or that come from it, joined by the contents of their files."""
+    query, run = call.query, call.path["run"]
+    return await hub.provenance.trace(
+        call.caller, call.project, run, query.direction, depth=query.depth, runs=query.limit
+    )
 
 
 def _filter(query: RunsQuery) -> Filter | None:

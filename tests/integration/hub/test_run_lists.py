@@ -9,8 +9,10 @@ import pytest
 from click.testing import CliRunner
 from msgspec import structs
 
+from committer.storage.codec import digest
 from dotscience.cli import main
 from dotscience.client import credentials
+from dotscience.record import FileRef
 from dotscience.workspace import HubBinding, new_workspace, write_project
 from hub_server.services import history
 from hub_server.store.backends import sqlite
@@ -178,6 +180,55 @@ def test_a_run_is_shown(ds, filled):
     missing = ds("runs", "show", "nobody")
     assert missing.exit_code == 1
     assert "there is no run 'nobody'" in missing.output
+
+
+@pytest.fixture
+def traced(filled, new_run):
+    """Two runs of which the second reads what the first one wrote, and a file that nobody did."""
+    made = FileRef(path="features", content_hash=digest(b"features").hex())
+    raw = FileRef(path="raw.csv", content_hash=digest(b"raw").hex())
+    prepare = filled.push(new_run(description="prepare", inputs=[raw], outputs=[made]))
+    train = filled.push(new_run(description="train \x1b[31m", inputs=[made, raw]))
+    return prepare.run_ids[0], train.run_ids[0]
+
+
+def test_a_trace_goes_up_and_down(filled, traced):
+    prepare, train = traced
+    up = filled.get(f"/runs/{train}/trace")
+    assert [run["id"] for run in up["runs"]] == [train, prepare]
+    assert [(edge["maker"], edge["reader"], edge["path"]) for edge in up["edges"]] == [(prepare, train, "features")]
+    assert [(one["run"], one["path"]) for one in up["unclaimed"]] == [(train, "raw.csv"), (prepare, "raw.csv")]
+    down = filled.get(f"/runs/{prepare}/trace?direction=downstream")
+    assert [run["id"] for run in down["runs"]] == [prepare, train]
+    assert down["edges"] == up["edges"]
+    one = filled.get(f"/runs/{train}/trace?depth=1&limit=2")
+    assert (one["more"], [run["id"] for run in one["runs"]]) == ([prepare], [train, prepare])
+    none = filled.get(f"/runs/{train}/trace?limit=1")
+    assert (none["more"], [run["id"] for run in none["runs"]], none["edges"]) == ([train], [train], [])
+
+
+def test_traces_are_for_those_who_see_the_project(filled, traced, hub):
+    path = f"{filled.base}/runs/{traced[0]}/trace"
+    assert hub.request("GET", path).status_code == 401
+    assert hub.request("GET", path, token=hub.new_project("other").token).status_code == 404
+    assert hub.request("GET", f"{filled.base}/runs/nobody/trace", token=filled.token).status_code == 404
+    for query in ("depth=0", "depth=101", "limit=501", "direction=sideways", "steps=3"):
+        assert hub.request("GET", f"{path}?{query}", token=filled.token).status_code == 400
+
+
+def test_a_trace_is_shown_as_a_tree(ds, traced):
+    prepare, train = traced
+    shown = ds("runs", "trace", train)
+    assert shown.output.splitlines() == [
+        f"run {train[:8]} train \\x1b[31m",
+        f"├── features: run {prepare[:8]} prepare",
+        "│   └── raw.csv: written by no run",
+        "└── raw.csv: written by no run",
+    ]
+    assert f"features: run {train[:8]}" in ds("runs", "trace", prepare, "--downstream").output
+    assert "No run used what it wrote." in ds("runs", "trace", train, "--downstream").output
+    assert json.loads(ds("runs", "trace", train, "--json").output)["more"] == []
+    assert "beyond 1 run" in ds("runs", "trace", train, "--depth", "1").output
 
 
 def test_what_runs_hold_does_not_drive_the_terminal(ds, filled, new_run):
