@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import type { Columns, CommitInfo, ModelVersion, Project, RunDetails, Tree, TreeEntry, Value } from "../src/api/types";
+import type { Columns, CommitInfo, ModelVersion, Project, RunDetails, TraceEdge, Tree, TreeEntry, Value } from "../src/api/types";
 import { ServerSocket } from "./sockets";
 
 const CODE = "the-code";
@@ -113,6 +113,7 @@ export class FakeHub {
     if (!found) return notFound(response, "No such project");
     if (kind === undefined) return sendJson(response, 200, found);
     if (kind === "columns") return sendJson(response, 200, this.columns(project));
+    if (kind === "runs" && view === "trace") return this.trace(response, url, project, id);
     if (kind === "runs") return this.runRoutes(response, url, project, id);
     if (kind === "models") return this.modelRoutes(response, url, project, id);
     return this.commitRoutes(request, response, url, id, view);
@@ -144,6 +145,19 @@ export class FakeHub {
     const run = runs.find((candidate) => candidate.id === id);
     if (!run) return notFound(response, "No such run");
     sendJson(response, 200, run);
+  }
+
+  /** One step, by content hashes alone. */
+  private trace(response: ServerResponse, url: URL, project: string, id: string | undefined): void {
+    const runs = this.runs.filter((run) => run.project_id === project);
+    const start = runs.find((run) => run.id === id);
+    if (!start) return notFound(response, "No such run");
+    const isUp = url.searchParams.get("direction") !== "downstream";
+    const others = runs.filter((run) => run !== start);
+    const edges = others.flatMap((run) => (isUp ? edgesBetween(run, start) : edgesBetween(start, run)));
+    const around = new Set([start, ...runs.filter((run) => edges.some((edge) => [edge.maker, edge.reader].includes(run.id)))]);
+    const described = [...around].map((run) => ({ ...run, number: run.seq, title: run.record.description }));
+    sendJson(response, 200, { runs: described, edges, unclaimed: [], more: [] });
   }
 
   private modelRoutes(response: ServerResponse, url: URL, project: string, name: string | undefined): void {
@@ -195,6 +209,20 @@ export class FakeHub {
       labels: names((record) => record.labels),
     };
   }
+}
+
+function edgesBetween(maker: RunDetails, reader: RunDetails): TraceEdge[] {
+  return reader.record.inputs.flatMap((input) =>
+    maker.record.outputs
+      .filter((output) => output.content_hash === input.content_hash)
+      .map((output) => ({
+        maker: maker.id,
+        reader: reader.id,
+        path: input.path,
+        made_as: output.path,
+        content_hash: input.content_hash ?? "",
+      })),
+  );
 }
 
 /** Versions by model, newest first, as the hub numbers them: runs are in the order newest first. */

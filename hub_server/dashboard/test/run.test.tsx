@@ -184,3 +184,15 @@ test("commits are listed and lead to their runs and files", async () => {
   expect(await screen.findByRole("link", { name: "the run in it" })).toBeTruthy();
   expect(await screen.findByRole("link", { name: "train.py" })).toBeTruthy();
 });
+
+test("a run leads to the runs that made what it read, and to those that read what it made", async () => {
+  const features = { path: "features.parquet", content_hash: "f1".repeat(32) };
+  const prepare = aRun({ description: "prepare", outputs: [features] });
+  const train = aRun({ description: "train", inputs: [{ ...features, path: "in.parquet" }] });
+  app.hub.runs = [train, prepare];
+  app.open(`/p/${PROJECT}/runs/${train.id}`);
+  fireEvent.click(await screen.findByRole("link", { name: "prepare" }));
+  expect(await screen.findByRole("heading", { name: "prepare" })).toBeTruthy();
+  const used = (await screen.findByRole("heading", { name: "Used by" })).nextElementSibling;
+  expect(used?.textContent).toBe("in.parquet train");
+});

@@ -9,7 +9,20 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 import { getJson, send } from "./http";
 import { HubError } from "./problem";
 import { readRun, readRunDetails, type WireRun } from "./record";
-import type { Columns, CommitInfo, List, Model, ModelVersion, Project, Run, RunDetails, Session, Tree } from "./types";
+import type {
+  Columns,
+  CommitInfo,
+  Direction,
+  List,
+  Model,
+  ModelVersion,
+  Project,
+  Run,
+  RunDetails,
+  Session,
+  Trace,
+  Tree,
+} from "./types";
 
 const PAGE = 100;
 
@@ -35,6 +48,8 @@ export const keys = {
   runs: (project: string) => [...keys.project(project), "runs"] as const,
   runList: (project: string, { sort, order, filter }: Listing) =>
     [...keys.runs(project), { sort: sort ?? null, order: order ?? null, filter: filter ?? null }] as const,
+  trace: (project: string, run: string, direction: Direction) =>
+    [...keys.runs(project), "trace", run, direction] as const,
   run: (project: string, run: string) => [...keys.project(project), "run", run] as const,
   models: (project: string) => [...keys.runs(project), "models"] as const,
   modelVersions: (project: string, model: string) => [...keys.models(project), model] as const,
@@ -117,6 +132,14 @@ export const modelVersionsQuery = (project: string, model: string) =>
         query: { limit: PAGE, cursor: pageParam || undefined },
       }),
     getNextPageParam: (page) => page.next,
+  });
+
+/** What is one step away: the page of the next run shows the next step. */
+export const traceQuery = (project: string, run: string, direction: Direction) =>
+  queryOptions({
+    queryKey: keys.trace(project, run, direction),
+    queryFn: ({ signal }) =>
+      getJson<Trace>(["projects", project, "runs", run, "trace"], { signal, query: { direction, depth: 1 } }),
   });
 
 export const commitsQuery = (project: string) =>

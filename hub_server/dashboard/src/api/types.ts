@@ -124,6 +124,34 @@ export interface Columns {
   labels: string[];
 }
 
+export type Direction = "upstream" | "downstream";
+
+export interface TraceRun {
+  id: string;
+  project_id: string;
+  number: number;
+  commit: string;
+  status: string;
+  started_at: string;
+  title: string | null;
+}
+
+/** The run `reader` read at `path` what the run `maker` had written at `made_as`. */
+export interface TraceEdge {
+  maker: string;
+  reader: string;
+  path: string;
+  made_as: string;
+  content_hash: string;
+}
+
+/** Runs around one, nearest first; `more` are those that were not gone into any further. */
+export interface Trace {
+  runs: TraceRun[];
+  edges: TraceEdge[];
+  more: string[];
+}
+
 /** A name under which runs have published models. */
 export interface Model {
   name: string;

@@ -17,6 +17,7 @@ import { EnvironmentPanel } from "./EnvironmentPanel";
 import { FilesPanel } from "./FilesPanel";
 import { ModelsPanel } from "./ModelsPanel";
 import { OriginPanel } from "./OriginPanel";
+import { ProvenancePanel } from "./ProvenancePanel";
 import { ValuesPanel } from "./ValuesPanel";
 import { plainText } from "../../lib/ansi";
 
@@ -49,6 +50,7 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
           </div>
           <FilesPanel title="Inputs" files={record.inputs} project={project} commit={commit} />
           <FilesPanel title="Outputs" files={record.outputs} project={project} commit={commit} />
+          <ProvenancePanel project={project} run={run.id} />
           <ModelsPanel models={record.models} project={project} />
           {commit !== null && <FileBrowser project={project} commit={commit} />}
         </div>
