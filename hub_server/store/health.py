@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from itertools import accumulate
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, func, literal, select, update
 
 from hub_server.domain.types import DamagedPack
 from hub_server.store import garbage
 from hub_server.store.objects import PackRow
-from hub_server.store.schema import dot, object_, pack, project
+from hub_server.store.schema import UtcTime, dot, object_, pack, project
 
 
 def packs_to_check(connection: Connection, *, part: int) -> list[PackRow]:
@@ -35,7 +35,7 @@ def note_damage(connection: Connection, row: PackRow, now: datetime) -> DamagedP
     connection.execute(
         update(pack)
         .where(pack.c.id == row.key)
-        .values(checked_at=now, damaged_at=func.coalesce(pack.c.damaged_at, now))
+        .values(checked_at=now, damaged_at=func.coalesce(pack.c.damaged_at, literal(now, UtcTime)))
     )
     hit = connection.execute(
         select(project.c.uuid, dot.c.id, func.count().label("objects"))

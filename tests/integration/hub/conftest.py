@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -153,20 +153,19 @@ def _logs_are_captured() -> Iterator[None]:
 
 
 ON_EVERY_DATABASE = frozenset(
-    {"test_access", "test_content", "test_models", "test_push", "test_requests", "test_run_lists"}
+    {"test_access", "test_content", "test_models", "test_push", "test_requests", "test_run_lists", "test_upkeep"}
 )
 """Files whose tests run with each database that a hub can use."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give those files' hub its databases."""
-    is_given = any("hub" in mark.args[0] for mark in metafunc.definition.iter_markers("parametrize"))
-    if (
-        not is_given
-        and "hub" in metafunc.fixturenames
-        and metafunc.module.__name__.rpartition(".")[2] in ON_EVERY_DATABASE
-    ):
-        metafunc.parametrize("hub", ["sqlite", "postgresql"], indirect=True, scope="module")
+    """Give those files' hubs their databases."""
+    if metafunc.module.__name__.rpartition(".")[2] not in ON_EVERY_DATABASE:
+        return
+    given = {name for mark in metafunc.definition.iter_markers("parametrize") for name in mark.args[0].split(",")}
+    for fixture, scope in (("hub", "module"), ("own_hub", "function")):
+        if fixture in metafunc.fixturenames and fixture not in given:
+            metafunc.parametrize(fixture, ["sqlite", "postgresql"], indirect=True, scope=scope)
 
 
 @pytest.fixture(scope="session")
@@ -175,20 +174,28 @@ def postgres_server() -> Iterator[postgres.Server]:
         yield running
 
 
+@contextmanager
+def serve_on(request: pytest.FixtureRequest, data: Path) -> Iterator[RunningHub]:
+    """A hub with the database that the test is given."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        with serve(data) as running:
+            yield running
+        return
+    with request.getfixturevalue("postgres_server").database() as url, serve(data, database=url) as running:
+        yield running
+
+
 @pytest.fixture(scope="module")
 def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningHub]:
     """One hub for a file's tests; each takes a project of its own."""
-    with ExitStack() as stack:
-        settings = {}
-        if getattr(request, "param", "sqlite") == "postgresql":
-            settings["database"] = stack.enter_context(request.getfixturevalue("postgres_server").database())
-        yield stack.enter_context(serve(tmp_path_factory.mktemp("hub"), **settings))
+    with serve_on(request, tmp_path_factory.mktemp("hub")) as running:
+        yield running
 
 
 @pytest.fixture
-def own_hub(tmp_path: Path) -> Iterator[RunningHub]:
+def own_hub(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[RunningHub]:
     """A hub for one test alone, which may move its clock."""
-    with serve(tmp_path / "hub") as running:
+    with serve_on(request, tmp_path / "hub") as running:
         yield running
 
 
