@@ -35,6 +35,7 @@ from hub_server.services.identity import Identity, TokenRequest, utc_now
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
+from hub_server.services.readiness import Readiness
 from hub_server.services.repacking import Repacker
 from hub_server.services.scrub import Scrubber
 from hub_server.services.services import Services
@@ -143,6 +144,7 @@ async def _open_services(
         events=events,
         workers=workers,
         zfs=await _open_zfs(settings, workers, stack),
+        readiness=Readiness(database),
         upkeep=_open_upkeep(settings, database, packs, stack, clock),
         public_url=settings.public_url or url,
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),

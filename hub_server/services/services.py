@@ -11,6 +11,7 @@ from hub_server.services.identity import Identity
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
+from hub_server.services.readiness import Readiness
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
 from hub_server.services.workers import Workers
@@ -35,6 +36,7 @@ class Services:
     workers: Workers
     zfs: ZfsSync
     upkeep: UpkeepService
+    readiness: Readiness
     public_url: str
     cursor_key: bytes
     version: str

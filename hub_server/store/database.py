@@ -101,6 +101,7 @@ class Database:
     def _read_now(self, work: Work[T], limit_s: float | None) -> T:
         try:
             connection = self._reader_connection()
+            self._backend.revive(connection)
             with connection.begin() as transaction:
                 limited = nullcontext() if limit_s is None else self._backend.limited(connection, limit_s)
                 try:
@@ -146,6 +147,7 @@ class Database:
     def _write_group(self, connection: Connection, group: Sequence[_Write]) -> None:
         """Commit the group in one transaction; where that fails, each of its writes in one of its own."""
         try:
+            self._backend.revive(connection)
             with connection.begin():
                 results = [write.work(connection) for write in group]
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting caller gets it

@@ -39,6 +39,24 @@ class Server:
         """End all sessions, as a server that restarts does."""
         self._psql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()")
 
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """Nothing answers for as long as the block."""
+        self.stop()
+        try:
+            yield
+        finally:
+            self.start()
+
+    def start(self) -> None:
+        """Have the server answer."""
+        options = f"{OPTIONS} -k {self._folder}"
+        _run("pg_ctl", "-D", f"{self._folder}/data", "-w", "-s", "-l", f"{self._folder}/log", "-o", options, "start")
+
+    def stop(self) -> None:
+        """End the server and all connections."""
+        _run("pg_ctl", "-D", f"{self._folder}/data", "-w", "-s", "-m", "immediate", "stop")
+
     def _psql(self, statement: str) -> None:
         _run("psql", "-qX", "-h", str(self._folder), "-U", USER, "-d", "postgres", "-c", statement)
 
@@ -55,11 +73,12 @@ def server() -> Iterator[Server]:
         data = str(folder / "data")
         icu = ("--locale-provider=icu", "--icu-locale=en-US")
         _run("initdb", "-D", data, "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", *icu)
-        _run("pg_ctl", "-D", data, "-w", "-s", "-l", f"{folder}/log", "-o", f"{OPTIONS} -k {folder}", "start")
+        made = Server(folder)
+        made.start()
         try:
-            yield Server(folder)
+            yield made
         finally:
-            _run("pg_ctl", "-D", data, "-w", "-s", "-m", "immediate", "stop")
+            made.stop()
     finally:
         shutil.rmtree(folder)
 

@@ -38,6 +38,9 @@ class Backend(Protocol):
     def reader(self) -> Engine:
         """An engine whose transactions see one state, cannot write, and do not wait for writers."""
 
+    def revive(self, connection: Connection) -> None:
+        """Let go of a connection that ended while it was idle, so that what is asked next is asked on a new one."""
+
     def limited(self, connection: Connection, limit_s: float) -> AbstractContextManager[None]:
         """Interrupt statements that are still running after so many seconds.
 

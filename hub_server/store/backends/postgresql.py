@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -57,6 +58,12 @@ class Postgresql:
     def reader(self) -> Engine:
         """Transactions see the state at their first statement."""
         return self._engine(isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True})
+
+    def revive(self, connection: Connection) -> None:
+        """By a look at the socket: on an idle connection there is something to read only when the server ended it."""
+        dbapi: Any = connection.connection.dbapi_connection
+        if dbapi.closed or select.select([dbapi.fileno()], [], [], 0)[0]:
+            connection.invalidate()
 
     @contextmanager
     def limited(self, connection: Connection, limit_s: float) -> Iterator[None]:

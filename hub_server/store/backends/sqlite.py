@@ -49,6 +49,9 @@ class Sqlite:
         """Transactions see one state of the file (WAL)."""
         return _engine(self._path, begin="BEGIN", read_only=True)
 
+    def revive(self, connection: Connection) -> None:
+        """A file does not go away."""
+
     @contextmanager
     def limited(self, connection: Connection, limit_s: float) -> Iterator[None]:
         """By a look at the clock now and then (sqlite.org/c3ref/progress_handler.html)."""

@@ -14,6 +14,13 @@ async def health(_hub: Services, _call: Call[Nothing, None]) -> Health:
     return Health()
 
 
+@operation("GET", "/readyz", scope=ANONYMOUS, response=Health, problems=("storage-unavailable",))
+async def ready(hub: Services, _call: Call[Nothing, None]) -> Health:
+    """Whether the hub can do its work: its database answers."""
+    await hub.readiness.check()
+    return Health()
+
+
 @operation("GET", "/api/v1/version", scope=ANONYMOUS, response=Version)
 async def version(hub: Services, _call: Call[Nothing, None]) -> Version:
     """The hub's version, and that of its API."""

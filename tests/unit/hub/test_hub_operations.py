@@ -39,7 +39,7 @@ def test_problems_events_and_scopes_are_documented(name):
 
 
 def test_only_these_operations_are_open_to_everybody():
-    assert {one.name for one in OPERATIONS if one.scope == ANONYMOUS} == {"health", "version", "sign_in"}
+    assert {one.name for one in OPERATIONS if one.scope == ANONYMOUS} == {"health", "ready", "version", "sign_in"}
 
 
 @pytest.mark.parametrize(
