@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from committer import wording
 from committer.commands import place
 from committer.commands.checkout import checkout, restore
 from committer.commands.diff import diff
@@ -23,6 +22,7 @@ from committer.commands.log import log
 from committer.commands.mount import mount
 from committer.commands.snapshot import commit, snapshot
 from committer.commands.verify import verify
+from dotscience import wording
 
 if TYPE_CHECKING:
     from committer.initialise import Census

@@ -10,8 +10,8 @@ from msgspec import Struct, field
 
 from committer.sync.journal import Counts
 from committer.sync.uploads import NOTHING_SENT, Sent
-from committer.wording import size
 from dotscience.errors import ConfigError, DiskFull, SnapshotError
+from dotscience.wording import size
 
 State = Literal["starting", "watching", "snapshotting", "committed", "pushing", "pushed", "unreachable", "error"]
 

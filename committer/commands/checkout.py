@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from committer import wording
 from committer.commands import place
 from committer.commands.progress import bytes_bar
+from dotscience import wording
 
 if TYPE_CHECKING:
     from committer.history import History, Logged

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from committer import wording
 from committer.commands import place
+from dotscience import wording
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

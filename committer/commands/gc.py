@@ -7,8 +7,8 @@ import logging
 
 import click
 
-from committer import wording
 from committer.commands import place
+from dotscience import wording
 
 
 @click.command(

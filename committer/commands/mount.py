@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from committer import wording
 from committer.commands import place
+from dotscience import wording
 
 
 @click.command(
