@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from urllib.parse import parse_qs
 
 import pytest
 from support.http_server import Answer, serve
@@ -143,7 +144,23 @@ def test_pages_are_followed_to_the_end(hub):
     hub.say(200, {"items": [{"id": "1"}, {"id": "2"}], "next": "c", "total": 3, "total_is_exact": True})
     hub.say(200, {"items": [{"id": "3"}], "next": None, "total": 3, "total_is_exact": True})
     assert [run["id"] for run in hub.client.runs("p")] == ["1", "2", "3"]
-    assert hub.requests[1][1].endswith("?cursor=c")
+    first = "/api/v1/projects/p/runs?sort=started_at&order=desc"
+    assert [request[1] for request in hub.requests] == [first, f"{first}&cursor=c"]
+
+
+def test_a_filter_is_asked_for_as_it_is(hub):
+    hub.say(200, {"items": [], "next": None})
+    assert list(hub.client.runs("p", wanted='param.a = "x & y"', sort="summary.b", order="asc")) == []
+    _, _, asked = hub.requests[0][1].partition("?")
+    assert parse_qs(asked) == {"sort": ["summary.b"], "order": ["asc"], "filter": ['param.a = "x & y"']}
+
+
+def test_a_mistake_in_a_filter_says_where_it_is(hub):
+    problem = {"type": "/problems/invalid-filter", "status": 400, "detail": "filter, at character 3: no", "position": 2}
+    hub.say(400, problem)
+    with pytest.raises(Invalid, match="at character 3") as caught:
+        list(hub.client.runs("p", wanted="a ?"))
+    assert caught.value.problem["position"] == 2
 
 
 def test_a_netrc_entry_does_not_replace_the_token(hub, tmp_path, monkeypatch):

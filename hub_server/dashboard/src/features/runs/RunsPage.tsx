@@ -122,12 +122,14 @@ function BaselineNote({ baseline, clear }: { baseline: Run; clear: () => void })
 
 function NoneMeets({ showAll }: { showAll: () => void }) {
   return (
-    <EmptyState title="No run meets the filter">
-      <p>A condition is met only by runs that have the value; names are written as in the column picker.</p>
-      <button type="button" className="button" onClick={showAll}>
-        Show all runs
-      </button>
-    </EmptyState>
+    <div className="page">
+      <EmptyState title="No run meets the filter">
+        <p>A condition is met only by runs that have the value. The column picker has the names in use.</p>
+        <button type="button" className="button" onClick={showAll}>
+          Show all runs
+        </button>
+      </EmptyState>
+    </div>
   );
 }
 
