@@ -128,9 +128,10 @@ class _Phase(Struct, frozen=True):
     def _beyond(
         self, column: ColumnElement[Any], key: ColumnElement[int], value: Any, run_id: int
     ) -> ColumnElement[bool]:
+        """A range of the index, which "less, or equal and …" is not: no database would skip what comes before."""
         if self.descending:
-            return or_(column < value, and_(column == value, key < run_id))
-        return or_(column > value, and_(column == value, key > run_id))
+            return and_(column <= value, or_(column < value, key < run_id))
+        return and_(column >= value, or_(column > value, key > run_id))
 
 
 def _phases(connection: Connection, project_key: int, order: Order) -> list[_Phase]:
