@@ -144,5 +144,6 @@ def test_sorting_by_a_value_reads_an_index_and_sorts_nothing(database, fresh):
 
     plan = database.read_blocking(explain)
     assert any("ix_run_value_num" in step for step in plan)
-    assert any("ix_run_value_num (key_id=? AND num>? AND num<?)" in step for step in plan), "a page begins where it does"
+    later = "ix_run_value_num (key_id=? AND num>? AND num<?)"
+    assert any(later in step for step in plan), "a page begins where the one before ended"
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN run") for step in plan), plan
