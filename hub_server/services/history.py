@@ -27,7 +27,7 @@ from hub_server.store import commits, run_order, runs
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
-from hub_server.store.run_order import Order
+from hub_server.store.run_order import Order, RunsPage
 from hub_server.store.run_plan import Selection, count_runs
 
 MAX_TREE_ITEMS = 10_000
@@ -75,18 +75,21 @@ class History:
         Raises:
             Problem: filter-too-slow.
         """
-        items, position = await self._page(selection, order, after, limit)
-        if after is None and position is None:
-            return Slice(items=items, position=None, total=len(items))
-        try:
-            total, exact = await self._database.read(lambda c: count_runs(c, selection), limit_s=COUNT_S)
-        except QueryTimeout:
-            total, exact = len(items), False
-        return Slice(items=items, position=position, total=total, exact=exact)
+        page = await self._page(selection, order, after, limit)
+        total, exact = page.total, True
+        if after is None and page.position is None:
+            total = len(page.runs)
+        if total is None:
+            total, exact = await self._count(selection, at_least=len(page.runs))
+        return Slice(items=page.runs, position=page.position, total=total, exact=exact)
 
-    async def _page(
-        self, selection: Selection, order: Order, after: Position | None, limit: int
-    ) -> tuple[list[RunInfo], Position | None]:
+    async def _count(self, selection: Selection, *, at_least: int) -> tuple[int, bool]:
+        try:
+            return await self._database.read(lambda c: count_runs(c, selection), limit_s=COUNT_S)
+        except QueryTimeout:
+            return at_least, False
+
+    async def _page(self, selection: Selection, order: Order, after: Position | None, limit: int) -> RunsPage:
         """The page, by the way that looks best; by the other one where that turns out to take too long."""
         read = partial(run_order.read_page, selection=selection, order=order, after=after, limit=limit)
         if selection.filter is None:

@@ -15,9 +15,12 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    Row,
     Select,
     and_,
+    func,
     literal,
+    null,
     or_,
     select,
     true,
@@ -45,11 +48,21 @@ class Order(Struct, frozen=True, kw_only=True):
 class Found(Struct, frozen=True):
     """Database keys of the runs of a page, and the position after them; None when the list ends here.
 
-    A position is the phase, the value and the database key of the last run.
+    A position is the phase, the value and the database key of the last run. `total` is how many runs the list has,
+    where that came to light by the way.
     """
 
     keys: list[int]
     position: Position | None
+    total: int | None
+
+
+class RunsPage(Struct, frozen=True):
+    """As `Found`, with the runs themselves."""
+
+    runs: list[RunInfo]
+    position: Position | None
+    total: int | None
 
 
 def read_page(
@@ -60,10 +73,10 @@ def read_page(
     limit: int,
     *,
     may_walk: bool = True,
-) -> tuple[list[RunInfo], Position | None]:
-    """The `limit` runs that follow `after`, and the position after them: one query for the documents besides."""
+) -> RunsPage:
+    """The `limit` runs that follow `after`: one query for their documents besides those for their keys."""
     found = find_runs(connection, selection, order, after, limit, may_walk=may_walk)
-    return read_runs(connection, found.keys), found.position
+    return RunsPage(read_runs(connection, found.keys), found.position, found.total)
 
 
 def find_runs(
@@ -80,24 +93,25 @@ def find_runs(
     phases = _phases(connection, selection.project_key, order)
     first, value, key = after or [0, None, None]
     found: list[Position] = []
+    total: int | None = None
     for number in range(first, len(phases)):
         if len(found) > limit:
             break
         rows = phases[number].read(connection, narrowing, limit + 1 - len(found), None if key is None else (value, key))
-        found.extend([number, *row] for row in rows)
+        found.extend([number, row.value, row.run_id] for row in rows)
+        total = rows[0].total if rows else total
         value = key = None
     shown = found[:limit]
-    return Found([row[2] for row in shown], shown[-1] if len(found) > limit else None)
+    return Found([row[2] for row in shown], shown[-1] if len(found) > limit else None, total)
 
 
 class _Phase(Struct, frozen=True):
-    """A range of an index: rows of (sort value, run key).
+    """A range of an index, in which `value` and what is at hand at `site` can be read.
 
-    `walk` is the range, in which `value` and what is at hand at `site` can be read. `look_up` gives the same value for
-    any run; NULL says that the run is not of this phase.
+    `look_up` gives the same value for any run; NULL says that the run is not of this phase.
     """
 
-    walk: Select[Any]
+    range: ColumnElement[bool]
     value: ColumnElement[Any]
     site: Site
     look_up: Callable[[ColumnElement[int]], Select[Any]]
@@ -105,25 +119,31 @@ class _Phase(Struct, frozen=True):
 
     def read(
         self, connection: Connection, narrowing: Narrowing | None, limit: int, after: tuple[Any, int] | None
-    ) -> Sequence[tuple[Any, int]]:
-        """The next rows in order; runs with equal values keep one order, so that no page repeats or skips one."""
+    ) -> Sequence[Row[Any]]:
+        """The next rows in order; runs with equal values keep one order, so that no page repeats or skips one.
+
+        `total` is how many runs meet the filter, which a drive has found out; else None.
+        """
         query, value, run_id = self._rows(narrowing)
         if after is not None:
             query = query.where(self._beyond(value, run_id, *after))
         query = query.order_by(*(column.desc() if self.descending else column.asc() for column in (value, run_id)))
-        return [(row[0], row[1]) for row in connection.execute(query.limit(limit))]
+        return connection.execute(query.limit(limit)).all()
 
     def _rows(self, narrowing: Narrowing | None) -> tuple[Select[Any], ColumnElement[Any], ColumnElement[int]]:
-        if narrowing is None:
-            return self.walk, self.value, self.site.run_id
-        driver = narrowing.driver
-        if driver is None:
-            return narrowing.walked(self.walk, self.site), self.value, self.site.run_id
-        run_id = driver.rows.c.run_id
+        """Rows of value, run_id and total, and the first two to sort by."""
+        if narrowing is None or narrowing.driver is None:
+            walk = select(self.value.label("value"), self.site.run_id.label("run_id"), null().label("total"))
+            walk = walk.where(self.range)
+            narrowed = walk if narrowing is None else narrowing.walked(walk, self.site)
+            return narrowed, self.value, self.site.run_id
+        run_id = narrowing.driver.rows.c.run_id
         value = self.look_up(run_id).scalar_subquery().label("value")
         # Materialized, so that the value is looked up once, and only for the runs that meet the filter.
-        found = narrowing.driven(driver, value, run_id).cte("driven").prefix_with("MATERIALIZED")
-        return select(found.c.value, found.c.run_id).where(found.c.value.is_not(None)), found.c.value, found.c.run_id
+        found = narrowing.driven(narrowing.driver, value, run_id).cte("driven").prefix_with("MATERIALIZED")
+        total = select(func.count()).select_from(found).scalar_subquery().label("total")
+        columns = found.c.value, found.c.run_id
+        return select(*columns, total).where(found.c.value.is_not(None)), *columns
 
     def _beyond(
         self, column: ColumnElement[Any], key: ColumnElement[int], value: Any, run_id: int
@@ -148,8 +168,8 @@ def _phases(connection: Connection, project_key: int, order: Order) -> list[_Pha
 
 
 def _by_time(project_key: int, descending: bool) -> _Phase:
-    walk = select(_HAPPENED, run.c.id).where(run.c.project_id == project_key)
-    return _Phase(walk, _HAPPENED, AT_RUN, _when_happened(true()), descending)
+    mine = run.c.project_id == project_key
+    return _Phase(mine, _HAPPENED, AT_RUN, _when_happened(true()), descending)
 
 
 def _by_number(key: KeyRow, descending: bool) -> _Phase:
@@ -164,20 +184,15 @@ def _by_text(key: KeyRow, descending: bool) -> _Phase:
 def _by_value(key: KeyRow, value: ColumnElement[Any], is_of_phase: ColumnElement[bool], descending: bool) -> _Phase:
     range_ = and_(run_value.c.key_id == key.id, is_of_phase)
     site = Site(run_value.c.run_id, value=run_value, value_key=key.id)
-    return _Phase(
-        select(value, run_value.c.run_id).where(range_),
-        value,
-        site,
-        lambda run_id: select(value).where(range_, run_value.c.run_id == run_id).correlate_except(run_value),
-        descending,
-    )
+    look_up = lambda run_id: select(value).where(range_, run_value.c.run_id == run_id).correlate_except(run_value)  # noqa: E731
+    return _Phase(range_, value, site, look_up, descending)
 
 
 def _without(project_key: int, key: KeyRow) -> _Phase:
     value = run_value.alias()
     has_value = select(literal(1)).where(value.c.run_id == run.c.id, value.c.key_id == key.id).exists()
-    walk = select(_HAPPENED, run.c.id).where(run.c.project_id == project_key, ~has_value)
-    return _Phase(walk, _HAPPENED, AT_RUN, _when_happened(~has_value), descending=True)
+    mine = and_(run.c.project_id == project_key, ~has_value)
+    return _Phase(mine, _HAPPENED, AT_RUN, _when_happened(~has_value), descending=True)
 
 
 def _when_happened(is_of_phase: ColumnElement[bool]) -> Callable[[ColumnElement[int]], Select[Any]]:

@@ -150,11 +150,14 @@ def find(database, selection, order, limit, *, may_walk):
     """The numbers of the runs, page by page."""
 
     def read(connection):
-        seen, position = [], None
+        seen, position, totals = [], None, set()
         while True:
-            items, position = run_order.read_page(connection, selection, order, position, limit, may_walk=may_walk)
-            seen += [one.seq for one in items]
+            page = run_order.read_page(connection, selection, order, position, limit, may_walk=may_walk)
+            seen += [one.seq for one in page.runs]
+            totals.add(page.total)
+            position = page.position
             if position is None:
+                assert totals <= {None, len(seen)}
                 return seen
 
     return database.read_blocking(read)

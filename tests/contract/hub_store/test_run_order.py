@@ -66,14 +66,15 @@ def _run(place, value, minutes):
 def walk(database, key, order, limit):
     """All ids in order, page by page."""
 
+    selection = Selection(project_key=key, now=START)
+
     def read(connection):
         seen, position = [], None
         while True:
-            items, position = run_order.read_page(
-                connection, Selection(project_key=key, now=START), order, position, limit
-            )
-            assert len(items) <= limit
-            seen += [UUID(one.id).int for one in items]
+            page = run_order.read_page(connection, selection, order, position, limit)
+            assert len(page.runs) <= limit
+            seen += [UUID(one.id).int for one in page.runs]
+            position = page.position
             if position is None:
                 return seen
 

@@ -162,7 +162,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give those files' hubs their databases."""
     if metafunc.module.__name__.rpartition(".")[2] not in ON_EVERY_DATABASE:
         return
-    given = {name for mark in metafunc.definition.iter_markers("parametrize") for name in mark.args[0].split(",")}
+    named = [mark.args[0] for mark in metafunc.definition.iter_markers("parametrize")]
+    given = {name for one in named for name in (one.split(",") if isinstance(one, str) else one)}
     for fixture, scope in (("hub", "module"), ("own_hub", "function")):
         if fixture in metafunc.fixturenames and fixture not in given:
             metafunc.parametrize(fixture, ["sqlite", "postgresql"], indirect=True, scope=scope)
