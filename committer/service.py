@@ -26,7 +26,15 @@ from committer.books import Books
 from committer.commits import CommitMaker, Plan, Taken
 from committer.detect.detector import Detector
 from committer.detect.notebooks import is_notebook
-from committer.detect.sidecars import ENVIRONMENT_SUFFIX, SidecarScan, environment_path, read_brackets, remove_ended
+from committer.detect.sidecars import (
+    ENVIRONMENT_SUFFIX,
+    SidecarFile,
+    SidecarScan,
+    environment_path,
+    read_brackets,
+    remove_ended,
+    remove_read,
+)
 from committer.detect.sighting import NotebookSight
 from committer.events import EventFeed
 from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
@@ -246,12 +254,12 @@ class Committer:
         """Enter the runs, remove the files of those that are committed, mind the brackets."""
         sightings = [seen for _, seen in scan.runs]
 
-        def enter(journal: Journal) -> tuple[list[Noticed], list[Path], set[str]]:
+        def enter(journal: Journal) -> tuple[list[Noticed], list[SidecarFile], set[str]]:
             with journal.transaction():
                 noticed = notice(journal, sightings, tracked_since=self._tracked_since)
             outlines = journal.outlines(seen.record.run_id for seen in sightings)
             committed = {run.run_id for run in outlines if run.state in ("committed", "pushed")}
-            done = [path for path, seen in scan.runs if seen.record.run_id in committed]
+            done = [file for file, seen in scan.runs if seen.record.run_id in committed]
             return noticed, done, set(journal.environment_hashes())
 
         noticed, done, stored = await self._books.use(enter)
@@ -542,10 +550,9 @@ def _hub_status(hub: HubBinding | None) -> HubStatus | None:
     return HubStatus(url=hub.url, project_id=hub.project_id, project_name=hub.project_name) if hub else None
 
 
-def _remove_sidecars(folder: Path, done: list[Path], stored_environments: set[str]) -> None:
+def _remove_sidecars(folder: Path, done: list[SidecarFile], stored_environments: set[str]) -> None:
     """Remove what is in a commit by now. A file that appears later with the same name is looked at again."""
-    for path in done:
-        path.unlink(missing_ok=True)
+    remove_read(done)
     for path in folder.glob(f"*{ENVIRONMENT_SUFFIX}"):
         if path.name.removesuffix(ENVIRONMENT_SUFFIX) in stored_environments:
             path.unlink(missing_ok=True)

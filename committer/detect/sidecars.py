@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -23,10 +24,17 @@ EXECUTION_SUFFIX = ".execution.json"
 MAX_SIDECAR_BYTES = 64 << 20
 
 
+class SidecarFile(Struct, frozen=True):
+    """A file as it was when it was about to be read: one that replaces it has other marks."""
+
+    path: Path
+    marks: tuple[int, int]
+
+
 class SidecarScan(Struct, frozen=True, kw_only=True):
     """What the folder holds: the runs with the files that carry them, why other files cannot be read, and brackets."""
 
-    runs: list[tuple[Path, Sighting]]
+    runs: list[tuple[SidecarFile, Sighting]]
     broken: list[str]
     brackets: Brackets
 
@@ -54,6 +62,7 @@ def scan_sidecars(folder: Path) -> SidecarScan:
     runs, broken = [], []
     for path in sidecar_paths(folder):
         try:
+            file = SidecarFile(path, _marks(path))
             seen = sighting(read_sidecar(read_regular(path), str(path)), seen_in=None)
         except FileNotFoundError:
             continue
@@ -61,8 +70,21 @@ def scan_sidecars(folder: Path) -> SidecarScan:
             broken.append(str(error))
             continue
         if seen is not None:
-            runs.append((path, seen))
+            runs.append((file, seen))
     return SidecarScan(runs=runs, broken=broken, brackets=read_brackets(folder))
+
+
+def remove_read(files: Iterable[SidecarFile]) -> None:
+    """Remove files that were read; what has taken the place of one since then stays, to be read as well."""
+    for file in files:
+        with suppress(FileNotFoundError):
+            if _marks(file.path) == file.marks:
+                file.path.unlink()
+
+
+def _marks(path: Path) -> tuple[int, int]:
+    status = path.lstat()
+    return status.st_ino, status.st_mtime_ns
 
 
 def read_brackets(folder: Path) -> Brackets:

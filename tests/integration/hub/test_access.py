@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from dotscience.record import ModelArtefact
 from hub_server.domain.scopes import ANONYMOUS, SCOPES, SIGNED_IN
 from hub_server.web.openapi import openapi_operation
 from hub_server.web.operation import Media
@@ -28,7 +29,8 @@ def named(operations):
 
 @pytest.fixture
 def pushed(project, new_run):
-    pushed = project.push(new_run(), files={"a.txt": b"text"})
+    published = [ModelArtefact(name="iris", type="custom-model")]
+    pushed = project.push(new_run(models=published), files={"a.txt": b"text"})
     return {
         "project": project.id,
         "dot": project.dot_id,
@@ -36,6 +38,8 @@ def pushed(project, new_run):
         "run": pushed.run_ids[0],
         "pack": "00" * 32,
         "token": "0123456789abcdef",
+        "model": "iris",
+        "version": "1",
     }
 
 

@@ -14,7 +14,13 @@ import pytest
 from committer.detect import inotify
 from committer.detect.notebooks import ReadingList, is_notebook, read_notebook
 from committer.detect.scan import changed_notebooks
-from committer.detect.sidecars import environment_path, read_brackets, read_regular, remove_ended, scan_sidecars
+from committer.detect.sidecars import (
+    environment_path,
+    read_brackets,
+    read_regular,
+    remove_ended,
+    scan_sidecars,
+)
 from committer.detect.watcher import MAX_PATHS, Changes, Watcher
 from committer.storage.ignore import IgnoreRules
 from dotscience.errors import NotebookError
@@ -193,8 +199,20 @@ def test_a_sidecar_that_nests_without_end_is_broken_and_stops_nothing(tmp_path, 
     (tmp_path / "bomb.json").write_text(bomb)
     (tmp_path / "good.json").write_bytes(encode_json(RunRecord(run_id=str(uuid.uuid4()))))
     scan = scan_sidecars(tmp_path)
-    assert [path.name for path, _ in scan.runs] == ["good.json"]
+    assert [file.path.name for file, _ in scan.runs] == ["good.json"]
     assert len(scan.broken) == 1
+
+
+def test_a_sidecar_that_took_the_place_of_one_that_was_read_stays(tmp_path):
+    run_id = str(uuid.uuid4())
+    for name in ("same.json", "replaced.json", "gone.json"):
+        (tmp_path / name).write_bytes(encode_json(RunRecord(run_id=run_id)))
+    scan = scan_sidecars(tmp_path)
+    (tmp_path / "new").write_bytes(encode_json(RunRecord(run_id=run_id, description="another content")))
+    (tmp_path / "new").replace(tmp_path / "replaced.json")
+    (tmp_path / "gone.json").unlink()
+    remove_read(file for file, _ in scan.runs)
+    assert [path.name for path in tmp_path.iterdir()] == ["replaced.json"]
 
 
 @pytest.mark.parametrize("depth", [985, 990, 991, 100_000])
