@@ -19,6 +19,7 @@ from committer.detect.sidecars import (
     read_brackets,
     read_regular,
     remove_ended,
+    remove_read,
     scan_sidecars,
 )
 from committer.detect.watcher import MAX_PATHS, Changes, Watcher
