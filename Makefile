@@ -42,7 +42,7 @@ test-fiemap: $(VENV)/.installed-dev  ## a long run of the check that no change o
 
 test-crash: $(VENV)/.installed-dev  ## a kill and a full disk at every call that makes something durable, where `test` tries some
 	tests/system-packages e2fsprogs strace xfsprogs
-	DS_TEST_EVERY_MOMENT=1 pytest -q tests/integration/hub/test_push_crash.py tests/integration/hub/test_gc_crash.py
+	DS_TEST_EVERY_MOMENT=1 pytest -q -n 2 --timeout 7200 tests/integration/hub/test_push_crash.py tests/integration/hub/test_gc_crash.py
 
 front-ends: $(VENV)/.installed-dev node_modules/.package-lock.json
 	npm run lint
