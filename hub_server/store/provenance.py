@@ -26,7 +26,7 @@ Direction = Literal["upstream", "downstream"]
 
 EMPTY = digest(b"")
 MOST_READERS = 500
-"""Runs that read one content, beyond which no more are looked at."""
+"""Runs that read one content, beyond which no more are looked at; the answer says so."""
 
 
 class Limits(Struct, frozen=True, kw_only=True):
@@ -72,8 +72,10 @@ def trace(connection: Connection, start: int, direction: Direction, limits: Limi
         if steps[key] == limits.depth or time.monotonic() > until:
             more[key] = None
             continue
-        found, nobodys = search.around(key)
+        found, nobodys, is_whole = search.around(key)
         unclaimed += nobodys
+        if not is_whole:
+            more[key] = None
         for link in found:
             other = link.maker if direction == "upstream" else link.reader
             if other not in steps and len(steps) >= limits.runs:
@@ -99,10 +101,11 @@ class _Search:
         self._direction = direction
         self._only = limits.only
 
-    def around(self, key: int) -> tuple[list[_Link], list[_File]]:
-        """The links from a run on, and the inputs of it that nobody made."""
+    def around(self, key: int) -> tuple[list[_Link], list[_File], bool]:
+        """The links from a run on, the inputs of it that nobody made, and whether that is all."""
         if self._direction == "downstream":
-            return list(self._read_from(key)), []
+            links, is_whole = self._read_from(key)
+            return links, [], is_whole
         links, nobodys = [], []
         for file in self._files(_files().where(run_file.c.run_id == key, run_file.c.direction == "input")):
             link = self._made(file)
@@ -110,10 +113,11 @@ class _Search:
                 nobodys.append(file)
             else:
                 links.append(link)
-        return links, nobodys
+        return links, nobodys, True
 
-    def _read_from(self, key: int) -> Iterator[_Link]:
-        """The inputs of others that this run made."""
+    def _read_from(self, key: int) -> tuple[list[_Link], bool]:
+        """The inputs of others that this run made, and whether all who read the same were looked at."""
+        links, is_whole = [], True
         contents = select(run_file.c.content_hash, run.c.happened_at).join(run, run.c.id == run_file.c.run_id)
         mine = contents.where(run_file.c.run_id == key, run_file.c.direction == "output").distinct()
         for content, began in self._connection.execute(mine).all():
@@ -121,10 +125,11 @@ class _Search:
                 continue
             query = _files().where(run_file.c.content_hash == content, run_file.c.direction == "input")
             query = self._visible(query).where(run_file.c.run_id != key, run.c.happened_at >= began)
-            for file in self._files(query.order_by(run.c.happened_at, run.c.id).limit(MOST_READERS)):
-                link = self._made(file)
-                if link is not None and link.maker == key:
-                    yield link
+            readers = list(self._files(query.order_by(run.c.happened_at, run.c.id).limit(MOST_READERS + 1)))
+            is_whole = is_whole and len(readers) <= MOST_READERS
+            made = map(self._made, readers[:MOST_READERS])
+            links += [link for link in made if link is not None and link.maker == key]
+        return links, is_whole
 
     def _made(self, file: _File) -> _Link | None:
         """Who made what a run read."""

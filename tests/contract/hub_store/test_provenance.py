@@ -180,6 +180,15 @@ def test_a_trace_ends_where_it_was_told_to_and_says_so(database, fresh):
     assert numbers(found.more) == [29]
 
 
+def test_where_too_many_read_the_same_the_answer_says_that_there_are_more(database, fresh, monkeypatch):
+    monkeypatch.setattr(provenance, "MOST_READERS", 2)
+    wanted = [Run(0, 0, (), (("out", "x"),)), *(Run(0, minute, (("in", "x"),)) for minute in (1, 2, 3))]
+    keys = fresh(wanted)
+    found = trace(database, keys, wanted, 0, "downstream")
+    assert numbers(one.id for one in found.runs) == [0, 1, 2]
+    assert numbers(found.more) == [0]
+
+
 def test_who_sees_one_project_learns_nothing_of_another(database, fresh):
     wanted = [Run(0, 0, (), (("secret", "x"),)), Run(1, 1, (("in", "x"),), (("out", "y"),)), Run(0, 2, (("in", "y"),))]
     keys = fresh(wanted)
