@@ -136,8 +136,8 @@ class Capture:
             os.close(descriptor)
         if len(data) != size or not is_as(status, signature):
             return None
-        kind, name, size = self._ingest.put_bytes(data)
-        return Captured(signature, Stored(kind, size, name, _link(status), attributes), note)
+        content = self._ingest.put_bytes(data)
+        return Captured(signature, _stored(content, status, attributes), note)
 
     def _read_open(self, descriptor: int, known: FileContent | None) -> tuple[Captured, bool]:
         """What an open file held, and whether it held still."""
@@ -155,8 +155,7 @@ class Capture:
         else:
             content = self._ingest.put(descriptor, before.size, known)
             is_still = content.size == before.size and before == signature_of(os.fstat(descriptor))
-        stored = Stored(content.kind, content.size, content.hash, _link(status), attributes)
-        return Captured(before, stored, note), is_still
+        return Captured(before, _stored(content, status, attributes), note), is_still
 
     def _freeze(self, descriptor: int, known: FileContent | None) -> Frozen | None:
         return self._view.freeze(descriptor, known.hash if known else None)
@@ -166,9 +165,9 @@ class Capture:
             self._restless.setdefault(folder, {})[name] = signature
 
 
-def _link(status: os.stat_result) -> int:
-    """The `TreeEntry.link` of a file."""
-    return status.st_ino & MAX_NUMBER if status.st_nlink > 1 else 0
+def _stored(content: FileContent, status: os.stat_result, attributes: tuple[Attribute, ...]) -> Stored:
+    link = status.st_ino & MAX_NUMBER if status.st_nlink > 1 else 0
+    return Stored(content.kind, content.size, content.hash, link, attributes)
 
 
 def attributes_of(descriptor: int) -> tuple[tuple[Attribute, ...], str | None]:
