@@ -169,7 +169,7 @@ class _Builder(Transformer[Token, Any]):
             raise FilterError(_at(operator), f"{field.name} holds no text, so it has no part that ~ could find")
         return Comparison(field, str(operator), _value(value, field, kind, operator))
 
-    def among(self, tokens: list[Token]) -> Filter:
+    def among(self, tokens: list[Token]) -> Among:
         name, *values = tokens
         if len(values) > MAX_VALUES:
             raise FilterError(_at(values[MAX_VALUES]), f"a list has at most {MAX_VALUES} values")
@@ -178,7 +178,6 @@ class _Builder(Transformer[Token, Any]):
 
     def not_among(self, tokens: list[Token]) -> Filter:
         among = self.among(tokens)
-        assert isinstance(among, Among)  # noqa: S101 - for the type checker
         return And((Present(among.field), Not(among)))
 
     def present(self, tokens: list[Token]) -> Filter:
