@@ -4,9 +4,10 @@ import { Link, useParams } from "@tanstack/react-router";
 import { commitsQuery, projectQuery } from "../../api/queries";
 import type { CommitInfo } from "../../api/types";
 import { Hash } from "../../components/Hash";
-import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
+import { ListPage } from "../../components/ListPage";
+import { EmptyState } from "../../components/states";
 import { Time } from "../../components/Time";
-import { formatBytes, formatCount, shorten } from "../../lib/format";
+import { formatBytes, shorten } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { ConsistencyBadge } from "./ConsistencyBadge";
 
@@ -14,28 +15,18 @@ export function CommitsPage() {
   const { project } = useParams({ from: "/shell/p/$project/commits" });
   useTitle("Commits", useQuery(projectQuery(project)).data?.name);
   const query = useInfiniteQuery(commitsQuery(project));
-  const commits = query.data?.pages.flatMap((page) => page.items) ?? [];
-  const first = query.data?.pages[0];
   return (
-    <div className="page">
-      <header className="page-header">
-        <h1>Commits</h1>
-        {first && <span className="muted">{formatCount(first.total, "commit", first.total_is_exact)}</span>}
-      </header>
-      {query.isPending && <Skeleton what="commits" />}
-      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
-      {query.isSuccess && commits.length === 0 && (
-        <EmptyState title="No commits yet">
-          <p>A commit is made with every run, and when somebody saves and pushes by hand.</p>
-        </EmptyState>
-      )}
-      {commits.length > 0 && <CommitTable project={project} commits={commits} />}
-      {query.hasNextPage && (
-        <button type="button" className="button" disabled={query.isFetching} onClick={() => void query.fetchNextPage()}>
-          Show older commits
-        </button>
-      )}
-    </div>
+    <ListPage title="Commits" noun="commit" query={query} more="Show older commits" empty={<NoCommits />}>
+      {(commits) => <CommitTable project={project} commits={commits} />}
+    </ListPage>
+  );
+}
+
+function NoCommits() {
+  return (
+    <EmptyState title="No commits yet">
+      <p>A commit is made with every run, and when somebody saves and pushes by hand.</p>
+    </EmptyState>
   );
 }
 

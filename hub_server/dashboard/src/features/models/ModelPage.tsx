@@ -5,9 +5,9 @@ import { modelVersionsQuery, projectQuery } from "../../api/queries";
 import type { ModelVersion } from "../../api/types";
 import { Badge } from "../../components/Badge";
 import { Hash } from "../../components/Hash";
-import { ErrorPanel, Skeleton } from "../../components/states";
+import { ListPage } from "../../components/ListPage";
 import { Time } from "../../components/Time";
-import { formatCount, shorten } from "../../lib/format";
+import { shorten } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 
 /** A model's versions, newest first: each is what one run published. */
@@ -15,23 +15,10 @@ export function ModelPage() {
   const { project, model } = useParams({ from: "/shell/p/$project/models/$model" });
   useTitle(model, useQuery(projectQuery(project)).data?.name);
   const query = useInfiniteQuery(modelVersionsQuery(project, model));
-  const versions = query.data?.pages.flatMap((page) => page.items) ?? [];
-  const first = query.data?.pages[0];
   return (
-    <div className="page">
-      <header className="page-header">
-        <h1 className="clip">{model}</h1>
-        {first && <span className="muted">{formatCount(first.total, "version", first.total_is_exact)}</span>}
-      </header>
-      {query.isPending && <Skeleton what="versions" />}
-      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
-      {versions.length > 0 && <VersionTable project={project} versions={versions} />}
-      {query.hasNextPage && (
-        <button type="button" className="button" disabled={query.isFetching} onClick={() => void query.fetchNextPage()}>
-          Show older versions
-        </button>
-      )}
-    </div>
+    <ListPage title={model} noun="version" query={query} more="Show older versions">
+      {(versions) => <VersionTable project={project} versions={versions} />}
+    </ListPage>
   );
 }
 

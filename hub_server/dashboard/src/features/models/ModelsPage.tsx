@@ -3,10 +3,10 @@ import { Link, useParams } from "@tanstack/react-router";
 
 import { modelsQuery, projectQuery } from "../../api/queries";
 import type { Model } from "../../api/types";
+import { ListPage } from "../../components/ListPage";
 import { FIRST_MODEL, Snippet } from "../../components/Snippet";
-import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
+import { EmptyState } from "../../components/states";
 import { Time } from "../../components/Time";
-import { formatCount } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 
 /** The names under which runs of a project have published models. */
@@ -14,24 +14,10 @@ export function ModelsPage() {
   const { project } = useParams({ from: "/shell/p/$project/models" });
   useTitle("Models", useQuery(projectQuery(project)).data?.name);
   const query = useInfiniteQuery(modelsQuery(project));
-  const models = query.data?.pages.flatMap((page) => page.items) ?? [];
-  const first = query.data?.pages[0];
   return (
-    <div className="page">
-      <header className="page-header">
-        <h1>Models</h1>
-        {first && <span className="muted">{formatCount(first.total, "model", first.total_is_exact)}</span>}
-      </header>
-      {query.isPending && <Skeleton what="models" />}
-      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
-      {query.isSuccess && models.length === 0 && <NoModels />}
-      {models.length > 0 && <ModelTable project={project} models={models} />}
-      {query.hasNextPage && (
-        <button type="button" className="button" disabled={query.isFetching} onClick={() => void query.fetchNextPage()}>
-          Show more models
-        </button>
-      )}
-    </div>
+    <ListPage title="Models" noun="model" query={query} more="Show more models" empty={<NoModels />}>
+      {(models) => <ModelTable project={project} models={models} />}
+    </ListPage>
   );
 }
 

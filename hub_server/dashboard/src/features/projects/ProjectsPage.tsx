@@ -3,31 +3,19 @@ import { Link } from "@tanstack/react-router";
 
 import { projectsQuery } from "../../api/queries";
 import type { Project } from "../../api/types";
-import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
+import { ListPage } from "../../components/ListPage";
+import { EmptyState } from "../../components/states";
 import { FIRST_RUN, Snippet } from "../../components/Snippet";
 import { Time } from "../../components/Time";
-import { formatCount } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 
 export function ProjectsPage() {
   useTitle("Projects");
   const query = useInfiniteQuery(projectsQuery());
-  const projects = query.data?.pages.flatMap((page) => page.items) ?? [];
   return (
-    <div className="page">
-      <header className="page-header">
-        <h1>Projects</h1>
-        {query.data && <span className="muted">{formatCount(projects.length, "project", !query.hasNextPage)}</span>}
-      </header>
-      {query.isPending && <Skeleton what="projects" />}
-      {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
-      {query.isSuccess && (projects.length > 0 ? <ProjectTable projects={projects} /> : <NoProjects />)}
-      {query.hasNextPage && (
-        <button type="button" className="button" disabled={query.isFetching} onClick={() => void query.fetchNextPage()}>
-          Show more projects
-        </button>
-      )}
-    </div>
+    <ListPage title="Projects" noun="project" query={query} more="Show more projects" empty={<NoProjects />}>
+      {(projects) => <ProjectTable projects={projects} />}
+    </ListPage>
   );
 }
 
