@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from datetime import UTC, datetime
 
 import pytest
 from alembic import command
@@ -15,18 +14,15 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import inspect, text
 from sqlalchemy.exc import DBAPIError
+from support.hub_rows import add_project
 
 from dotscience.errors import ConfigError, StorageUnavailable
-from hub_server.domain.types import AccountInfo
 from hub_server.store import accounts
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.backends.postgresql import Postgresql
 from hub_server.store.database import Database
 from hub_server.store.migrate import MIGRATIONS, migrate
-from hub_server.store.projects import NewProject, ensure_project
 from hub_server.store.schema import metadata, setting
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 def put(name):
@@ -211,7 +207,7 @@ class TestPostgresql:
             return list(connection.scalars(text("SELECT name FROM run_key ORDER BY name")))
 
         async def work():
-            await database.write(a_project)
+            await database.write(add_project)
             assert await database.write(sort) == sorted(written)
 
         asyncio.run(work())
@@ -229,12 +225,6 @@ def test_what_cannot_be_used_says_what_to_do(tmp_path):
 def test_what_is_no_database_is_refused(url):
     with pytest.raises(ConfigError, match="postgresql://user@host/name"):
         Postgresql(url)
-
-
-def a_project(connection):
-    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
-    wanted = NewProject(id="p", name="p", dot_id=None, created_by=account.id, created_at=START)
-    ensure_project(connection, wanted)
 
 
 async def _when_back(ask):

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
+from support.hub_rows import START, add_project, add_runs, new_run
 
 from committer.storage.codec import digest
-from dotscience.record import FileRef, RunRecord, encode_json
-from hub_server.domain.types import AccountInfo
-from hub_server.store import accounts, commits, provenance, runs
-from hub_server.store.projects import NewProject, ensure_project, project_key
+from dotscience.record import FileRef, RunRecord
+from hub_server.store import provenance
 from hub_server.store.provenance import Limits, find_run_key
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 ALL = Limits(depth=100, runs=1000, seconds=60)
 
 
@@ -49,18 +47,11 @@ def fresh(database):
 
 
 def _fill(connection, wanted, turn):
-    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
     keys = {}
     for project in {one.project for one in wanted}:
-        dot = str(UUID(int=turn * 100 + project))
-        new = NewProject(id=f"p{turn}-{project}", name="p", dot_id=dot, created_by=account.id, created_at=START)
-        keys[project] = project_key(connection, ensure_project(connection, new).id)
-        commit = commits.NewCommit(
-            dot_id=dot, hash=bytes(32), branch="main", root=bytes(32), runs=1, doc=b"{}", pushed_at=START
-        )
-        key = commits.add_commit(connection, commit)
-        place = runs.Ingest(project_key=keys[project], commit_key=key, commit_id="00", now=START)
-        runs.add_runs(connection, place, [_new(n, one, turn) for n, one in enumerate(wanted) if one.project == project])
+        keys[project], dot = add_project(connection, turn * 100 + project)
+        mine = [_new(number, one, turn) for number, one in enumerate(wanted) if one.project == project]
+        add_runs(connection, keys[project], dot, mine)
     return keys
 
 
@@ -71,8 +62,7 @@ def _new(number, one, turn):
         inputs=[FileRef(path=path, content_hash=content(name, turn)) for path, name in one.inputs],
         outputs=[FileRef(path=path, content_hash=content(name, turn)) for path, name in one.outputs],
     )
-    happened = START + timedelta(minutes=one.minute)
-    return runs.NewRun(record=record, hash=bytes(32), doc=encode_json(record).decode(), happened_at=happened)
+    return new_run(record, START + timedelta(minutes=one.minute))
 
 
 def trace(database, keys, wanted, number, direction, limits=ALL):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
@@ -11,17 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
+from support.hub_rows import START, add_project, add_runs, new_run
 
-from dotscience.record import FileRef, RunRecord, encode_json
+from dotscience.record import FileRef, RunRecord
 from hub_server.domain.filters import Among, And, Comparison, Field, Not, Or, Present, parse_filter
-from hub_server.domain.types import AccountInfo
 from hub_server.domain.values import index_value
-from hub_server.store import accounts, commits, run_order, run_plan, runs
-from hub_server.store.projects import NewProject, ensure_project, project_key
+from hub_server.store import run_order, run_plan
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 NOW = START + timedelta(hours=1)
 VALUES = st.sampled_from([1, 2.5, -3, "2.5", "nan", "adam", "ADAM x", "sgd", True, None, [1]])
 NAMED = [Field("param", "a"), Field("param", "b"), Field("label", "a"), Field("summary", "nobody has it")]
@@ -129,21 +127,10 @@ def fresh(database):
 
 
 def _fill(connection, records, number):
-    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
-    dot = str(UUID(int=number))
-    wanted = NewProject(id=f"p{number}", name="p", dot_id=dot, created_by=account.id, created_at=START)
-    key = project_key(connection, ensure_project(connection, wanted).id)
-    commit = commits.NewCommit(
-        dot_id=dot, hash=bytes(32), branch="main", root=bytes(32), runs=len(records), doc=b"{}", pushed_at=START
-    )
-    place = runs.Ingest(project_key=key, commit_key=commits.add_commit(connection, commit), commit_id="00", now=START)
-    runs.add_runs(connection, place, [_new(one, number) for number, one in enumerate(records, 1)])
+    key, dot = add_project(connection, number)
+    named = [structs.replace(one, run_id=str(UUID(int=place))) for place, one in enumerate(records, 1)]
+    add_runs(connection, key, dot, [new_run(one, one.started_at) for one in named])
     return key
-
-
-def _new(record, number):
-    named = structs.replace(record, run_id=str(UUID(int=number)))
-    return runs.NewRun(record=named, hash=bytes(32), doc=encode_json(named).decode(), happened_at=named.started_at)
 
 
 def find(database, selection, order, limit, *, may_walk):

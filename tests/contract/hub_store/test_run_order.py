@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.hub_rows import START, add_project, add_runs, new_run
 
-from dotscience.record import RunRecord, encode_json
-from hub_server.domain.types import AccountInfo
-from hub_server.store import accounts, commits, run_order, runs
-from hub_server.store.projects import NewProject, ensure_project, project_key
+from dotscience.record import RunRecord
+from hub_server.store import run_order
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection
 
-START = datetime(2026, 1, 1, tzinfo=UTC)
 ABSENT = object()
 VALUES = st.one_of(
     st.just(ABSENT),
@@ -41,26 +39,14 @@ def fresh(database):
 
 
 def _fill(connection, rows, number):
-    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
-    dot = str(UUID(int=number))
-    project = ensure_project(
-        connection,
-        NewProject(id=f"p{number}", name="p", dot_id=dot, created_by=account.id, created_at=START),
-    )
-    key = project_key(connection, project.id)
-    commit = commits.NewCommit(
-        dot_id=dot, hash=bytes(32), branch="main", root=bytes(32), runs=len(rows), doc=b"{}", pushed_at=START
-    )
-    place = runs.Ingest(project_key=key, commit_key=commits.add_commit(connection, commit), commit_id="00", now=START)
-    runs.add_runs(connection, place, [_run(place, value, minutes) for place, (value, minutes) in enumerate(rows)])
+    key, dot = add_project(connection, number)
+    add_runs(connection, key, dot, [_run(place, value, minutes) for place, (value, minutes) in enumerate(rows)])
     return key
 
 
 def _run(place, value, minutes):
     record = RunRecord(run_id=str(UUID(int=place)), summary={} if value is ABSENT else {"x": value})
-    return runs.NewRun(
-        record=record, hash=bytes(32), doc=encode_json(record).decode(), happened_at=START + timedelta(minutes=minutes)
-    )
+    return new_run(record, START + timedelta(minutes=minutes))
 
 
 def walk(database, key, order, limit):
