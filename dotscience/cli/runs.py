@@ -49,23 +49,25 @@ Examples:
   ds runs ls --json -n 1000 | jq -s 'map(.record.summary.accuracy) | max'
 """
 )
-@click.option("--filter", "wanted", default="", metavar="TEXT", help="Only those that meet this; see docs/filters.md.")
+@click.option(
+    "--filter", "filter_string", default="", metavar="TEXT", help="Only those that meet this; see docs/filters.md."
+)
 @click.option("--sort", default="started_at", metavar="WHAT", help="started_at, param.NAME, summary.NAME, label.NAME.")
 @click.option("--asc", is_flag=True, help="Smallest or oldest first; by default largest or newest.")
 @click.option("-n", "--number", type=click.IntRange(1), default=20, help="How many to list at most; default: 20.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run and line.")
-def ls(*, wanted: str, sort: str, asc: bool, number: int, as_json: bool) -> None:
+def ls(*, filter_string: str, sort: str, asc: bool, number: int, as_json: bool) -> None:
     """List runs, newest first."""
     client, project = _project()
-    with client, _pointing_at_mistakes(wanted):
-        found = client.runs(project, wanted=wanted, sort=sort, order="asc" if asc else "desc")
+    with client, _pointing_at_mistakes(filter_string):
+        found = client.runs(project, filter_string=filter_string, sort=sort, order="asc" if asc else "desc")
         shown = list(islice(found, number))
         has_more = len(shown) == number and next(found, None) is not None
     if as_json:
         for run in shown:
             click.echo(json.dumps(run))
     elif not shown:
-        click.echo("No run meets the filter." if wanted else NO_RUNS)
+        click.echo("No run meets the filter." if filter_string else NO_RUNS)
     else:
         _print_table(shown, sort)
         if has_more:
@@ -138,7 +140,7 @@ def _project() -> tuple[HubClient, str]:
 
 
 @contextmanager
-def _pointing_at_mistakes(wanted: str) -> Iterator[None]:
+def _pointing_at_mistakes(filter_string: str) -> Iterator[None]:
     """Show where in a filter the hub says that it cannot be understood."""
     try:
         yield
@@ -146,7 +148,7 @@ def _pointing_at_mistakes(wanted: str) -> Iterator[None]:
         position = error.problem.get("position")
         if not isinstance(position, int):
             raise
-        line = "".join(letter if letter.isprintable() else " " for letter in wanted)
+        line = "".join(letter if letter.isprintable() else " " for letter in filter_string)
         raise DotscienceError(f"{error}\n\n  {line}\n  {' ' * position}^") from error
 
 

@@ -190,13 +190,18 @@ class HubClient:
         return self._call("POST", "/api/v1/login-codes", LoginCode, body={})
 
     def runs(
-        self, project_id: str, *, wanted: str = "", sort: str = "started_at", order: Literal["asc", "desc"] = "desc"
+        self,
+        project_id: str,
+        *,
+        filter_string: str = "",
+        sort: str = "started_at",
+        order: Literal["asc", "desc"] = "desc",
     ) -> Iterator[dict[str, Any]]:
         """The project's runs, newest first unless sorted otherwise; pages are fetched as they are needed.
 
         Args:
             project_id: The project.
-            wanted: A filter that they meet (docs/filters.md); all without one.
+            filter_string: A filter that they meet (docs/filters.md); all without one.
             sort: `started_at`, `param.NAME`, `summary.NAME` or `label.NAME`; runs without the value come last.
             order: Smallest or oldest first ("asc"), or largest or newest.
 
@@ -204,7 +209,7 @@ class HubClient:
             Invalid: there is no such sort, the filter cannot be understood (`problem["position"]` says where), or it
                 would take too long.
         """
-        asked = {"sort": sort, "order": order} | ({"filter": wanted} if wanted else {})
+        asked = {"sort": sort, "order": order} | ({"filter": filter_string} if filter_string else {})
         yield from self._pages(f"{_project_path(project_id)}/runs", dict[str, Any], asked)
 
     def run(self, project_id: str, run_id: str) -> dict[str, Any]:

@@ -150,7 +150,7 @@ def test_pages_are_followed_to_the_end(hub):
 
 def test_a_filter_is_asked_for_as_it_is(hub):
     hub.say(200, {"items": [], "next": None})
-    assert list(hub.client.runs("p", wanted='param.a = "x & y"', sort="summary.b", order="asc")) == []
+    assert list(hub.client.runs("p", filter_string='param.a = "x & y"', sort="summary.b", order="asc")) == []
     _, _, asked = hub.requests[0][1].partition("?")
     assert parse_qs(asked) == {"sort": ["summary.b"], "order": ["asc"], "filter": ['param.a = "x & y"']}
 
@@ -159,7 +159,7 @@ def test_a_mistake_in_a_filter_says_where_it_is(hub):
     problem = {"type": "/problems/invalid-filter", "status": 400, "detail": "filter, at character 3: no", "position": 2}
     hub.say(400, problem)
     with pytest.raises(Invalid, match="at character 3") as caught:
-        list(hub.client.runs("p", wanted="a ?"))
+        list(hub.client.runs("p", filter_string="a ?"))
     assert caught.value.problem["position"] == 2
 
 
