@@ -212,7 +212,11 @@ class ObjectStore(StoreReader):
         return name in self._put or (not self._is_known_empty and super().has(name))
 
     def get(self, name: bytes, kind: Kind | None = None) -> bytes:
-        """As `StoreReader.get`, and also what has been put since the last commit."""
+        """As `StoreReader.get`, and also what has been put since the last commit.
+
+        Raises:
+            DiskFull: as `put`, where it was still waiting.
+        """
         if name not in self._put:
             return super().get(name, kind)
         place = self._put[name]
@@ -229,8 +233,11 @@ class ObjectStore(StoreReader):
     def put(self, kind: Kind, data: bytes | memoryview) -> bytes:
         """Add an object and return its hash; nothing is stored twice. Durable only after `commit`.
 
+        It may wait in memory for others to be compressed with, so a full disk shows at a later call, at the latest when
+        it is committed.
+
         Raises:
-            DiskFull: there is no room for it. What was put since the last commit has been dropped.
+            DiskFull: there is no room for what was put so far. All of it since the last commit has been dropped.
             SnapshotError: it is larger than an object may be.
         """
         name = digest(data)
