@@ -88,8 +88,34 @@ class _WatchGroup(InotifyWatchGroup):
             if path == self.path:
                 raise
             return
+        self._remember(watch, path)
+
+    def _move_watches(self, source: bytes, target: bytes) -> bool:
+        """Watch what is at `target` now; whether `source` was watched.
+
+        The base renames what it knows below `source`. But a folder that was made there and moved along before its own
+        event is read is not known; and one may have been found at a later place already.
+        """
+        was_watched = source in self._active_callbacks_by_path
+        if was_watched:
+            self._add_all_callbacks(target)
+        return was_watched
+
+    def _remember(self, watch: WatchDescriptor, path: bytes) -> None:
+        """Note where a folder is; the kernel gives a folder the same watch, whatever path it is found by."""
+        self._forget_path(watch)
         self._active_callbacks_by_path[path] = watch
         self._active_callbacks_by_watch[watch] = path
+
+    def _remove_watch_internally(self, watch: WatchDescriptor) -> None:
+        self._forget_path(watch)
+        self._active_callbacks_by_watch.pop(watch, None)
+
+    def _forget_path(self, watch: WatchDescriptor) -> None:
+        """Another folder may have taken the path; then the path is that one's."""
+        path = self._active_callbacks_by_watch.get(watch)
+        if path is not None and self._active_callbacks_by_path.get(path) == watch:
+            del self._active_callbacks_by_path[path]
 
     def _watched(self, path: bytes) -> WatchDescriptor:
         watch = self._inotify_fd.add_callback(path, self.event_mask, self._callback, self._id)

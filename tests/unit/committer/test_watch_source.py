@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -152,6 +153,36 @@ def test_a_new_folder_is_looked_into_with_everything_below(watched):
     (watched.root / "one" / "new" / "deep").mkdir(parents=True)
     (watched.root / "one" / "new" / "deep" / "file").write_text("1")
     assert b"one/new" in watched.since(cursor).subtrees
+
+
+def test_a_folder_that_moved_before_it_was_seen_is_watched_where_it_is(watched):
+    with watched.reader_lock:
+        (watched.root / "one" / "new" / "deep").mkdir(parents=True)
+        (watched.root / "one").rename(watched.root / "moved")
+    cursor = watched.source.mark()
+    (watched.root / "moved" / "new" / "deep" / "file").write_text("1")
+    assert b"moved/new/deep" in watched.since(cursor).directories
+
+
+def test_a_folder_found_at_a_later_place_is_not_taken_for_what_was_at_the_earlier(watched):
+    (watched.root / "other" / "sub").mkdir()
+    watched.source.mark()
+    with watched.reader_lock:
+        (watched.root / "one" / "new").mkdir()
+        (watched.root / "other" / "sub").rename(watched.root / "one" / "new" / "sub")
+    watched.source.mark()
+    (watched.root / "other").rename(watched.root / "third")
+    cursor = watched.source.mark()
+    (watched.root / "one" / "new" / "sub" / "file").write_text("1")
+    assert b"one/new/sub" in watched.since(cursor).directories
+
+    (watched.root / "third" / "sub").mkdir()
+    watched.source.mark()
+    (watched.root / "third" / "sub").rmdir()
+    shutil.rmtree(watched.root / "one" / "new" / "sub")
+    cursor = watched.source.mark()
+    (watched.root / "one" / "file").write_text("2")
+    assert watched.since(cursor).directories == {b"one"}
 
 
 # ---------------------------------------------------------------------------------- what is not known
