@@ -39,6 +39,7 @@ Examples:
 @click.option("--storage", metavar="URL", help="A bucket for packs: s3://bucket/prefix. [default: the data folder]")
 @click.option("--zfs-root", metavar="POOL/DATASET", help="Where dots are received as ZFS streams.")
 @click.option("--zfs-receive", type=click.Choice(["off", "trusted"]), help="Who may send ZFS streams. [default: off]")
+@click.option("--requests-per-minute", metavar="N", help="What one caller may ask for; 0: no limit. [default: 6000]")
 @click.option("--upkeep-every-h", metavar="HOURS", help="How often to collect garbage; 0: never. [default: 24]")
 @click.option("--keep-unused-h", metavar="HOURS", help="How long to keep what no commit needs. [default: 24]")
 @click.pass_context
