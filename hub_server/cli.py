@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hub_server.account_commands import account
 from hub_server.upkeep_commands import gc, scrub
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ Examples:
   ds hub --host 0.0.0.0 --public-url https://hub.example.org
   ds hub --database postgresql://hub@db.example.org/dotscience
   ds hub login-link                            sign a browser in
+  ds hub account add alice                     let somebody else in
   ds hub gc --dry-run                          what could be deleted
 """
 
@@ -74,6 +76,7 @@ def login_link(settings: HubSettings) -> None:
         click.echo(client.create_login_code().url)
 
 
+hub.add_command(account)
 hub.add_command(gc)
 hub.add_command(scrub)
 
