@@ -151,7 +151,7 @@ class ApiHandler(HubHandler):
         except Problem as problem:
             await note(self.hub, self._operation, call, problem.type.status)
             raise
-        await note(self.hub, self._operation, call, reply.status)
+        await note(self.hub, self._operation, call, reply.status, reply.signed_in)
         return reply
 
     async def _body(self) -> Any:

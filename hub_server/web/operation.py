@@ -18,6 +18,7 @@ from msgspec import Struct
 from dotscience.errors import ConfigError
 from hub_server.domain.problems import PROBLEM_TYPES
 from hub_server.domain.scopes import ACCESS_LEVELS, SCOPES, Caller
+from hub_server.domain.types import AccountInfo
 from hub_server.services.services import Services
 from hub_server.store.projects import DotRow, ProjectRef
 
@@ -116,6 +117,8 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
     etag: str | None = None
     """The version of what is answered, for If-Match; without one a hash of the answer stands for it."""
+    signed_in: AccountInfo | None = None
+    """Whom the answer signs in, for the audit log."""
     cookie: str | None = None
     """A session's secret to keep in the browser; an empty one makes it forget the session."""
 

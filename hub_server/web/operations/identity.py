@@ -62,7 +62,7 @@ async def sign_in(hub: Services, call: Call[Nothing, SignIn]) -> Reply:
         account, session = await hub.people.sign_in(wanted.name, wanted.password, client)
     else:
         raise invalid("", "send either `code`, or `name` and `password`")
-    return Reply(body=SignedIn(account), status=201, cookie=session.secret)
+    return Reply(body=SignedIn(account), status=201, cookie=session.secret, signed_in=account)
 
 
 @operation("PUT", "/api/v1/password", scope=SIGNED_IN, body=NewPassword, answers=(204,), problems=("rate-limited",))

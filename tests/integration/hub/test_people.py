@@ -261,6 +261,7 @@ def test_what_changes_something_is_noted_and_what_reads_is_not(own_hub):
         ("put_collaborator", person.name, "owner viewer", 200),
     ]
     assert ("create_account", "owner", f"{person.name} member", 201) in told
+    assert ("sign_in", person.name, "by login link", 201) in told
     assert not any("guess" in str(one) for one in entries)
     assert {one["client"] for one in entries} == {"127.0.0.1"}
     own = own_hub.call("GET", project.base + "/audit", token=person.token)["items"]
