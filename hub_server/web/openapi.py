@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
@@ -90,7 +91,7 @@ def _operation(one: Operation, schemas: dict[Any, Any], components: dict[str, An
         "parameters": [*map(_path_parameter, one.parameters), *_query_parameters(one, components)],
         "responses": {
             **{str(status): _success(one, status, schemas) for status in one.answers},
-            "default": _problem(one, schemas),
+            **_problems(one, schemas),
         },
         "security": _security(one),
     }
@@ -128,12 +129,33 @@ def _success(one: Operation, status: int, schemas: dict[Any, Any]) -> dict[str, 
     return answer
 
 
-def _problem(one: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
-    special = ", ".join(f"{name} ({PROBLEM_TYPES[name].status})" for name in one.problems)
+def _problems(one: Operation, schemas: dict[Any, Any]) -> dict[str, Any]:
+    """Every status that is not of success, with the types of its problems."""
+    by_status: dict[int, list[str]] = defaultdict(list)
+    for name in dict.fromkeys([*_usual_problems(one), *one.problems]):
+        by_status[PROBLEM_TYPES[name].status].append(name)
+    content = {"application/problem+json": {"schema": schemas[ProblemDocument]}}
     return {
-        "description": f"A problem; beyond the usual ones: {special}" if special else "A problem",
-        "content": {"application/problem+json": {"schema": schemas[ProblemDocument]}},
+        str(status): {"description": f"{HTTPStatus(status).phrase}: {', '.join(names)}", "content": content}
+        for status, names in sorted(by_status.items())
     }
+
+
+def _usual_problems(one: Operation) -> list[str]:
+    """What any operation of this kind may answer."""
+    usual = ["malformed-request", "invalid-parameter", "misdirected", "rate-limited", "internal", "damaged"]
+    usual.append("storage-unavailable")
+    if one.scope != ANONYMOUS:
+        usual += ["unauthenticated", "forbidden", "not-found"]
+    if one.method != "GET":
+        usual += ["cross-site", "storage-full", "invalid"]
+    if one.media not in (Media.NONE, Media.SOCKET):
+        usual += ["too-large", "unsupported-media-type"]
+    if one.method == "POST" and one.media is Media.JSON:
+        usual += ["key-reused", "answer-unknown"]
+    if one.scope == ANONYMOUS and one.method != "GET":
+        usual.append("unauthenticated")
+    return usual
 
 
 def _security(one: Operation) -> list[dict[str, list[str]]]:

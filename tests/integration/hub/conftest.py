@@ -252,14 +252,20 @@ def new_pack() -> Callable[[], ObjectsToPush]:
     return ObjectsToPush
 
 
+def make_record(**fields: Any) -> RunRecord:
+    return RunRecord(**{"run_id": str(uuid4()), "started_at": START, "ended_at": START, **fields})
+
+
 @pytest.fixture
 def new_run() -> Callable[..., RunRecord]:
     """Make run records; they differ in their id at least."""
+    return make_record
 
-    def make(**fields: Any) -> RunRecord:
-        return RunRecord(**{"run_id": str(uuid4()), "started_at": START, "ended_at": START, **fields})
 
-    return make
+@pytest.fixture(scope="module")
+def new_record() -> Callable[..., RunRecord]:
+    """The same, for fixtures that last as long as a file's tests."""
+    return make_record
 
 
 @pytest.fixture
