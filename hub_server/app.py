@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import secrets
 import signal
 import socket
@@ -20,13 +19,12 @@ from tornado.netutil import bind_sockets
 
 from dotscience.errors import ConfigError, ZfsError
 from dotscience.version import __version__
-from hub_server.content.local import LocalStorage
 from hub_server.content.packs import Packs
-from hub_server.content.storage import PackStorage
 from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
+from hub_server.opening import open_backend, open_storage
 from hub_server.services.collector import Collector
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
@@ -47,9 +45,6 @@ from hub_server.services.workers import Workers
 from hub_server.services.zfs import ZfsSync
 from hub_server.settings import DEFAULT_PORT, HubSettings
 from hub_server.store import accounts
-from hub_server.store.backends.backend import Backend
-from hub_server.store.backends.postgresql import Postgresql
-from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 from hub_server.web.application import MAX_HEADER_BYTES, HubApplication
@@ -124,13 +119,13 @@ async def _open_services(
     stack: AsyncExitStack,
     clock: Callable[[], datetime],
 ) -> Services:
-    backend = _backend(settings, folder)
+    backend = open_backend(settings)
     migrate(backend)
     database = Database(backend)
     stack.callback(database.close)
     workers = Workers(WORKERS)
     stack.callback(workers.close)
-    packs = Packs(folder.path, await _open_storage(settings, folder, workers))
+    packs = Packs(folder.path, await workers.run(lambda: open_storage(settings)))
     packs.sweep()
     events = EventBus()
     return Services(
@@ -150,20 +145,6 @@ async def _open_services(
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
         version=__version__,
     )
-
-
-def _backend(settings: HubSettings, folder: DataFolder) -> Backend:
-    return Sqlite(folder.database) if settings.database is None else Postgresql(settings.database)
-
-
-async def _open_storage(settings: HubSettings, folder: DataFolder, workers: Workers) -> PackStorage:
-    if settings.storage is None:
-        return LocalStorage(folder.path)
-    from hub_server.content.bucket import BucketStorage  # a client that takes a while to import, for those who need it
-
-    bucket = BucketStorage(settings.storage, os.environ)
-    await workers.run(bucket.check)
-    return bucket
 
 
 async def _open_zfs(settings: HubSettings, workers: Workers, stack: AsyncExitStack) -> ZfsSync:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hub_server.backup_commands import backup, restore
 from hub_server.upkeep_commands import gc, scrub
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ Examples:
   ds hub --database postgresql://hub@db.example.org/dotscience
   ds hub login-link                            sign a browser in
   ds hub gc --dry-run                          what could be deleted
+  ds hub backup /mnt/backup                    while it runs
 """
 
 
@@ -73,7 +75,7 @@ def login_link(settings: HubSettings) -> None:
         click.echo(client.create_login_code().url)
 
 
-hub.add_command(gc)
-hub.add_command(scrub)
+for command in (backup, gc, restore, scrub):
+    hub.add_command(command)
 
 commands: list[click.Command] = [hub]
