@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub_server.backup_commands import backup, restore
+from hub_server.reindex_command import reindex
 from hub_server.upkeep_commands import gc, scrub
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def login_link(settings: HubSettings) -> None:
         click.echo(client.create_login_code().url)
 
 
-for command in (backup, gc, restore, scrub):
+for command in (backup, gc, reindex, restore, scrub):
     hub.add_command(command)
 
 commands: list[click.Command] = [hub]

@@ -3,45 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 
 import psycopg
 import pytest
 from support.bucket import bucket
 from support.histories import count_shown, push_all, write_history
-from support.postgres import PROGRAMS
-
-POSTGRESQL = f"{PROGRAMS[-1]}:{os.environ['PATH']}" if PROGRAMS else os.environ["PATH"]
-
-
-def command(data, *arguments, database=None, **environment):
-    """`ds hub` with a data folder."""
-    given = ["--data", str(data), *(["--database", database] if database else []), *map(str, arguments)]
-    return subprocess.run(
-        [sys.executable, "-m", "hub_server", *given],
-        env=os.environ | {"PATH": POSTGRESQL} | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+from support.hub_command import hub_command
 
 
 def done(*arguments, status=0, **options):
     """The outcome of a command, as JSON."""
-    ended = command(*arguments, "--json", **options)
+    ended = hub_command(*arguments, "--json", **options)
     assert ended.returncode == status, ended.stderr
     return json.loads(ended.stdout)
 
 
 def refused(*arguments, **options):
     """What a command says that does nothing."""
-    ended = command(*arguments, **options)
+    ended = hub_command(*arguments, **options)
     assert (ended.returncode, ended.stdout) == (1, ""), ended
     assert ended.stderr.startswith("Error: ")
     return ended.stderr

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from support.hub_command import hub_command
 
 
 class HubProcess:
@@ -139,44 +140,28 @@ def test_an_administrators_token_that_was_deleted_is_revoked(start, connect):
 
 def test_a_login_link_can_be_printed(start):
     hub = start()
-    printed = subprocess.run(
-        [sys.executable, "-m", "hub_server", "--data", str(hub.data), "login-link"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    printed = hub_command(hub.data, "login-link")
     assert printed.stdout.startswith(f"{hub.url}/login#code=")
-
-
-def hub_command(hub, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "hub_server", "--data", str(hub.data), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_upkeep_can_be_asked_for(start, connect, new_run):
     hub = start()
     project = connect(hub.url, hub.data).new_project()
     project.push(new_run(), files={"a": b"1"})
-    told = hub_command(hub, "gc", "--dry-run")
+    told = hub_command(hub.data, "gc", "--dry-run")
     assert told.returncode == 0
     assert "Would delete 0 unused objects (0 bytes) of 1 projects" in told.stdout
-    assert json.loads(hub_command(hub, "gc", "--json").stdout)["kept"] == 4
-    assert "Read 1 packs" in hub_command(hub, "scrub").stdout
+    assert json.loads(hub_command(hub.data, "gc", "--json").stdout)["kept"] == 4
+    assert "Read 1 packs" in hub_command(hub.data, "scrub").stdout
     (pack,) = (hub.data / "packs").glob("*/*")
     pack.write_bytes(b"damaged")
-    told = hub_command(hub, "scrub", "--json")
+    told = hub_command(hub.data, "scrub", "--json")
     assert (told.returncode, json.loads(told.stdout)["damaged"][0]["pack"]) == (1, pack.name)
-    told = hub_command(hub, "gc")
+    told = hub_command(hub.data, "gc")
     assert told.returncode == 1
     assert f"Of project {project.id} nothing was deleted" in told.stdout
     hub.end()
-    told = hub_command(hub, "gc")
+    told = hub_command(hub.data, "gc")
     assert told.returncode != 0
     assert "no hub of yours runs on" in told.stderr
 
