@@ -30,6 +30,7 @@ from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity, TokenRequest, utc_now
+from hub_server.services.metrics import Metrics, MetricsReport
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
@@ -121,7 +122,8 @@ async def _open_services(
 ) -> Services:
     backend = open_backend(settings)
     migrate(backend)
-    database = Database(backend)
+    metrics = Metrics(__version__)
+    database = Database(backend, meter=metrics)
     stack.callback(database.close)
     workers = Workers(WORKERS)
     stack.callback(workers.close)
@@ -134,12 +136,14 @@ async def _open_services(
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
-        sync=Sync(database, packs, workers, events, clock=clock),
+        sync=Sync(database, packs, workers, events, clock=clock, runs_came=metrics.runs_came),
         fetching=Fetching(database, packs, workers),
         events=events,
         workers=workers,
         zfs=await _open_zfs(settings, workers, stack),
         readiness=Readiness(database),
+        metrics=metrics,
+        report=MetricsReport(metrics, database, events, workers),
         upkeep=_open_upkeep(settings, database, packs, stack, clock),
         public_url=settings.public_url or url,
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),

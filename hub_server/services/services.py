@@ -8,6 +8,7 @@ from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity
+from hub_server.services.metrics import Metrics, MetricsReport
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
@@ -37,6 +38,8 @@ class Services:
     zfs: ZfsSync
     upkeep: UpkeepService
     readiness: Readiness
+    metrics: Metrics
+    report: MetricsReport
     public_url: str
     cursor_key: bytes
     version: str

@@ -67,12 +67,15 @@ class Sync:
         events: EventBus,
         *,
         clock: Callable[[], datetime] = utc_now,
+        runs_came: Callable[[int], None] = lambda _count: None,
     ) -> None:
+        """`runs_came` is told how many runs that are new to their project came with a commit."""
         self._database = database
         self._packs = packs
         self._workers = workers
         self._events = events
         self._clock = clock
+        self._runs_came = runs_came
 
     async def state(self, dot: DotRow) -> DotInfo:
         """The heads of a dot."""
@@ -135,6 +138,7 @@ class Sync:
             except pushes.CollectedMeanwhile:
                 continue
         if applied.moved:
+            self._runs_came(len(applied.new_runs))
             self._announce(dot, move, applied.new_runs)
         accepted = CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=len(checked.commit.runs))
         return accepted, applied.moved

@@ -12,7 +12,7 @@ from tornado.web import Application, RequestHandler
 
 from hub_server.services.services import Services
 from hub_server.web.activity import Activity
-from hub_server.web.base import HubHandler, MisdirectedHandler, NotFoundHandler
+from hub_server.web.base import UNKNOWN, HubHandler, MisdirectedHandler, NotFoundHandler
 from hub_server.web.dispatch import ApiHandler
 from hub_server.web.openapi import openapi_operation
 from hub_server.web.operation import PARAMETER, Media, Operation
@@ -42,7 +42,7 @@ class HubApplication(Application):
                 (r"/problems/(.*)", ProblemPageHandler, {"hub": hub, "dashboard": {}}),
                 (r"/(.*)", DashboardHandler, {"hub": hub, "dashboard": dashboard}),
             ],
-            log_function=log_request,
+            log_function=self._note_request,
             websocket_ping_interval=PING_S,
             websocket_max_message_size=MAX_MESSAGE_BYTES,
         )
@@ -71,14 +71,16 @@ class HubApplication(Application):
             return pattern, SocketHandler, {"hub": self._hub, "operation": socket, "sockets": self.sockets}
         return pattern, ApiHandler, {"hub": self._hub, "operations": methods, "activity": self.activity}
 
-
-def log_request(handler: RequestHandler) -> None:
-    """One line per request; no query, as it may hold what is nobody's business."""
-    started = handler.started_at if isinstance(handler, HubHandler) else time.monotonic()
-    log.info(
-        "request.finished",
-        method=handler.request.method,
-        path=handler.request.path,
-        status=handler.get_status(),
-        duration_ms=round((time.monotonic() - started) * 1000, 1),
-    )
+    def _note_request(self, handler: RequestHandler) -> None:
+        """Tornado's hook: one line per request, and a measurement."""
+        started = handler.started_at if isinstance(handler, HubHandler) else time.monotonic()
+        name = handler.operation_name if isinstance(handler, HubHandler) else UNKNOWN
+        seconds = time.monotonic() - started
+        self._hub.metrics.request_ended(name, handler.get_status(), seconds)
+        log.info(
+            "request.finished",
+            method=handler.request.method,
+            path=handler.request.path,  # and no query, as it may hold what is nobody's business
+            status=handler.get_status(),
+            duration_ms=round(seconds * 1000, 1),
+        )

@@ -22,12 +22,19 @@ log = structlog.get_logger()
 SESSION_COOKIE = "ds_session"
 SECURE_SESSION_COOKIE = "__Host-ds_session"
 SESSION_DAYS = 30
+UNKNOWN = "unknown"
+"""The name of what is no operation."""
 
 
 class HubHandler(RequestHandler):
     """The base of all handlers; each sets `hub` and calls `prepare_request` first."""
 
     hub: Services
+
+    @property
+    def operation_name(self) -> str:
+        """What is asked for, for measurements: one of a few names, whatever clients send."""
+        return UNKNOWN
 
     def prepare_request(self) -> None:
         """Give the request its id, for the answer and for every log line on the way."""

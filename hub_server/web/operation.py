@@ -135,6 +135,8 @@ class Operation:
     answers: tuple[int, ...] = (200,)
     problems: tuple[str, ...] = ()
     response_media: str = "application/json"
+    open_on_loopback: bool = False
+    """Whether programs on the hub's own machine need no token for it."""
 
     @property
     def name(self) -> str:
@@ -161,7 +163,8 @@ def operation(method: str, path: str, *, scope: str, **declared: Any) -> Callabl
             who do not see them.
         scope: The scope that a caller needs, or `ANONYMOUS` or `SIGNED_IN`.
         declared: `query` and `body` (Structs), `media` and `max_body` for bodies other than JSON, `response` (a type),
-            `answers` (statuses of success), `problems` (types beyond those that any operation may answer).
+            `answers` (statuses of success), `problems` (types beyond those that any operation may answer),
+            `open_on_loopback`.
     """
     if declared.get("body") is not None:
         declared.setdefault("media", Media.JSON)

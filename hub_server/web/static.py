@@ -72,6 +72,11 @@ class DashboardHandler(HubHandler):
         self.hub = hub
         self._dashboard = dashboard
 
+    @property
+    def operation_name(self) -> str:
+        """All pages and files are one."""
+        return "dashboard"
+
     def prepare(self) -> None:
         """Tornado's hook."""
         self.prepare_request()

@@ -68,9 +68,7 @@ def dump(backend):
     own = [column for column in run.c if column.name not in ("id", "project_id", "commit_id")]
     queries = [
         select(project.c.uuid, project.c.runs, project.c.last_run_at),
-        select(
-            project.c.uuid, commit.c.hash, *(one for one in run.c if one.name not in ("id", "project_id", "commit_id"))
-        )
+        select(project.c.uuid, commit.c.hash, *own)
         .join(project, project.c.id == run.c.project_id)
         .join(commit, commit.c.id == run.c.commit_id),
         select(project.c.uuid, run_key.c.kind, run_key.c.name, run_key.c.runs).select_from(key),

@@ -12,7 +12,7 @@ from dotscience.errors import ConfigError
 from hub_server.domain.cursor import decode_cursor, encode_cursor
 from hub_server.domain.names import MAX_NAME_CHARS, check_branch, clean_name, number_name
 from hub_server.domain.problems import PROBLEM_TYPES, Problem
-from hub_server.domain.scopes import SCOPES, Caller, effective_scopes
+from hub_server.domain.scopes import BEYOND_PROJECTS, SCOPES, Caller, effective_scopes
 from hub_server.domain.values import MAX_INDEXED_CHARS, IndexedValue, index_value
 from hub_server.services.attempts import AttemptLimit
 from hub_server.settings import load_settings
@@ -104,7 +104,7 @@ def test_a_token_of_one_project_sees_that_one_only():
 def test_scopes_are_cut_to_the_role():
     assert effective_scopes(frozenset(SCOPES), "admin") == set(SCOPES)
     assert effective_scopes(frozenset(SCOPES), "no such role") == frozenset()
-    assert effective_scopes(frozenset(SCOPES), "admin", project_id="p") == set(SCOPES) - {"admin", "projects:write"}
+    assert effective_scopes(frozenset(SCOPES), "admin", project_id="p") == set(SCOPES) - BEYOND_PROJECTS
 
 
 def test_attempts_are_forgotten_with_time_and_counted_per_client():
