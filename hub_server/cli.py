@@ -26,6 +26,8 @@ EPILOG = """\b
 Examples:
   ds hub                                       on this machine only
   ds hub --host 0.0.0.0 --public-url https://hub.example.org
+  ds hub --host 0.0.0.0 --port 443 --tls-cert hub.pem --tls-key hub.key --public-url https://hub.example.org
+  ds hub --public-url https://example.org/dotscience --trusted-proxies 127.0.0.1
   ds hub --database postgresql://hub@db.example.org/dotscience
   ds hub login-link                            sign a browser in
   ds hub gc --dry-run                          what could be deleted
@@ -38,6 +40,9 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), help="0 for any free port. [default: 8800 or the next free one]")
 @click.option("--host", help="The address to listen on. [default: 127.0.0.1]")
 @click.option("--public-url", metavar="URL", help="Where people reach the hub, when that is another address.")
+@click.option("--tls-cert", metavar="FILE", help="A certificate, to speak TLS without a proxy; PEM, with its chain.")
+@click.option("--tls-key", metavar="FILE", help="The certificate's key, without a password.")
+@click.option("--trusted-proxies", metavar="CIDR,…", help="Whose X-Forwarded-* headers count. [default: nobody's]")
 @click.option("--database", metavar="URL", help="postgresql://user@host/name. [default: a file in the data folder]")
 @click.option("--storage", metavar="URL", help="A bucket for packs: s3://bucket/prefix. [default: the data folder]")
 @click.option("--zfs-root", metavar="POOL/DATASET", help="Where dots are received as ZFS streams.")

@@ -17,6 +17,7 @@ from hub_server.web.dispatch import ApiHandler
 from hub_server.web.openapi import openapi_operation
 from hub_server.web.operation import PARAMETER, Media, Operation
 from hub_server.web.operations import ALL
+from hub_server.web.proxies import TrustedProxies, path_prefix, strip_prefix
 from hub_server.web.security import host_name
 from hub_server.web.socket import GOING_AWAY, MAX_MESSAGE_BYTES, PING_S, SocketHandler
 from hub_server.web.static import Dashboard, DashboardHandler, ProblemPageHandler
@@ -29,8 +30,10 @@ MAX_HEADER_BYTES = 32 * 2**10
 class HubApplication(Application):
     """Answers requests under the host names of this hub, and no others."""
 
-    def __init__(self, hub: Services, *, dashboard: Dashboard, hosts: frozenset[str]) -> None:
+    def __init__(self, hub: Services, *, dashboard: Dashboard, hosts: frozenset[str], proxies: TrustedProxies) -> None:
         self._hub = hub
+        self._proxies = proxies
+        self._prefix = path_prefix(hub.public_url)
         self._hosts = hosts
         self.sockets: set[SocketHandler] = set()
         self.activity = Activity()
@@ -49,6 +52,8 @@ class HubApplication(Application):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Tornado's hook: requests under a foreign name get no further (DNS rebinding)."""
+        self._proxies.apply(request)
+        strip_prefix(request, self._prefix)
         if host_name(request.host) not in self._hosts:
             return self.get_handler_delegate(request, MisdirectedHandler, {"hub": self._hub})
         return super().find_handler(request, **kwargs)

@@ -16,11 +16,14 @@ from hub_server.domain.scopes import ANONYMOUS, Caller
 from hub_server.services.identity import sign_in_required
 from hub_server.services.services import Services
 from hub_server.web import security
+from hub_server.web.proxies import path_prefix
 
 log = structlog.get_logger()
 
 SESSION_COOKIE = "ds_session"
-SECURE_SESSION_COOKIE = "__Host-ds_session"
+HOST_SESSION_COOKIE = "__Host-ds_session"
+SECURE_SESSION_COOKIE = "__Secure-ds_session"
+"""For a hub below a path: browsers take a `__Host-` cookie only for all of a host (RFC 6265bis, 4.1.3)."""
 SESSION_DAYS = 30
 UNKNOWN = "unknown"
 """The name of what is no operation."""
@@ -109,7 +112,7 @@ class HubHandler(RequestHandler):
             self._cookie_name,
             secret,
             expires_days=SESSION_DAYS if secret else -1,
-            path="/",
+            path=f"{self._prefix}/",
             httponly=True,
             samesite="Lax",
             secure=self._is_https,
@@ -122,11 +125,17 @@ class HubHandler(RequestHandler):
 
     @property
     def _is_https(self) -> bool:
-        return self.hub.public_url.startswith("https:")
+        return self.request.protocol == "https" or self.hub.public_url.startswith("https:")
+
+    @property
+    def _prefix(self) -> str:
+        return path_prefix(self.hub.public_url)
 
     @property
     def _cookie_name(self) -> str:
-        return SECURE_SESSION_COOKIE if self._is_https else SESSION_COOKIE
+        if not self._is_https:
+            return SESSION_COOKIE
+        return SECURE_SESSION_COOKIE if self._prefix else HOST_SESSION_COOKIE
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tornado's hook for errors that happen outside of operations, such as a method that no handler knows."""

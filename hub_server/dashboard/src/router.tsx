@@ -13,6 +13,7 @@ import { RunPage } from "./features/runs/RunPage";
 import { RunsPage } from "./features/runs/RunsPage";
 import { readRunsSearch } from "./features/runs/search";
 import { LoginPage } from "./features/session/LoginPage";
+import { basePath } from "./lib/base";
 
 const rootRoute = createRootRoute({
   component: Outlet,
@@ -94,6 +95,8 @@ function FailedPage({ error, reset }: ErrorComponentProps) {
 export function createAppRouter() {
   return createRouter({
     routeTree,
+    basepath: basePath(),
+    origin: window.location.origin,
     scrollRestoration: true,
     defaultNotFoundComponent: NotFoundPage,
     defaultErrorComponent: FailedPage,

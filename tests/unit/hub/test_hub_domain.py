@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -152,6 +153,14 @@ def test_an_empty_variable_is_one_that_is_not_set():
     assert load_settings({"DS_HUB_HOST": "", "DS_HUB_PORT": "", "DS_HUB_PUBLIC_URL": ""}) == default
 
 
+def test_how_the_hub_is_reached(tmp_path):
+    given = {"DS_HUB_PUBLIC_URL": "https://a.example/b/c/", "DS_HUB_TRUSTED_PROXIES": "10.0.0.0/8, ::1,"}
+    settings = load_settings(given, tls_cert="a.pem", tls_key=str(tmp_path / "a.key"))
+    assert settings.public_url == "https://a.example/b/c"
+    assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert (settings.tls_cert, settings.tls_key) == (Path.cwd() / "a.pem", tmp_path / "a.key")
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
@@ -162,7 +171,14 @@ def test_an_empty_variable_is_one_that_is_not_set():
         ({"DS_HUB_KEEP_UNUSED_H": "-1"}, "DS_HUB_KEEP_UNUSED_H"),
         ({"DS_HUB_KEEP_UNUSED_H": "nan"}, "'nan'"),
         ({"DS_HUB_PUBLIC_URL": "hub.example.org"}, "https://hub.example.org"),
-        ({"DS_HUB_PUBLIC_URL": "https://a/b"}, "https://a/b"),
+        ({"DS_HUB_PUBLIC_URL": "https://a/b?c"}, "https://a/b"),
+        ({"DS_HUB_PUBLIC_URL": 'https://a/"><script>'}, "https://example.org/dotscience"),
+        ({"DS_HUB_PUBLIC_URL": "https://a/b;c"}, "https://example.org/dotscience"),
+        ({"DS_HUB_PUBLIC_URL": "https://a//b"}, "https://example.org/dotscience"),
+        ({"DS_HUB_PUBLIC_URL": "https://me:secret@a"}, "https://example.org/dotscience"),
+        ({"DS_HUB_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "'proxy'"),
+        ({"DS_HUB_TRUSTED_PROXIES": "10.0.0.1/8"}, "has host bits set"),
+        ({"DS_HUB_TLS_KEY": "hub.key"}, "--tls-cert FILE"),
     ],
 )
 def test_wrong_settings_are_named(environment, said):
