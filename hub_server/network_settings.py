@@ -53,5 +53,7 @@ def certificate(chain: Any, key: Any) -> tuple[Path | None, Path | None]:
         ConfigError: only one is given.
     """
     if (chain is None) != (key is None):
-        raise ConfigError("TLS takes a certificate and its key: --tls-cert FILE and --tls-key FILE")
+        raise ConfigError(
+            "TLS takes a certificate and its key: --tls-cert FILE and --tls-key FILE (DS_HUB_TLS_CERT, DS_HUB_TLS_KEY)"
+        )
     return (None, None) if chain is None else (Path(chain).absolute(), Path(key).absolute())

@@ -14,7 +14,7 @@ from tornado.netutil import bind_sockets
 from dotscience.errors import ConfigError
 from hub_server.settings import DEFAULT_HOST, DEFAULT_PORT, HubSettings
 from hub_server.tls import Certificate
-from hub_server.web.application import MAX_HEADER_BYTES, HubApplication
+from hub_server.web.application import MAX_READ_HEADER_BYTES, HubApplication
 from hub_server.web.security import LOOPBACK_NAMES, host_name
 
 log = structlog.get_logger()
@@ -77,7 +77,7 @@ def serve(application: HubApplication, listener: Listener) -> HTTPServer:
     server = HTTPServer(
         application,
         ssl_options=listener.certificate and listener.certificate.context,
-        max_header_size=MAX_HEADER_BYTES,
+        max_header_size=MAX_READ_HEADER_BYTES,
         body_timeout=BODY_TIMEOUT_S,
         idle_connection_timeout=IDLE_TIMEOUT_S,
     )
@@ -89,7 +89,7 @@ async def stop_serving(servers: list[HTTPServer], application: HubApplication) -
     """Take no more connections, and let the requests that run come to their end, for a while."""
     for server in servers:
         server.stop()
-    application.close_sockets()
+    application.stop()
     try:
         async with asyncio.timeout(STOP_TIMEOUT_S):
             await application.activity.idle()

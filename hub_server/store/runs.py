@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -136,6 +137,14 @@ def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
     """The runs with these database keys, in this order."""
     found = {row.id: _info(row) for row in connection.execute(_runs().where(run.c.id.in_(keys)))}
     return [found[key] for key in keys]
+
+
+def count_fitting(connection: Connection, keys: list[int], size: int) -> int:
+    """How many of these runs, from the first on, have documents of at most `size` characters together; one at least."""
+    query = select(run.c.id, func.length(run.c.doc).label("size")).where(run.c.id.in_(keys))
+    sizes: dict[int, int] = {row.id: row.size for row in connection.execute(query)}
+    fitting = sum(total <= size for total in accumulate(sizes[key] for key in keys))
+    return max(1, fitting)
 
 
 def list_columns(connection: Connection, project_key: int) -> Columns:

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from dotscience.errors import CorruptObject, DiskFull, MissingObject, StorageUnavailable
 from hub_server.domain.problems import Problem, not_found
@@ -161,18 +161,27 @@ class NotFoundHandler(HubHandler):
         self.send_problem(not_found("operation", self.request.path[:200]))
 
 
-class MisdirectedHandler(HubHandler):
-    """Answers for host names that are not ours: such a request comes from a page that rebound its own name to us."""
+@stream_request_body
+class RefusalHandler(HubHandler):
+    """Answers requests that get no further, whatever they ask for, before their bodies arrive."""
 
-    def initialize(self, hub: Services) -> None:
+    def initialize(self, hub: Services, problem: Problem) -> None:
         """Tornado's hook."""
         self.hub = hub
+        self._problem = problem
 
     def prepare(self) -> None:
         """Tornado's hook."""
         self.prepare_request()
-        detail = "the hub does not answer under this host name; start it with --public-url if it should"
-        self.send_problem(Problem("misdirected", detail))
+        self.send_problem(self._problem)
+
+    def set_default_headers(self) -> None:
+        """Tornado's hook: what comes after this request is not wanted either."""
+        super().set_default_headers()
+        self.set_header("Connection", "close")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Tornado's hook: a body is dropped."""
 
 
 def _authorise(caller: Caller, scope: str, path: str) -> None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
+import socket
+from urllib.parse import urlsplit
 
 import pytest
+import websocket
 from prometheus_client.parser import text_string_to_metric_families
 from support import postgres
-from tornado.websocket import websocket_connect
 
 
 def read(hub, **options):
@@ -69,19 +70,16 @@ def test_nothing_that_clients_send_becomes_a_label(own_hub):
 
 
 def test_listeners_are_counted(own_hub):
-    async def work():
-        url = own_hub.url.replace("http", "ws") + "/api/v1/events"
-        headers = {"Authorization": f"Bearer {own_hub.admin}"}
-        from tornado.httpclient import HTTPRequest
-
-        socket = await websocket_connect(HTTPRequest(url, headers=headers))
-        await socket.write_message('{"subscribe": ["projects"]}')
-        await socket.read_message()
-        told = await asyncio.to_thread(read, own_hub)
-        socket.close()
-        return told
-
-    assert asyncio.run(work())["dotscience_listeners",] == 1
+    address = urlsplit(own_hub.url)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as raw:
+        url = f"ws://{address.netloc}/api/v1/events"
+        header = [f"Authorization: Bearer {own_hub.admin}"]
+        connection = websocket.create_connection(url, socket=raw, suppress_origin=True, header=header)
+        connection.send('{"subscribe": ["projects"]}')
+        assert connection.recv()
+        assert read(own_hub)["dotscience_listeners",] == 1
+    while read(own_hub)["dotscience_listeners",]:
+        pass
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -192,6 +193,38 @@ def send_part(hub, project, data, share):
     assert raw.recv(100).startswith(b"HTTP/1.1 100")
     raw.sendall(data[: int(len(data) * share)])
     return raw
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_hub_that_ends_finishes_what_has_begun_and_takes_nothing_new(start, session, connect, new_run):
+    hub, project, data, commit, record, _ = session
+    port = int(hub.url.rpartition(":")[2])
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as idle:
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().read()
+        with send_part(hub, project, data, 0.5) as raw:
+            hub.process.send_signal(signal.SIGTERM)
+            while accepts(port):
+                pass
+            idle.request("GET", "/api/v1/version")
+            refused = idle.getresponse()
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+            assert json.loads(refused.read())["type"] == "/problems/stopping"
+            raw.sendall(data[int(len(data) * 0.5) :])
+            with raw.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 201 ")
+    assert hub.process.wait(30) == 0
+    assert not (hub.data / "hub.json").exists()
+    project.hub = connect(start().url, hub.data)
+    assert project.post_commit(commit).status_code == 201
+    assert [run["id"] for run in project.get("/runs")["items"]] == [record.run_id]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
+import socket
 import subprocess
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
+import websocket
 from support.requirements import lacks
 from support.reverse_proxy import reverse_proxy
-from tornado.httpclient import HTTPError, HTTPRequest
-from tornado.websocket import websocket_connect
 
 from committer.storage.objects import Kind
 from dotscience.cli.processes import free_port
@@ -140,21 +140,25 @@ def test_pages_of_other_origins_can_do_nothing(behind):
         assert answer.json()["type"] == "/problems/cross-site", origin
 
 
-async def hear(url, token, origin):
+def hear(url, token, origin):
     """The first event that a page of this origin hears."""
-    headers = {"Authorization": f"Bearer {token}", "Origin": origin}
-    socket = await websocket_connect(HTTPRequest(url.replace("http", "ws", 1) + "/api/v1/events", headers=headers))
-    await socket.write_message('{"subscribe": ["projects"]}')
-    heard = await socket.read_message()
-    socket.close()
-    return heard
+    address = urlsplit(url)
+    with socket.create_connection((address.hostname, address.port), timeout=20) as raw:
+        connection = websocket.create_connection(
+            url.replace("http", "ws", 1) + "/api/v1/events",
+            socket=raw,
+            origin=origin,
+            header=[f"Authorization: Bearer {token}"],
+        )
+        connection.send('{"subscribe": ["projects"]}')
+        return connection.recv()
 
 
 def test_live_events_come_through(behind):
     hub, url = behind
-    assert "subscribed" in asyncio.run(hear(url, hub.admin, "https://example.org"))
-    with pytest.raises(HTTPError, match="403"):
-        asyncio.run(hear(url, hub.admin, "https://evil.example"))
+    assert "subscribed" in hear(url, hub.admin, "https://example.org")
+    with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
+        hear(url, hub.admin, "https://evil.example")
 
 
 def test_what_only_looks_like_the_path_is_not_below_it(serve_hub, tmp_path):
@@ -218,7 +222,7 @@ def test_nginx_as_documented(nginx, serve_hub, tmp_path, new_run, new_pack):
         assert requests.get(outside + "/healthz", headers=host, timeout=10).json() == {"status": "ok"}
         assert requests.get(outside + "/metrics", headers=host, timeout=10).status_code == 401
         assert 'content="/dotscience/"' in requests.get(outside + "/p/x", headers=host, timeout=10).text
-        assert "subscribed" in asyncio.run(hear(outside, hub.admin, outside.removesuffix("/dotscience")))
+        assert "subscribed" in hear(outside, hub.admin, outside.removesuffix("/dotscience"))
         project = hub.new_project()
         project.hub.url = outside
         noise = new_pack()
