@@ -25,8 +25,12 @@ class _Proxy:
             return
         peer = writer.get_extra_info("peername")[0]
         there, back = await asyncio.open_connection(*self._target)
-        back.write(self._changed(head.decode("latin-1"), peer).encode("latin-1"))
-        await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+        try:
+            back.write(self._changed(head.decode("latin-1"), peer).encode("latin-1"))
+            await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+        finally:
+            back.close()
+            writer.close()
 
     def _changed(self, head: str, peer: str) -> str:
         first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
@@ -83,3 +87,5 @@ async def _end_all() -> None:
     for one in others:
         one.cancel()
     await asyncio.gather(*others, return_exceptions=True)
+    for _ in range(2):  # turns of the loop, in which transports close that were told to
+        await asyncio.sleep(0)
