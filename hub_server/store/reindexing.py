@@ -11,13 +11,14 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Row, bindparam, delete, func, select, update
 
 from dotscience.record import RunRecord
 from hub_server.store import models, objects, runs
 from hub_server.store.projects import ProjectRef
-from hub_server.store.schema import commit, model, model_version, project, run, run_file, run_key, run_value
+from hub_server.store.schema import commit, model, model_version, project, run, run_edit, run_file, run_key, run_value
 
 _COMMITS = (
     select(commit.c.id, commit.c.hash, commit.c.pushed_at)
@@ -26,7 +27,17 @@ _COMMITS = (
     .limit(bindparam("limit"))
 )
 _RUNS = (
-    select(run.c.id, run.c.uuid, run.c.seq, run.c.happened_at, run.c.ingested_at, run.c.doc)
+    select(
+        run.c.id,
+        run.c.uuid,
+        run.c.seq,
+        run.c.happened_at,
+        run.c.ingested_at,
+        run.c.deleted_at,
+        run.c.doc,
+        run_edit.c.tags,
+    )
+    .outerjoin(run_edit, (run_edit.c.project_id == run.c.project_id) & (run_edit.c.run_uuid == run.c.uuid))
     .where(run.c.project_id == bindparam("project"), run.c.seq > bindparam("after"))
     .order_by(run.c.seq)
     .limit(bindparam("limit"))
@@ -49,13 +60,15 @@ class CommitRow(Struct, frozen=True):
 
 
 class StoredRun(Struct, frozen=True, kw_only=True):
-    """A run as it is stored; `number` is its place among those of its project."""
+    """A run as it is stored, with what people have tagged it; `number` is its place among those of its project."""
 
     key: int
     id: str
     number: int
     happened_at: datetime
     ingested_at: datetime
+    is_trashed: bool
+    tags: list[str]
     doc: str
 
 
@@ -86,6 +99,8 @@ def run_page(connection: Connection, project_key: int, after: int, limit: int) -
             number=row.seq,
             happened_at=row.happened_at,
             ingested_at=row.ingested_at,
+            is_trashed=row.deleted_at is not None,
+            tags=msgspec.json.decode(row.tags or "[]"),
             doc=row.doc,
         )
         for row in rows
@@ -137,11 +152,14 @@ def forget_derived(connection: Connection) -> None:
 
 
 def derive(connection: Connection, project_key: int, page: Sequence[tuple[StoredRun, RunRecord]]) -> None:
-    """Store what is derived from the next runs of a project."""
-    runs.index_runs(connection, project_key, [(one.key, record) for one, record in page])
+    """Store what is derived from the next runs of a project; of those in the trash these are their models alone."""
+    shown = [(one, record) for one, record in page if not one.is_trashed]
+    runs.index_runs(connection, project_key, [(one.key, record) for one, record in shown])
+    for one, _ in shown:
+        runs.add_tags(connection, project_key, one.key, one.tags)
     for ingested_at, group in groupby(page, key=lambda pair: pair[0].ingested_at):
         models.add_versions(connection, project_key, [(one.key, record) for one, record in group], ingested_at)
-    runs.count_runs(connection, project_key, len(page), max(one.happened_at for one, _ in page))
+    runs.count_runs(connection, project_key, len(shown), max(one.happened_at for one, _ in page))
 
 
 def forget_unused(connection: Connection) -> None:

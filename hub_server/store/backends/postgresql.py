@@ -27,6 +27,8 @@ CONNECT_S = 10
 HUB_LOCK = 0x646F7473
 """The number of the advisory lock that the writing hub holds ("dots")."""
 
+LOCK_WAIT_MS = 2_000
+
 CANCELED = "57014"
 FULL = frozenset({"53100", "53200"})
 """SQLSTATEs (postgresql.org/docs/current/errcodes-appendix.html): the disk is full, and memory."""
@@ -139,10 +141,15 @@ class Postgresql:
             raise ConfigError(f"{Path(program).name} failed: {done.stderr.strip() or f'status {done.returncode}'}")
 
     def _take_over(self, connection: Any, _record: object) -> None:
-        (is_ours,) = connection.execute("SELECT pg_try_advisory_lock(%s)", [HUB_LOCK]).fetchone()
-        connection.commit()
-        if not is_ours:
-            raise ConfigError(f"another hub uses the database {self.name}; stop that one first")
+        """Get the lock, waiting a moment: a server may take one to notice that its last holder has gone."""
+        from psycopg.errors import LockNotAvailable  # with the driver, which an installation need not have
+
+        try:
+            connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+            connection.execute("SELECT pg_advisory_lock(%s)", [HUB_LOCK])
+            connection.commit()  # which ends the time limit, and not the lock
+        except LockNotAvailable as error:
+            raise ConfigError(f"another hub uses the database {self.name}; stop that one first") from error
 
     def _engine(self, **options: Any) -> Engine:
         connecting = {"connect_timeout": CONNECT_S}

@@ -57,8 +57,18 @@ def pushed(url, data, serve_hub, new_run):
         models = [ModelArtefact(name=name, type="keras", files={"model": "m.h5"}) for name in ("net", "other", "net")]
         first.push(new_run(error="it failed", ended_at=None, started_at=None, models=models))
         first.push(new_run(run_id=twice.run_id, parameters={"lr": 0.2}))
-        second.push(new_run(labels={"stage": "prod"}), files={"a": b"1"})
+        kept, trashed = new_run(labels={"stage": "prod"}), new_run(labels={"gone": 1}, models=models[:1])
+        second.push(kept, trashed, files={"a": b"1"})
+        edit(second, kept, tags=["good", "useful"])
+        edit(second, trashed, tags=["bad"])
+        hub.request("DELETE", f"{second.base}/runs/{trashed.run_id}", token=hub.admin).raise_for_status()
     return hub
+
+
+def edit(project, record, **change):
+    path = f"{project.base}/runs/{record.run_id}"
+    version = project.hub.request("GET", path, token=project.hub.admin).headers["ETag"]
+    project.hub.call("PATCH", path, json=change, headers={"If-Match": version})
 
 
 def dump(backend):
@@ -71,7 +81,9 @@ def dump(backend):
         select(project.c.uuid, commit.c.hash, *own)
         .join(project, project.c.id == run.c.project_id)
         .join(commit, commit.c.id == run.c.commit_id),
-        select(project.c.uuid, run_key.c.kind, run_key.c.name, run_key.c.runs).select_from(key),
+        select(project.c.uuid, run_key.c.kind, run_key.c.name, run_key.c.runs)
+        .select_from(key)
+        .where(run_key.c.runs > 0),
         select(run.c.uuid, run_key.c.kind, run_key.c.name, run_value.c.num, run_value.c.txt)
         .join(run, run.c.id == run_value.c.run_id)
         .join(run_key, run_key.c.id == run_value.c.key_id),
@@ -111,18 +123,27 @@ def reindex(backend, data, progress=lambda _done, _total: None):
 def test_tables_that_are_right_stay_as_they_are(pushed, backend, data):
     before, seen = dump(backend), []
     done = reindex(backend, data, lambda *told: seen.append(told))
-    assert (done.projects, done.commits, done.runs, done.added, done.damaged) == (2, 5, 5, 0, [])
+    assert (done.projects, done.commits, done.runs, done.added, done.damaged) == (2, 5, 6, 0, [])
     assert dump(backend) == before
     assert all(before)
-    assert seen[-1] == (10, 11), "one run is in two commits"
+    assert seen[-1] == (11, 12), "one run is in two commits"
 
 
-@pytest.mark.parametrize("lost", [DERIVED, (*DERIVED, run)])
-def test_tables_that_are_lost_are_what_the_pushes_made(pushed, backend, data, lost):
+def test_an_index_that_is_lost_is_what_the_pushes_made(pushed, backend, data):
     before = dump(backend)
-    change(backend, *map(delete, lost), update(project).values(runs=0, last_run_at=None))
+    change(backend, *map(delete, DERIVED), update(project).values(runs=0, last_run_at=None))
     done = reindex(backend, data)
-    assert (done.runs, done.added, done.damaged) == (5, 5 if run in lost else 0, [])
+    assert (done.runs, done.added, done.damaged) == (6, 0, [])
+    assert dump(backend) == before
+
+
+def test_runs_that_are_lost_are_what_the_pushes_made(pushed, backend, data):
+    change(backend, update(run).values(deleted_at=None))  # which stands nowhere else
+    reindex(backend, data)
+    before = dump(backend)
+    change(backend, *map(delete, (*DERIVED, run)), update(project).values(runs=0, last_run_at=None))
+    done = reindex(backend, data)
+    assert (done.runs, done.added, done.damaged) == (6, 6, [])
     assert dump(backend) == before
 
 
@@ -159,7 +180,7 @@ def test_a_record_that_is_damaged_is_said_and_its_run_stays(pushed, backend, dat
         path.unlink()
     change(backend, *map(delete, DERIVED))
     done = reindex(backend, data)
-    assert (done.runs, done.added) == (5, 0)
+    assert (done.runs, done.added) == (6, 0)
     assert len(done.damaged) == 5
     assert all(one.detail.startswith("commit ") and "is not in" in one.detail for one in done.damaged)
     assert dump(backend) == before
@@ -172,7 +193,7 @@ def test_a_run_without_a_row_or_a_record_is_said_and_no_other_is_lost(pushed, ba
     engine.dispose()
     change(backend, *map(delete, (*DERIVED, run)), delete(object_).where(object_.c.hash == lost.record_hash))
     done = reindex(backend, data)
-    assert (done.runs, done.added) == (4, 4)
+    assert (done.runs, done.added) == (5, 5)
     (damaged,) = done.damaged
     assert damaged.detail.startswith(f"run {lost.uuid} cannot be read")
 
@@ -193,7 +214,7 @@ def test_a_hub_that_runs_and_a_folder_that_is_no_hub_s_are_left_alone(tmp_path, 
 def test_the_command_says_what_it_did(pushed, url, data):
     told = hub_command(data, "reindex", database=url)
     assert told.returncode == 0, told.stderr
-    assert told.stdout == "Read 5 commits of 2 projects, and indexed 5 runs\n"
+    assert told.stdout == "Read 5 commits of 2 projects, and indexed 6 runs\n"
     (data / "packs").rename(data / "lost")
     told = hub_command(data, "reindex", "--json", database=url)
     assert (told.returncode, len(json.loads(told.stdout)["damaged"])) == (1, 5)
