@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
-import os
 import secrets
 import signal
-import socket
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -16,18 +13,15 @@ from pathlib import Path
 from uuid import uuid4
 
 import structlog
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
 
 from dotscience.errors import ConfigError, ZfsError
 from dotscience.version import __version__
-from hub_server.content.local import LocalStorage
 from hub_server.content.packs import Packs
-from hub_server.content.storage import PackStorage
 from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
+from hub_server.opening import open_backend, open_storage
 from hub_server.services.audit import Audit
 from hub_server.services.collaborators import Collaborators
 from hub_server.services.collector import Collector
@@ -38,6 +32,7 @@ from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity, TokenRequest, utc_now
+from hub_server.services.metrics import Metrics, MetricsReport
 from hub_server.services.models import Models
 from hub_server.services.passwords import Passwords
 from hub_server.services.people import People
@@ -55,15 +50,13 @@ from hub_server.services.upkeep import UpkeepService
 from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.services.workers import Workers
 from hub_server.services.zfs import ZfsSync
-from hub_server.settings import DEFAULT_PORT, HubSettings
+from hub_server.serving import Listener, close_listeners, host_names, listen, serve, stop_serving
+from hub_server.settings import HubSettings
 from hub_server.store import accounts
-from hub_server.store.backends.backend import Backend
-from hub_server.store.backends.postgresql import Postgresql
-from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
-from hub_server.web.application import MAX_HEADER_BYTES, HubApplication
-from hub_server.web.security import LOOPBACK_NAMES, host_name
+from hub_server.web.application import HubApplication
+from hub_server.web.proxies import TrustedProxies, path_prefix
 from hub_server.web.static import load_dashboard
 
 log = structlog.get_logger()
@@ -72,10 +65,6 @@ STATIC = Path(__file__).parent / "static"
 WORKERS = 4
 UPKEEP_WORKERS = 2
 PASSWORD_WORKERS = 2
-PORTS_TRIED = 100
-BODY_TIMEOUT_S = 600.0
-IDLE_TIMEOUT_S = 300.0
-STOP_TIMEOUT_S = 10.0
 FIRST_ACCOUNT = "owner"
 ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's name
 
@@ -102,13 +91,13 @@ async def start(settings: HubSettings, *, clock: Callable[[], datetime] = utc_no
     async with AsyncExitStack() as stack:
         folder = DataFolder(settings.data)
         stack.callback(folder.close)
-        sockets = _bind(settings)
-        stack.callback(_close_sockets, sockets)
-        services = await _open_services(settings, folder, _url(settings, sockets), stack, clock)
+        listeners = listen(settings)
+        stack.callback(close_listeners, listeners)
+        url = listeners[0].url
+        services = await _open_services(settings, folder, url, stack, clock)
         await _ensure_owner(services, folder)
-        await _serve(settings, sockets, services, stack)
-        url = _url(settings, sockets)
-        folder.announce(url, clock())
+        await _serve(settings, listeners, services, stack)
+        folder.announce(listeners[-1].url, clock())
         log.info("hub.started", url=url, data=str(settings.data), version=__version__)
         return Hub(stack.pop_all(), url, services)
 
@@ -135,13 +124,14 @@ async def _open_services(
     stack: AsyncExitStack,
     clock: Callable[[], datetime],
 ) -> Services:
-    backend = _backend(settings, folder)
+    backend = open_backend(settings)
     migrate(backend)
-    database = Database(backend)
+    metrics = Metrics(__version__)
+    database = Database(backend, meter=metrics)
     stack.callback(database.close)
     workers = Workers(WORKERS)
     stack.callback(workers.close)
-    packs = Packs(folder.path, await _open_storage(settings, folder, workers))
+    packs = Packs(folder.path, await workers.run(lambda: open_storage(settings)))
     packs.sweep()
     events = EventBus()
     identity = Identity(database, clock=clock)
@@ -159,12 +149,14 @@ async def _open_services(
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
-        sync=Sync(database, packs, workers, events, clock=clock),
+        sync=Sync(database, packs, workers, events, clock=clock, runs_came=metrics.runs_came),
         fetching=Fetching(database, packs, workers),
         events=events,
         workers=workers,
         zfs=await _open_zfs(settings, workers, stack),
         readiness=Readiness(database),
+        metrics=metrics,
+        report=MetricsReport(metrics, database, events, workers),
         upkeep=_open_upkeep(settings, database, packs, stack, clock),
         public_url=settings.public_url or url,
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
@@ -176,20 +168,6 @@ def _open_passwords(stack: AsyncExitStack) -> Passwords:
     workers = Workers(PASSWORD_WORKERS)  # of its own: many attempts must keep nothing but each other waiting
     stack.callback(workers.close)
     return Passwords(workers)
-
-
-def _backend(settings: HubSettings, folder: DataFolder) -> Backend:
-    return Sqlite(folder.database) if settings.database is None else Postgresql(settings.database)
-
-
-async def _open_storage(settings: HubSettings, folder: DataFolder, workers: Workers) -> PackStorage:
-    if settings.storage is None:
-        return LocalStorage(folder.path)
-    from hub_server.content.bucket import BucketStorage  # a client that takes a while to import, for those who need it
-
-    bucket = BucketStorage(settings.storage, os.environ)
-    await workers.run(bucket.check)
-    return bucket
 
 
 async def _open_zfs(settings: HubSettings, workers: Workers, stack: AsyncExitStack) -> ZfsSync:
@@ -235,59 +213,13 @@ async def _ensure_owner(services: Services, folder: DataFolder) -> None:
     folder.write_token(made.token)
 
 
-async def _serve(
-    settings: HubSettings, sockets: list[socket.socket], services: Services, stack: AsyncExitStack
-) -> None:
-    dashboard = await services.workers.run(lambda: load_dashboard(STATIC))
-    application = HubApplication(services, dashboard=dashboard, hosts=_hosts(settings))
-    server = HTTPServer(
-        application,
-        max_header_size=MAX_HEADER_BYTES,
-        body_timeout=BODY_TIMEOUT_S,
-        idle_connection_timeout=IDLE_TIMEOUT_S,
+async def _serve(settings: HubSettings, listeners: list[Listener], services: Services, stack: AsyncExitStack) -> None:
+    prefix = path_prefix(services.public_url)
+    application = HubApplication(
+        services,
+        dashboard=await services.workers.run(lambda: load_dashboard(STATIC, prefix)),
+        hosts=host_names(settings),
+        proxies=TrustedProxies(settings.trusted_proxies),
     )
-    server.add_sockets(sockets)
-    stack.push_async_callback(_stop_serving, server, application)
-
-
-async def _stop_serving(server: HTTPServer, application: HubApplication) -> None:
-    server.stop()
-    application.close_sockets()
-    try:
-        async with asyncio.timeout(STOP_TIMEOUT_S):
-            await application.activity.idle()
-            await server.close_all_connections()
-    except TimeoutError:
-        log.warning("hub.requests_cut", count=len(application.activity.running))
-
-
-def _hosts(settings: HubSettings) -> frozenset[str]:
-    named = (
-        {settings.host, host_name(settings.public_url.partition("//")[2])} if settings.public_url else {settings.host}
-    )
-    return LOOPBACK_NAMES | {name.lower() for name in named if name}
-
-
-def _bind(settings: HubSettings) -> list[socket.socket]:
-    """Listen on the port asked for; without one, on 8800 or the next one that is free."""
-    first = DEFAULT_PORT if settings.port is None else settings.port
-    tried = range(first, first + (PORTS_TRIED if settings.port is None else 1))
-    for port in tried:
-        try:
-            return bind_sockets(port, settings.host)
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise ConfigError(f"the hub cannot listen on {settings.host}:{port} ({error.strerror})") from error
-    raise ConfigError(f"port {first} on {settings.host} is taken; choose another with --port, or 0 for any free one")
-
-
-def _close_sockets(sockets: list[socket.socket]) -> None:
-    for one in sockets:
-        one.close()
-
-
-def _url(settings: HubSettings, sockets: list[socket.socket]) -> str:
-    """The address of this hub for programs on this machine."""
-    port = sockets[0].getsockname()[1]
-    host = "127.0.0.1" if settings.host in {"", "0.0.0.0", "::"} else settings.host  # noqa: S104 - compared, not bound
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+    servers = [serve(application, one) for one in listeners]
+    stack.push_async_callback(stop_serving, servers, application)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hub_server.account_commands import account
+from hub_server.backup_commands import backup, restore
+from hub_server.reindex_command import reindex
 from hub_server.upkeep_commands import gc, scrub
 
 if TYPE_CHECKING:
@@ -25,10 +27,13 @@ EPILOG = """\b
 Examples:
   ds hub                                       on this machine only
   ds hub --host 0.0.0.0 --public-url https://hub.example.org
+  ds hub --host 0.0.0.0 --port 443 --tls-cert hub.pem --tls-key hub.key --public-url https://hub.example.org
+  ds hub --public-url https://example.org/dotscience --trusted-proxies 127.0.0.1
   ds hub --database postgresql://hub@db.example.org/dotscience
   ds hub login-link                            sign a browser in
   ds hub account add alice                     let somebody else in
   ds hub gc --dry-run                          what could be deleted
+  ds hub backup /mnt/backup                    while it runs
 """
 
 
@@ -37,6 +42,9 @@ Examples:
 @click.option("--port", type=click.IntRange(0, 65535), help="0 for any free port. [default: 8800 or the next free one]")
 @click.option("--host", help="The address to listen on. [default: 127.0.0.1]")
 @click.option("--public-url", metavar="URL", help="Where people reach the hub, when that is another address.")
+@click.option("--tls-cert", metavar="FILE", help="A certificate, to speak TLS without a proxy; PEM, with its chain.")
+@click.option("--tls-key", metavar="FILE", help="The certificate's key, without a password.")
+@click.option("--trusted-proxies", metavar="CIDR,…", help="Whose X-Forwarded-* headers count. [default: nobody's]")
 @click.option("--database", metavar="URL", help="postgresql://user@host/name. [default: a file in the data folder]")
 @click.option("--storage", metavar="URL", help="A bucket for packs: s3://bucket/prefix. [default: the data folder]")
 @click.option("--zfs-root", metavar="POOL/DATASET", help="Where dots are received as ZFS streams.")
@@ -76,8 +84,7 @@ def login_link(settings: HubSettings) -> None:
         click.echo(client.create_login_code().url)
 
 
-hub.add_command(account)
-hub.add_command(gc)
-hub.add_command(scrub)
+for command in (account, backup, gc, reindex, restore, scrub):
+    hub.add_command(command)
 
 commands: list[click.Command] = [hub]

@@ -1,7 +1,8 @@
 """The hub's data folder: one hub at a time, and what it leaves there for this user's other programs.
 
 `hub.lock` is held (flock(2)) while a hub runs, so that a killed hub leaves no lock behind. `hub.json` says where it
-listens; `admin.token` is a token of the first account with every scope. All of it is readable by the owner only.
+listens; `admin.token` is a token of the first account with every scope. All of it is readable by the owner only. A
+folder with `restore.unfinished` holds a part of a backup, and no hub starts on it.
 """
 
 from __future__ import annotations
@@ -15,23 +16,36 @@ import msgspec
 
 from dotscience.client.local_hub import HUB_FILE, TOKEN_FILE, HubFile, read_hub_file
 from dotscience.errors import ConfigError
-from dotscience.workspace import write_durably
+from dotscience.workspace import sync_folder, write_durably
 
 DATABASE = "hub.db"
 LOCK_FILE = "hub.lock"
+RESTORING = "restore.unfinished"
 
 
 class DataFolder:
     """An open data folder; this process holds its lock until `close`."""
 
     def __init__(self, path: Path) -> None:
+        """Take the lock, making the folder where it is missing.
+
+        Raises:
+            ConfigError: a hub runs on it, it cannot be used, or a backup was not restored to its end.
+        """
         self.path = path
         self._lock = _lock(path)
+        if (path / RESTORING).exists():
+            self.close()
+            raise ConfigError(f"a backup was not restored to its end in {path}; empty that folder and restore it again")
 
-    @property
-    def database(self) -> Path:
-        """The database's file."""
-        return self.path / DATABASE
+    def begin_restoring(self) -> None:
+        """From now on no hub starts here, until `end_restoring`."""
+        write_durably(self.path / RESTORING, b"")
+
+    def end_restoring(self) -> None:
+        """All that a hub needs is here."""
+        (self.path / RESTORING).unlink()
+        sync_folder(self.path)
 
     def announce(self, url: str, now: datetime) -> None:
         """Say where this hub listens."""

@@ -16,6 +16,8 @@ import platformdirs
 from msgspec import Struct
 
 from dotscience.errors import ConfigError
+from hub_server import network_settings
+from hub_server.domain.networks import Network
 
 PREFIX = "DS_HUB_"
 DEFAULT_PORT = 8800
@@ -30,14 +32,16 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     """Everything that can be set.
 
     `port` None means 8800 or the next free one, 0 any. `public_url` is where people reach the hub when that is not the
-    address that it listens on, such as behind a proxy; an https address makes cookies secure. `database` is one
-    on a PostgreSQL server, `postgresql://user:password@host/name`, for what is in a file of the data folder otherwise;
-    parts that are left out come from PostgreSQL's own variables, such as PGPASSWORD. `storage` is a bucket
-    like `s3://bucket/prefix` for packs, which are in the data folder otherwise. `zfs_root` is the dataset below which
-    dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted. One caller
-    may send `requests_per_minute` in the long run, and a sixth of that at once (0: as many as they like). Every
-    `upkeep_every_h` hours (0: only when told to) garbage is collected, and a part of what is stored is checked; objects
-    are deleted when no commit has needed them for `keep_unused_h` hours.
+    address that it listens on, such as behind a proxy, with the path below which it is; an https address makes cookies
+    secure. `database` is one on a PostgreSQL server, `postgresql://user:password@host/name`, for what is in a file of
+    the data folder otherwise; parts that are left out come from PostgreSQL's own variables, such as PGPASSWORD.
+    `storage` is a bucket like `s3://bucket/prefix` for packs, which are in the data folder otherwise. `zfs_root` is the
+    dataset below which dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are
+    trusted. One caller may send `requests_per_minute` in the long run, and a sixth of that at once (0: as many as they
+    like). Every `upkeep_every_h` hours (0: only when told to) garbage is collected, and a part of what is stored is
+    checked; objects are deleted when no commit has needed them for `keep_unused_h` hours. `tls_cert` and `tls_key` are
+    PEM files with which the hub speaks TLS itself. Proxies in the networks `trusted_proxies` are believed for whom, and
+    under which name, they ask.
     """
 
     data: Path
@@ -51,6 +55,9 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     requests_per_minute: int = 6_000
     upkeep_every_h: float = 24.0
     keep_unused_h: float = 24.0
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    trusted_proxies: tuple[Network, ...] = ()
 
 
 def load_settings(environment: Mapping[str, str], **flags: Any) -> HubSettings:
@@ -89,7 +96,16 @@ def _check(values: dict[str, Any]) -> HubSettings:
         raise ConfigError(f"zfs_receive {settings.zfs_receive!r} (DS_HUB_ZFS_RECEIVE) must be one of {ZFS_RECEIVE}")
     if settings.zfs_receive == "trusted" and not settings.zfs_root:
         raise ConfigError("to receive ZFS streams, say below which dataset: --zfs-root POOL/DATASET (DS_HUB_ZFS_ROOT)")
-    return msgspec.structs.replace(settings, public_url=_check_url(settings.public_url))
+    chain, key = network_settings.certificate(settings.tls_cert, settings.tls_key)
+    if chain is not None and (settings.public_url or "https:").startswith("http:"):
+        raise ConfigError(f"with --tls-cert the public URL {settings.public_url!r} must begin with https:")
+    return msgspec.structs.replace(
+        settings,
+        public_url=network_settings.public_url(settings.public_url),
+        trusted_proxies=network_settings.networks(settings.trusted_proxies),
+        tls_cert=chain,
+        tls_key=key,
+    )
 
 
 def _hours(values: dict[str, Any]) -> dict[str, float]:
@@ -121,12 +137,3 @@ def _check_storage(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "s3" or not parts.netloc or parts.query or parts.fragment or "@" in parts.netloc:
         raise ConfigError(f"the storage {url!r} (DS_HUB_STORAGE) must be like s3://bucket or s3://bucket/prefix")
-
-
-def _check_url(url: str | None) -> str | None:
-    if url is None:
-        return None
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.path.strip("/") or parts.query:
-        raise ConfigError(f"the public URL {url!r} must be like https://hub.example.org, without a path")
-    return f"{parts.scheme}://{parts.netloc}"

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import sys
 import time
-from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from dotscience.errors import HubError
+from hub_server.command_output import JSON, progress_bar, show
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
     from dotscience.client.hub import HubClient
 
 ASK_EVERY_S = 0.5
-
-JSON = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.command(
@@ -43,7 +39,7 @@ def gc(context: click.Context, /, *, dry_run: bool, as_json: bool) -> None:
         done = _wait(client, "gc", client.collect_garbage(dry_run=dry_run), "projects")
         if done["dry_run"] != dry_run:  # what was under way already was the other thing
             done = _wait(client, "gc", client.collect_garbage(dry_run=dry_run), "projects")
-    _show(done, as_json, _garbage_lines)
+    show(done, as_json, _garbage_lines)
     context.exit(1 if done["failed"] else 0)
 
 
@@ -64,7 +60,7 @@ def scrub(context: click.Context, /, *, as_json: bool) -> None:
     """
     with _client(context) as client:
         done = _wait(client, "scrub", client.scrub(), "bytes")
-    _show(done, as_json, _scrub_lines)
+    show(done, as_json, _scrub_lines)
     context.exit(1 if done["damaged"] else 0)
 
 
@@ -79,7 +75,7 @@ def _client(context: click.Context) -> Iterator[HubClient]:
 
 
 def _wait(client: HubClient, job: str, state: dict[str, Any], unit: str) -> dict[str, Any]:
-    with _progress(unit) as progress:
+    with progress_bar(unit) as progress:
         while state["running"]:
             progress(state["done"], state["total"])
             time.sleep(ASK_EVERY_S)
@@ -88,26 +84,6 @@ def _wait(client: HubClient, job: str, state: dict[str, Any], unit: str) -> dict
         raise HubError(f"the hub could not finish: {state['error']}")
     result: dict[str, Any] = state["result"]
     return result
-
-
-@contextmanager
-def _progress(unit: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar on standard error, where somebody watches."""
-    if not sys.stderr.isatty():
-        yield lambda _done, _total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, DownloadColumn, MofNCompleteColumn, Progress
-
-    count = DownloadColumn() if unit == "bytes" else MofNCompleteColumn()
-    with Progress(BarColumn(), count, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total or None)
-
-
-def _show(done: dict[str, Any], as_json: bool, lines: Callable[[dict[str, Any]], Iterator[str]]) -> None:
-    for line in [json.dumps(done)] if as_json else lines(done):
-        click.echo(line)
 
 
 def _garbage_lines(done: dict[str, Any]) -> Iterator[str]:

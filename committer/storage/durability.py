@@ -22,6 +22,7 @@ __all__ = [
     "storage_error",
     "storage_errors",
     "sync_data",
+    "sync_file",
     "sync_file_system",
     "sync_folder",
 ]
@@ -30,6 +31,16 @@ MIN_FREE_BYTES = 2**30
 
 sync_data = getattr(os, "fdatasync", os.fsync)
 """fdatasync(2) where there is one: a file's times are not worth a write of the file system's journal."""
+
+
+def sync_file(path: Path) -> None:
+    """Make what was written to a closed file durable.
+
+    Raises:
+        OSError: the disk failed.
+    """
+    with path.open("rb") as file:
+        sync_data(file.fileno())
 
 
 def sync_file_system(descriptor: int) -> None:

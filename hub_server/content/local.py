@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from committer.storage.durability import make_folder, storage_errors, sync_data, sync_folder
+from committer.storage.durability import make_folder, storage_errors, sync_file, sync_folder
 from committer.storage.pack import PACKS, pack_path
 from dotscience.errors import MissingObject
 from hub_server.content.storage import StoredPack, pack_named
@@ -25,11 +25,7 @@ class LocalStorage:
         """Give the pack its place, durably: data, then name, then folder (rename(2), fsync(2))."""
         destination = pack_path(self._folder, pack)
         with storage_errors(self._folder):
-            descriptor = os.open(staged, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                sync_data(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_file(staged)
             with self._making_folder:
                 make_folder(destination.parent)
             staged.rename(destination)

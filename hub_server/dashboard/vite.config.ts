@@ -3,11 +3,11 @@ import { defineConfig } from "vitest/config";
 /**
  * Builds into `hub_server/static`, which the hub serves.
  *
- * `base` is absolute: a relative one would look for assets below `/p/<project>/…`, and the hub's policy
- * (`base-uri 'none'`) rules out a `<base>` element.
+ * `base` is relative, so that scripts and styles find each other below any path. In the page, which is served at every
+ * path, the hub puts its own path in place of "./" (`load_dashboard`); its policy rules out a `<base>` element.
  */
 export default defineConfig({
-  base: "/",
+  base: "./",
   build: {
     outDir: "../static",
     emptyOutDir: true,

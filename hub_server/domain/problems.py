@@ -84,6 +84,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         "Stream not received",
         "ZFS could not receive the stream; `resume_token` says where it can go on, if it can.",
     ),
+    "headers-too-large": ProblemType(
+        431, "Headers too large", "The address and the header fields of the request are larger than the hub accepts."
+    ),
     "rate-limited": ProblemType(
         429, "Too many requests", "Too many requests, or failed attempts. Wait as long as the Retry-After header says."
     ),
@@ -92,6 +95,7 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "pack-busy": ProblemType(
         503, "Pack is being deleted", "Nothing in the pack was used, and it is just being deleted; send it again."
     ),
+    "stopping": ProblemType(503, "The hub is stopping", "It finishes what it has begun, and takes nothing new."),
     "storage-unavailable": ProblemType(
         503, "Storage does not answer", "The hub cannot reach its bucket, or its disk fails; try again later."
     ),

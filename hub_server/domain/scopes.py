@@ -30,11 +30,12 @@ SCOPES: dict[str, str] = {
     "runs:write": "Name, describe and tag runs, and move them to the trash and back.",
     "comments:write": "Comment on runs.",
     "commits:write": "Push packs and commits to a dot.",
+    "metrics:read": "Read what the hub measures of itself.",
     "zfs:receive": "Send ZFS streams to a dot's dataset, where the hub takes any; for machines that are trusted.",
 }
 """Every scope with its meaning."""
 
-BEYOND_PROJECTS = frozenset({"admin", "projects:write"})
+BEYOND_PROJECTS = frozenset({"admin", "metrics:read", "projects:write"})
 """The scopes whose operations reach beyond any one project."""
 
 Role = Literal["admin", "member", "disabled"]

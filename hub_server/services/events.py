@@ -78,6 +78,11 @@ class EventBus:
         self._listeners: set[Listener] = set()
         self._sequence: Counter[str] = Counter()
 
+    @property
+    def listening(self) -> int:
+        """How many listen."""
+        return len(self._listeners)
+
     def open(self) -> Listener:
         """A listener without topics; `close` it."""
         listener = Listener()

@@ -13,6 +13,7 @@ from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity
+from hub_server.services.metrics import Metrics, MetricsReport
 from hub_server.services.models import Models
 from hub_server.services.people import People
 from hub_server.services.projects import Projects
@@ -53,6 +54,8 @@ class Services:
     zfs: ZfsSync
     upkeep: UpkeepService
     readiness: Readiness
+    metrics: Metrics
+    report: MetricsReport
     public_url: str
     cursor_key: bytes
     version: str

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from uuid import UUID
 
 import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
-from committer.storage.objects import Kind, Reference, decode_commit, decode_run, references
+from committer.storage.objects import Kind, Reference, decode_commit, references
 from committer.storage.pack import PackEntry
 from dotscience.errors import CorruptObject
 from dotscience.record import Commit
@@ -26,6 +25,7 @@ from hub_server.domain.types import CommitAccepted, CommitInfo, DamagedObjects, 
 from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import utc_now
 from hub_server.services.objects import Completeness, ProjectObjects, split_hashes
+from hub_server.services.run_records import read_run
 from hub_server.services.workers import Workers
 from hub_server.store import commits, health, objects, projects, pushes, runs
 from hub_server.store.database import Database
@@ -34,7 +34,6 @@ from hub_server.store.projects import DotRow, GcState
 MAX_HASHES = 16_384
 MAX_PACK_BYTES = 64 * 2**20
 MAX_MISSING = 1_000
-MAX_RUN_BYTES = 4 * 2**20
 MAX_RUN_BYTES_PER_COMMIT = 64 * 2**20
 MAX_PARENTS = 64
 
@@ -68,12 +67,15 @@ class Sync:
         events: EventBus,
         *,
         clock: Callable[[], datetime] = utc_now,
+        runs_came: Callable[[int], None] = lambda _count: None,
     ) -> None:
+        """`runs_came` is told how many runs that are new to their project came with a commit."""
         self._database = database
         self._packs = packs
         self._workers = workers
         self._events = events
         self._clock = clock
+        self._runs_came = runs_came
 
     async def state(self, dot: DotRow) -> DotInfo:
         """The heads of a dot."""
@@ -136,6 +138,7 @@ class Sync:
             except pushes.CollectedMeanwhile:
                 continue
         if applied.moved:
+            self._runs_came(len(applied.new_runs))
             self._announce(dot, move, applied.new_runs)
         accepted = CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=len(checked.commit.runs))
         return accepted, applied.moved
@@ -243,33 +246,11 @@ def _read_runs(source: ProjectObjects, commit: Commit) -> tuple[list[runs.NewRun
     for run_id, name in commit.runs:
         if name in found:
             data = source.read(found[name])
-            read.append(_read_run(commit, run_id, name, data))
+            read.append(read_run(commit, run_id, name, data))
             following.extend(references(Kind.RUN, data))
         else:
             following.append((Kind.RUN, name))
     return read, following
-
-
-def _read_run(commit: Commit, run_id: str, name: bytes, data: bytes) -> runs.NewRun:
-    if len(data) > MAX_RUN_BYTES:
-        raise CorruptObject(f"the record of run {run_id!r} is {len(data)} bytes, more than {MAX_RUN_BYTES}")
-    record = decode_run(data)
-    if record.run_id != run_id or not _is_canonical_uuid(run_id):
-        raise CorruptObject(f"the commit lists run {run_id!r}, but its record says {record.run_id!r}")
-    try:
-        doc = data.decode()
-    except UnicodeDecodeError as error:
-        raise CorruptObject(f"the record of run {run_id!r} is not UTF-8") from error
-    return runs.NewRun(
-        record=record, hash=name, doc=doc, happened_at=record.started_at or record.ended_at or commit.created_at
-    )
-
-
-def _is_canonical_uuid(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False
 
 
 def _new_commit(move: Move, commit: Commit, now: datetime) -> commits.NewCommit:

@@ -14,7 +14,8 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
-from typing import Any, TypeVar
+from time import monotonic
+from typing import Any, Literal, Protocol, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Connection
@@ -29,9 +30,31 @@ MAX_READERS = 4
 MAX_GROUP = 64
 
 
+Access = Literal["read", "write"]
+
+
+class Meter(Protocol):
+    """Is told what the database is asked for; on any thread."""
+
+    def work_queued(self, access: Access) -> None:
+        """Work waits for a thread from now on."""
+
+    def work_ended(self, access: Access, waited_s: float, worked_s: float) -> None:
+        """It is done, or failed, after so many seconds in the queue and so many on the thread."""
+
+
+class _Unmetered:
+    def work_queued(self, access: Access) -> None:
+        pass
+
+    def work_ended(self, access: Access, waited_s: float, worked_s: float) -> None:
+        pass
+
+
 class _Write(Struct):
     work: Work[Any]
     done: Future[Any]
+    queued_at: float
 
 
 class Database:
@@ -41,13 +64,14 @@ class Database:
     inside a transaction, must not keep it, and returns plain data.
     """
 
-    def __init__(self, backend: Backend, *, readers: int | None = None) -> None:
+    def __init__(self, backend: Backend, *, readers: int | None = None, meter: Meter | None = None) -> None:
         """Connect to the database, which is up to date (`hub_server.store.migrate`).
 
         Raises:
             ConfigError: another hub writes it.
         """
         self._backend = backend
+        self._meter = meter or _Unmetered()
         self._writer_engine = backend.writer()
         self._reader_engine = backend.reader()
         self._writer_connection = self._writer_engine.connect()
@@ -66,7 +90,8 @@ class Database:
         Raises:
             QueryTimeout: its statements took longer than `limit_s` in all.
         """
-        return await asyncio.wrap_future(self._readers.submit(self._read_now, work, limit_s))
+        self._meter.work_queued("read")
+        return await asyncio.wrap_future(self._readers.submit(self._read_metered, work, limit_s, monotonic()))
 
     def read_blocking(self, work: Work[T], *, limit_s: float | None = None) -> T:
         """`read` for worker threads: it runs on the calling thread, which gets a connection of its own."""
@@ -82,7 +107,8 @@ class Database:
         if self._closed:
             raise RuntimeError("the database is closed")
         done: Future[T] = Future()
-        self._writes.put(_Write(work, done))
+        self._meter.work_queued("write")
+        self._writes.put(_Write(work, done, monotonic()))
         return await asyncio.wrap_future(done)
 
     def close(self) -> None:
@@ -97,6 +123,13 @@ class Database:
             connection.close()
         self._reader_engine.dispose()
         self._writer_engine.dispose()
+
+    def _read_metered(self, work: Work[T], limit_s: float | None, queued_at: float) -> T:
+        begun_at = monotonic()
+        try:
+            return self._read_now(work, limit_s)
+        finally:
+            self._meter.work_ended("read", begun_at - queued_at, monotonic() - begun_at)
 
     def _read_now(self, work: Work[T], limit_s: float | None) -> T:
         try:
@@ -126,7 +159,10 @@ class Database:
         with self._writer_connection as connection:
             while (first := self._writes.get()) is not None:
                 group, ending = self._gather(first)
+                begun_at = monotonic()
                 self._write_group(connection, [write for write in group if write.done.set_running_or_notify_cancel()])
+                for write in group:
+                    self._meter.work_ended("write", begun_at - write.queued_at, monotonic() - begun_at)
                 if ending:
                     break
             self._backend.tidy(connection)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,17 +35,57 @@ def migrate(backend: Backend) -> None:
         with engine.begin() as connection:
             _upgrade(connection, backend.name)
     except (OSError, DatabaseError) as error:
-        reason = str(error.orig if isinstance(error, DatabaseError) else error.strerror).strip()
-        raise ConfigError(
-            f"{backend.name} cannot be used as the hub's database ({reason}); {backend.advice}"
-        ) from error
+        raise _unusable(backend, error) from error
     finally:
         engine.dispose()
 
 
-def _upgrade(connection: Connection, name: str) -> None:
+@contextmanager
+def looking(backend: Backend) -> Iterator[Connection]:
+    """A transaction that reads a database which is up to date; a hub may use it meanwhile.
+
+    Raises:
+        ConfigError: there is none, it has another schema, or it cannot be used.
+    """
+    engine = backend.reader()
+    try:
+        with engine.connect() as connection, connection.begin():
+            require_current(connection, backend.name)
+            yield connection
+    except DatabaseError as error:
+        raise _unusable(backend, error) from error
+    finally:
+        engine.dispose()
+
+
+def _unusable(backend: Backend, error: OSError | DatabaseError) -> ConfigError:
+    reason = str(error.orig if isinstance(error, DatabaseError) else error.strerror).strip()
+    return ConfigError(f"{backend.name} cannot be used as the hub's database ({reason}); {backend.advice}")
+
+
+def require_current(connection: Connection, name: str) -> None:
+    """Make sure that a database has the schema of this program; nothing is changed.
+
+    Raises:
+        ConfigError: it has another one.
+    """
+    scripts = ScriptDirectory.from_config(_config())
+    current = MigrationContext.configure(connection).get_current_revision()
+    if current != scripts.get_current_head():
+        raise ConfigError(
+            f"{name} has schema {current}, and this version of the hub has {scripts.get_current_head()}; "
+            "use the version that wrote it, or start a hub of this one on it first"
+        )
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    return config
+
+
+def _upgrade(connection: Connection, name: str) -> None:
+    config = _config()
     config.attributes["connection"] = connection
     scripts = ScriptDirectory.from_config(config)
     current = MigrationContext.configure(connection).get_current_revision()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, TypeVar
 
 from msgspec import Struct
 from sqlalchemy import Connection, and_, bindparam, or_, select, update
@@ -15,6 +15,8 @@ from committer.storage.objects import Kind
 from committer.storage.pack import PackEntry
 from hub_server.store.schema import object_, pack, project_pack
 from hub_server.store.upsert import Upsert
+
+T = TypeVar("T")
 
 MAX_VARIABLES = 500
 """Hashes per statement; SQLite allows 999 variables in its oldest builds."""
@@ -150,8 +152,8 @@ def mark_complete(connection: Connection, project_key: int, kind: Kind, hashes: 
         connection.execute(_MARK_COMPLETE, {"project": project_key, "hashes": some, "read_as": int(kind)})
 
 
-def batches(hashes: Iterable[bytes]) -> Iterator[list[bytes]]:
-    """The hashes, in lists that fit into one statement each."""
-    remaining = iter(hashes)
+def batches(names: Iterable[T]) -> Iterator[list[T]]:
+    """Hashes or ids, in lists that fit into one statement each."""
+    remaining = iter(names)
     while batch := list(islice(remaining, MAX_VARIABLES)):
         yield batch

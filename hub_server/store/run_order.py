@@ -31,11 +31,14 @@ from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
 from hub_server.store.run_filter import KeyRow, Site, find_keys
 from hub_server.store.run_plan import AT_RUN, Narrowing, Selection, narrow
-from hub_server.store.runs import read_runs
+from hub_server.store.runs import count_fitting, read_runs
 from hub_server.store.schema import project, run, run_value
 
 _HAPPENED: ColumnElement[int] = type_coerce(run.c.happened_at, BigInteger)
 """Microseconds rather than a datetime: that is what a cursor can hold."""
+
+MAX_PAGE_CHARS = 8 * 2**20
+"""What the documents of one page may have together; a run's has up to 4 MiB."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -46,19 +49,34 @@ class Order(Struct, frozen=True, kw_only=True):
 
 
 class Found(Struct, frozen=True):
-    """Database keys of the runs of a page, and the position after them; None when the list ends here.
+    """The positions of the runs of a page: for each the phase, the value and the database key.
 
-    A position is the phase, the value and the database key of the last run. `total` is how many runs the list has,
-    where that came to light by the way.
+    `has_more` says whether the list goes on after them. `total` is how many runs the list has, where that came to light
+    by the way.
     """
 
-    keys: list[int]
-    position: Position | None
+    positions: list[Position]
+    has_more: bool
     total: int | None
+
+    @property
+    def keys(self) -> list[int]:
+        """The database keys of the runs."""
+        return [key for _, _, key in self.positions]
+
+    @property
+    def position(self) -> Position | None:
+        """Where the list goes on; None when it ends here."""
+        return self.positions[-1] if self.has_more else None
+
+    def first(self, count: int) -> Found:
+        """A page of the first `count` of these runs."""
+        shown = self.positions[:count]
+        return Found(shown, self.has_more or len(shown) < len(self.positions), self.total)
 
 
 class RunsPage(Struct, frozen=True):
-    """As `Found`, with the runs themselves."""
+    """Runs, and the position after them; None when the list ends here. `total` as in `Found`."""
 
     runs: list[RunInfo]
     position: Position | None
@@ -74,8 +92,9 @@ def read_page(
     *,
     may_walk: bool = True,
 ) -> RunsPage:
-    """The `limit` runs that follow `after`: one query for their documents besides those for their keys."""
+    """The `limit` runs that follow `after`, or fewer where their documents are large, but one at least."""
     found = find_runs(connection, selection, order, after, limit, may_walk=may_walk)
+    found = found.first(count_fitting(connection, found.keys, MAX_PAGE_CHARS))
     return RunsPage(read_runs(connection, found.keys), found.position, found.total)
 
 
@@ -101,8 +120,7 @@ def find_runs(
         found.extend([number, row.value, row.run_id] for row in rows)
         total = rows[0].total if rows else total
         value = key = None
-    shown = found[:limit]
-    return Found([row[2] for row in shown], shown[-1] if len(found) > limit else None, total)
+    return Found(found[:limit], len(found) > limit, total)
 
 
 class _Phase(Struct, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -46,6 +47,9 @@ from hub_server.store.upsert import Upsert
 
 Key = tuple[str, str]
 """Kind (param, summary, label or tag) and name of a value."""
+
+Keyed = list[tuple[int, RunRecord]]
+"""Records with their runs' database keys."""
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
@@ -119,14 +123,42 @@ def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[
         elif kept[run_id] != one.hash:
             differing.append(run_id)
     if added:
-        keys = _insert_runs(connection, place, added)
-        _insert_values(connection, place.project_key, keys)
-        _insert_files(connection, keys)
+        keys = insert_runs(connection, place, added)
+        index_runs(connection, place.project_key, keys)
         models.add_versions(connection, place.project_key, keys, place.now)
-        _count(connection, place.project_key, len(added), max(one.happened_at for one in added))
+        count_runs(connection, place.project_key, len(added), max(one.happened_at for one in added))
     for run_id in differing:
-        _warn(connection, place, run_id)
+        warn(connection, place, run_id)
     return [one.record.run_id for one in added]
+
+
+def insert_runs(connection: Connection, place: Ingest, new: list[NewRun]) -> Keyed:
+    """Store runs that the project does not have, numbered in their order; nothing that is derived from them."""
+    last = connection.execute(_LAST_SEQ, {"project": place.project_key}).scalar_one()
+    rows = [_run_row(place, one, last + number) for number, one in enumerate(new, 1)]
+    found = connection.execute(_ADD_RUNS, rows)
+    keys = {row.uuid: row.id for row in found}
+    return [(keys[one.record.run_id], one.record) for one in new]
+
+
+def index_runs(connection: Connection, project_key: int, runs: Keyed) -> None:
+    """Store the values and files of runs by which they are found."""
+    _insert_values(connection, project_key, runs)
+    _insert_files(connection, runs)
+
+
+def count_runs(connection: Connection, project_key: int, added: int, newest: datetime) -> None:
+    """The project has so many more runs, the newest of which happened then."""
+    connection.execute(_COUNT_RUNS, {"project": project_key, "added": added, "newest": newest})
+
+
+def warn(connection: Connection, place: Ingest, run_id: str) -> None:
+    """Note at a stored run that the commit has another record with its id; idempotent."""
+    mine = (run.c.project_id == place.project_key) & (run.c.uuid == run_id)
+    warnings: list[str] = msgspec.json.decode(connection.execute(select(run.c.warnings).where(mine)).scalar_one())
+    warning = f"commit {place.commit_id[:12]} holds another record with this run's id; the first one was kept"
+    if warning not in warnings:
+        connection.execute(update(run).where(mine).values(warnings=msgspec.json.encode([*warnings, warning]).decode()))
 
 
 def list_trash(connection: Connection, project_key: int, after: Position | None, limit: int) -> Slice[RunInfo]:
@@ -160,6 +192,14 @@ def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
     return [found[key] for key in keys]
 
 
+def count_fitting(connection: Connection, keys: list[int], size: int) -> int:
+    """How many of these runs, from the first on, have documents of at most `size` characters together; one at least."""
+    query = select(run.c.id, func.length(run.c.doc).label("size")).where(run.c.id.in_(keys))
+    sizes: dict[int, int] = {row.id: row.size for row in connection.execute(query)}
+    fitting = sum(total <= size for total in accumulate(sizes[key] for key in keys))
+    return max(1, fitting)
+
+
 def list_columns(connection: Connection, project_key: int) -> Columns:
     """The names in use in the project."""
     mine = (run_key.c.project_id == project_key) & (run_key.c.runs > 0)
@@ -185,8 +225,7 @@ def restore_run(connection: Connection, project_key: int, run_key_: int, tags: l
     """Move a run that is in the trash back."""
     doc = connection.execute(select(run.c.doc).where(run.c.id == run_key_)).scalar_one()
     record = msgspec.json.decode(doc, type=RunRecord)
-    _insert_values(connection, project_key, [(run_key_, record)])
-    _insert_files(connection, [(run_key_, record)])
+    index_runs(connection, project_key, [(run_key_, record)])
     add_tags(connection, project_key, run_key_, tags)
     connection.execute(update(run).where(run.c.id == run_key_).values(deleted_at=None))
     connection.execute(update(project).where(project.c.id == project_key).values(runs=project.c.runs + 1))
@@ -217,31 +256,25 @@ def _stored_hashes(connection: Connection, project_key: int, run_ids: list[str])
     return found
 
 
-Keyed = list[tuple[int, RunRecord]]
-"""Records with their runs' database keys."""
-
-
-def _insert_runs(connection: Connection, place: Ingest, new: list[NewRun]) -> Keyed:
-    last = connection.execute(_LAST_SEQ, {"project": place.project_key}).scalar_one()
-    rows = [_run_row(place, one, last + number) for number, one in enumerate(new, 1)]
-    found = connection.execute(_ADD_RUNS, rows)
-    keys = {row.uuid: row.id for row in found}
-    return [(keys[one.record.run_id], one.record) for one in new]
-
-
 def _run_row(place: Ingest, new: NewRun, seq: int) -> dict[str, Any]:
-    record = new.record
     return {
-        "uuid": record.run_id,
+        "uuid": new.record.run_id,
         "project_id": place.project_key,
         "seq": seq,
-        "commit_id": place.commit_key,
-        "authority": record.authority,
-        "status": "success" if record.error is None else "error",
-        "happened_at": new.happened_at,
-        "ended_at": record.ended_at,
         "ingested_at": place.now,
         "warnings": "[]",
+        **columns_of(new, place.commit_key),
+    }
+
+
+def columns_of(new: NewRun, commit_key: int) -> dict[str, Any]:
+    """What a row says of a run because its record, in this commit, does."""
+    return {
+        "commit_id": commit_key,
+        "authority": new.record.authority,
+        "status": "success" if new.record.error is None else "error",
+        "happened_at": new.happened_at,
+        "ended_at": new.record.ended_at,
         "record_hash": new.hash,
         "doc": new.doc,
     }
@@ -296,18 +329,6 @@ def _content_hash(file: FileRef) -> bytes | None:
         return bytes.fromhex(file.content_hash) if file.content_hash else None
     except ValueError:
         return None
-
-
-def _warn(connection: Connection, place: Ingest, run_id: str) -> None:
-    mine = (run.c.project_id == place.project_key) & (run.c.uuid == run_id)
-    warnings: list[str] = msgspec.json.decode(connection.execute(select(run.c.warnings).where(mine)).scalar_one())
-    warning = f"commit {place.commit_id[:12]} holds another record with this run's id; the first one was kept"
-    if warning not in warnings:
-        connection.execute(update(run).where(mine).values(warnings=msgspec.json.encode([*warnings, warning]).decode()))
-
-
-def _count(connection: Connection, project_key: int, added: int, newest: datetime) -> None:
-    connection.execute(_COUNT_RUNS, {"project": project_key, "added": added, "newest": newest})
 
 
 def _runs() -> Select[Any]:

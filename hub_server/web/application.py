@@ -10,13 +10,15 @@ import structlog
 from tornado.httputil import HTTPServerRequest
 from tornado.web import Application, RequestHandler
 
+from hub_server.domain.problems import Problem
 from hub_server.services.services import Services
 from hub_server.web.activity import Activity
-from hub_server.web.base import HubHandler, MisdirectedHandler, NotFoundHandler
+from hub_server.web.base import UNKNOWN, HubHandler, NotFoundHandler, RefusalHandler
 from hub_server.web.dispatch import ApiHandler
 from hub_server.web.openapi import openapi_operation
 from hub_server.web.operation import PARAMETER, Media, Operation
 from hub_server.web.operations import ALL
+from hub_server.web.proxies import TrustedProxies, path_prefix, strip_prefix
 from hub_server.web.security import host_name
 from hub_server.web.socket import GOING_AWAY, MAX_MESSAGE_BYTES, PING_S, SocketHandler
 from hub_server.web.static import Dashboard, DashboardHandler, ProblemPageHandler
@@ -24,13 +26,18 @@ from hub_server.web.static import Dashboard, DashboardHandler, ProblemPageHandle
 log = structlog.get_logger()
 
 MAX_HEADER_BYTES = 32 * 2**10
+MAX_READ_HEADER_BYTES = 8 * MAX_HEADER_BYTES
+"""Headers up to this size are read, so that they can be refused in words; beyond it the connection is cut."""
 
 
 class HubApplication(Application):
     """Answers requests under the host names of this hub, and no others."""
 
-    def __init__(self, hub: Services, *, dashboard: Dashboard, hosts: frozenset[str]) -> None:
+    def __init__(self, hub: Services, *, dashboard: Dashboard, hosts: frozenset[str], proxies: TrustedProxies) -> None:
         self._hub = hub
+        self._proxies = proxies
+        self._prefix = path_prefix(hub.public_url)
+        self._is_stopping = False
         self._hosts = hosts
         self.sockets: set[SocketHandler] = set()
         self.activity = Activity()
@@ -42,19 +49,36 @@ class HubApplication(Application):
                 (r"/problems/(.*)", ProblemPageHandler, {"hub": hub, "dashboard": {}}),
                 (r"/(.*)", DashboardHandler, {"hub": hub, "dashboard": dashboard}),
             ],
-            log_function=log_request,
+            log_function=self._note_request,
             websocket_ping_interval=PING_S,
             websocket_max_message_size=MAX_MESSAGE_BYTES,
         )
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
-        """Tornado's hook: requests under a foreign name get no further (DNS rebinding)."""
-        if host_name(request.host) not in self._hosts:
-            return self.get_handler_delegate(request, MisdirectedHandler, {"hub": self._hub})
+        """Tornado's hook: some requests get no further."""
+        self._proxies.apply(request)
+        strip_prefix(request, self._prefix)
+        problem = self._refusal(request)
+        if problem is not None:
+            return self.get_handler_delegate(request, RefusalHandler, {"hub": self._hub, "problem": problem})
         return super().find_handler(request, **kwargs)
 
-    def close_sockets(self) -> None:
-        """Tell the listeners that the hub is going away."""
+    def _refusal(self, request: HTTPServerRequest) -> Problem | None:
+        """Why a request gets no further, if it does not."""
+        if self._is_stopping:
+            return Problem("stopping", "the hub is stopping; try again in a moment", headers={"Retry-After": "5"})
+        if host_name(request.host) not in self._hosts:  # a page may have rebound its own name to us (DNS rebinding)
+            detail = "the hub does not answer under this host name; start it with --public-url if it should"
+            return Problem("misdirected", detail)
+        size = len(request.uri or "") + sum(len(name) + len(value) for name, value in request.headers.get_all())
+        if size > MAX_HEADER_BYTES:
+            detail = f"the address and header fields have {size} bytes, more than {MAX_HEADER_BYTES}"
+            return Problem("headers-too-large", detail)
+        return None
+
+    def stop(self) -> None:
+        """Take no new requests, and tell the listeners that the hub is going away."""
+        self._is_stopping = True
         for socket in list(self.sockets):
             socket.close(GOING_AWAY, "the hub is stopping")
 
@@ -71,14 +95,16 @@ class HubApplication(Application):
             return pattern, SocketHandler, {"hub": self._hub, "operation": socket, "sockets": self.sockets}
         return pattern, ApiHandler, {"hub": self._hub, "operations": methods, "activity": self.activity}
 
-
-def log_request(handler: RequestHandler) -> None:
-    """One line per request; no query, as it may hold what is nobody's business."""
-    started = handler.started_at if isinstance(handler, HubHandler) else time.monotonic()
-    log.info(
-        "request.finished",
-        method=handler.request.method,
-        path=handler.request.path,
-        status=handler.get_status(),
-        duration_ms=round((time.monotonic() - started) * 1000, 1),
-    )
+    def _note_request(self, handler: RequestHandler) -> None:
+        """Tornado's hook: one line per request, and a measurement."""
+        started = handler.started_at if isinstance(handler, HubHandler) else time.monotonic()
+        name = handler.operation_name if isinstance(handler, HubHandler) else UNKNOWN
+        seconds = time.monotonic() - started
+        self._hub.metrics.request_ended(name, handler.get_status(), seconds)
+        log.info(
+            "request.finished",
+            method=handler.request.method,
+            path=handler.request.path,  # and no query, as it may hold what is nobody's business
+            status=handler.get_status(),
+            duration_ms=round(seconds * 1000, 1),
+        )

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import msgspec
 import structlog
-from tornado.web import HTTPError, RequestHandler
+from tornado.web import HTTPError, RequestHandler, stream_request_body
 
 from dotscience.errors import CorruptObject, DiskFull, MissingObject, StorageUnavailable
 from hub_server.domain.problems import Problem, not_found
@@ -16,18 +16,28 @@ from hub_server.domain.scopes import ANONYMOUS, ANYBODY, Caller
 from hub_server.services.identity import sign_in_required
 from hub_server.services.services import Services
 from hub_server.web import security
+from hub_server.web.proxies import path_prefix
 
 log = structlog.get_logger()
 
 SESSION_COOKIE = "ds_session"
-SECURE_SESSION_COOKIE = "__Host-ds_session"
+HOST_SESSION_COOKIE = "__Host-ds_session"
+SECURE_SESSION_COOKIE = "__Secure-ds_session"
+"""For a hub below a path: browsers take a `__Host-` cookie only for all of a host (RFC 6265bis, 4.1.3)."""
 SESSION_DAYS = 30
+UNKNOWN = "unknown"
+"""The name of what is no operation."""
 
 
 class HubHandler(RequestHandler):
     """The base of all handlers; each sets `hub` and calls `prepare_request` first."""
 
     hub: Services
+
+    @property
+    def operation_name(self) -> str:
+        """What is asked for, for measurements: one of a few names, whatever clients send."""
+        return UNKNOWN
 
     def prepare_request(self) -> None:
         """Give the request its id, for the answer and for every log line on the way."""
@@ -106,7 +116,7 @@ class HubHandler(RequestHandler):
             self._cookie_name,
             secret,
             expires_days=SESSION_DAYS if secret else -1,
-            path="/",
+            path=f"{self._prefix}/",
             httponly=True,
             samesite="Lax",
             secure=self._is_https,
@@ -119,11 +129,17 @@ class HubHandler(RequestHandler):
 
     @property
     def _is_https(self) -> bool:
-        return self.hub.public_url.startswith("https:")
+        return self.request.protocol == "https" or self.hub.public_url.startswith("https:")
+
+    @property
+    def _prefix(self) -> str:
+        return path_prefix(self.hub.public_url)
 
     @property
     def _cookie_name(self) -> str:
-        return SECURE_SESSION_COOKIE if self._is_https else SESSION_COOKIE
+        if not self._is_https:
+            return SESSION_COOKIE
+        return SECURE_SESSION_COOKIE if self._prefix else HOST_SESSION_COOKIE
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """Tornado's hook for errors that happen outside of operations, such as a method that no handler knows."""
@@ -149,18 +165,27 @@ class NotFoundHandler(HubHandler):
         self.send_problem(not_found("operation", self.request.path[:200]))
 
 
-class MisdirectedHandler(HubHandler):
-    """Answers for host names that are not ours: such a request comes from a page that rebound its own name to us."""
+@stream_request_body
+class RefusalHandler(HubHandler):
+    """Answers requests that get no further, whatever they ask for, before their bodies arrive."""
 
-    def initialize(self, hub: Services) -> None:
+    def initialize(self, hub: Services, problem: Problem) -> None:
         """Tornado's hook."""
         self.hub = hub
+        self._problem = problem
 
     def prepare(self) -> None:
         """Tornado's hook."""
         self.prepare_request()
-        detail = "the hub does not answer under this host name; start it with --public-url if it should"
-        self.send_problem(Problem("misdirected", detail))
+        self.send_problem(self._problem)
+
+    def set_default_headers(self) -> None:
+        """Tornado's hook: what comes after this request is not wanted either."""
+        super().set_default_headers()
+        self.set_header("Connection", "close")
+
+    def data_received(self, chunk: bytes) -> None:
+        """Tornado's hook: a body is dropped."""
 
 
 def _authorise(caller: Caller, scope: str, path: str) -> None:

@@ -18,11 +18,12 @@ from tornado.iostream import StreamClosedError
 from tornado.web import stream_request_body
 
 from hub_server.domain.problems import Problem
+from hub_server.domain.scopes import ANONYMOUS
 from hub_server.services.services import Services
 from hub_server.services.sync import MAX_PACK_BYTES
 from hub_server.web import security
 from hub_server.web.activity import Activity
-from hub_server.web.base import HubHandler
+from hub_server.web.base import UNKNOWN, HubHandler
 from hub_server.web.bodies import Receiver, check_announced, open_receiver
 from hub_server.web.decoding import decode_query
 from hub_server.web.noting import note
@@ -49,7 +50,9 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
     if security.bearer_token(headers) is None:
         security.check_source(operation.method, headers, handler.origin())
     path = dict(handler.path_kwargs)
-    caller = await handler.authenticate(operation.scope, is_inside_project="project" in path or "dot" in path)
+    caller = await handler.authenticate(
+        _needed_scope(handler, operation), is_inside_project="project" in path or "dot" in path
+    )
     handler.hub.rates.take(request.remote_ip or "" if caller is None or caller.is_anonymous else caller.credential)
     project = dot = None
     if caller is not None and "project" in path:
@@ -67,6 +70,13 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
     )
 
 
+def _needed_scope(handler: HubHandler, operation: Operation) -> str:
+    request = handler.request
+    if operation.open_on_loopback and security.is_local(request.remote_ip or "", request.host, request.headers):
+        return ANONYMOUS
+    return operation.scope
+
+
 @stream_request_body
 class ApiHandler(HubHandler):
     """Runs the operations of one path."""
@@ -81,6 +91,11 @@ class ApiHandler(HubHandler):
         self._running = False
         self._failure: Exception | None = None
         self._dropped = 0
+
+    @property
+    def operation_name(self) -> str:
+        """The operation's name; that of none where the method is unknown."""
+        return self._operation.name if hasattr(self, "_operation") else UNKNOWN
 
     async def prepare(self) -> None:
         """Tornado's hook: every check that needs no body."""

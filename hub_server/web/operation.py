@@ -142,6 +142,8 @@ class Operation:
     answers: tuple[int, ...] = (200,)
     problems: tuple[str, ...] = ()
     response_media: str = "application/json"
+    open_on_loopback: bool = False
+    """Whether programs on the hub's own machine need no token for it."""
     audited: bool = True
     noted: Callable[[Call[Any, Any]], str] | None = None
     holds_secret: bool = False
@@ -184,7 +186,8 @@ def operation(method: str, path: str, *, scope: str, **declared: Any) -> Callabl
         declared: `query` and `body` (Structs), `media` and `max_body` for bodies other than JSON, `response` (a type),
             `answers` (statuses of success), `problems` (types beyond those that any operation may answer); `audited`
             (false for what is too frequent for the audit log), `noted` (what the log says that a call is about), and
-            `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key).
+            `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key), and
+            `open_on_loopback`.
     """
     if declared.get("body") is not None:
         declared.setdefault("media", Media.JSON)

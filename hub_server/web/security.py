@@ -8,6 +8,8 @@ from urllib.parse import urlsplit
 from hub_server.domain.problems import Problem
 
 LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+LOOPBACK_ADDRESSES = frozenset({"127.0.0.1", "::1"})
+FORWARDING_HEADERS = ("Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 OWN_SITES = frozenset({"same-origin", "none"})
 """`same-site` is not among them.
@@ -52,6 +54,15 @@ def check_source(method: str, headers: Mapping[str, str], origin: str) -> None:
     own = site in OWN_SITES if site is not None else source in (None, origin)
     if not own:
         raise Problem("cross-site", f"a page of {source or 'another site'} may not do this; use the hub's own pages")
+
+
+def is_local(client: str, host: str, headers: Mapping[str, str]) -> bool:
+    """Whether a request comes from a program on this machine, as far as can be told.
+
+    It is not one that a proxy here passed on: that would say for whom, or have been asked for another host.
+    """
+    forwarded = any(name in headers for name in FORWARDING_HEADERS)
+    return client in LOOPBACK_ADDRESSES and host_name(host) in LOOPBACK_NAMES and not forwarded
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:

@@ -39,6 +39,11 @@ class SocketHandler(HubHandler, WebSocketHandler):
         self._session: asyncio.Task[None] | None = None
         self._call: Call[Any, Any]
 
+    @property
+    def operation_name(self) -> str:
+        """The operation's name."""
+        return self._operation.name
+
     def check_origin(self, origin: str) -> bool:
         """Tornado's hook: only the hub's own pages; programs send no Origin and are not asked."""
         return origin == self.origin()

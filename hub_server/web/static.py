@@ -20,6 +20,8 @@ from hub_server.web import security
 from hub_server.web.base import HubHandler
 
 INDEX = "index.html"
+RELATIVE = b'="./'
+"""How the page's attributes begin that refer to the build's files, or to its root."""
 COMPRESSIBLE = re.compile(r"text/|application/(javascript|json|manifest\+json)|image/svg\+xml")
 HASHED = re.compile(r"[.-][A-Za-z0-9_-]{8,}\.\w+$")
 MISSING = (
@@ -43,17 +45,19 @@ Dashboard = dict[str, Asset]
 """By path; empty when the dashboard was not built."""
 
 
-def load_dashboard(folder: Path) -> Dashboard:
-    """Read and compress the files of a build; blocks."""
+def load_dashboard(folder: Path, prefix: str = "") -> Dashboard:
+    """Read and compress the files of a build, to be served below the path `prefix`; blocks."""
     if not (folder / INDEX).is_file():
         return {}
     files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.suffix != ".map")
-    return {path.relative_to(folder).as_posix(): _load(path) for path in files}
+    return {path.relative_to(folder).as_posix(): _load(path, prefix) for path in files}
 
 
-def _load(path: Path) -> Asset:
+def _load(path: Path, prefix: str) -> Asset:
     media = mimetypes.guess_type(path.name)[0] or "application/octet-stream"
     data = path.read_bytes()
+    if path.name == INDEX:  # it is served at every path, so that what it refers to cannot be relative to that
+        data = data.replace(RELATIVE, f'="{prefix}/'.encode())
     packed = gzip.compress(data, 6, mtime=0) if COMPRESSIBLE.match(media) else None
     return Asset(
         media=media,
@@ -71,6 +75,11 @@ class DashboardHandler(HubHandler):
         """Tornado's hook."""
         self.hub = hub
         self._dashboard = dashboard
+
+    @property
+    def operation_name(self) -> str:
+        """All pages and files are one."""
+        return "dashboard"
 
     def prepare(self) -> None:
         """Tornado's hook."""

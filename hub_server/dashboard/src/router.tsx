@@ -20,6 +20,7 @@ import { RunsPage } from "./features/runs/RunsPage";
 import { readRunsSearch } from "./features/runs/search";
 import { TrashPage } from "./features/runs/TrashPage";
 import { LoginPage } from "./features/session/LoginPage";
+import { basePath } from "./lib/base";
 
 const rootRoute = createRootRoute({
   component: Outlet,
@@ -137,6 +138,8 @@ function FailedPage({ error, reset }: ErrorComponentProps) {
 export function createAppRouter() {
   return createRouter({
     routeTree,
+    basepath: basePath(),
+    origin: window.location.origin,
     scrollRestoration: true,
     defaultNotFoundComponent: NotFoundPage,
     defaultErrorComponent: FailedPage,

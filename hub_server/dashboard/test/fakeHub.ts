@@ -35,18 +35,28 @@ export class FakeHub {
   readonly answers = new Map<string, (body: unknown) => object | [number, object | null]>();
   readonly requests: string[] = [];
   readonly subscriptions: string[][] = [];
+  /** What comes before every path, as behind a proxy that serves more than the hub. */
+  prefix = "";
   private readonly usedCodes = new Set<string>();
   private readonly sockets = new Set<ServerSocket>();
   private readonly numbers = new Map<string, number>();
   private server: Server | undefined;
 
+  /** The path of a request below the prefix; one that is not below it finds nothing. */
+  private below(request: IncomingMessage): string {
+    const url = request.url ?? "/";
+    return url.startsWith(`${this.prefix}/`) ? url.slice(this.prefix.length) : "/outside";
+  }
+
   /** Starts on a free port of the loopback interface; `fallback` answers what is not below /api. */
   async start(port = 0, fallback?: (request: IncomingMessage, response: ServerResponse) => void): Promise<string> {
     const server = createServer((request, response) => {
+      request.url = this.below(request);
       if (fallback && !request.url?.startsWith("/api/")) fallback(request, response);
       else void this.answer(request, response);
     });
     server.on("upgrade", (request, stream) => {
+      request.url = this.below(request);
       const socket = new ServerSocket(
         stream,
         request,

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from typing import Protocol
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
 
 from sqlalchemy import Connection, Engine
+
+T = TypeVar("T")
+
+System = Literal["sqlite", "postgresql"]
+"""The database systems that there are."""
 
 
 class QueryTimeout(Exception):
@@ -14,6 +21,8 @@ class QueryTimeout(Exception):
 
 class Backend(Protocol):
     """A database of one system. Safe to use from any thread; connections and engines belong to who asked for them."""
+
+    system: System
 
     name: str
     """Which database that is, for people: never with a password."""
@@ -53,3 +62,19 @@ class Backend(Protocol):
 
     def tidy(self, writer: Connection) -> None:
         """What keeps queries fast is done before the hub ends."""
+
+    def dump(self, path: Path, read: Callable[[Connection], T]) -> T:
+        """Write all rows into an empty file, as of one moment, while a hub may go on; what `read` finds at that moment.
+
+        Raises:
+            ConfigError: there is no such database, or a program that this takes is missing or fails.
+            DiskFull: there is no room for the file.
+        """
+
+    def load(self, path: Path) -> None:
+        """Fill a database that is still empty with the rows of a `dump`, durably, all of them or none.
+
+        Raises:
+            ConfigError: it is not empty or in use, or a program that this takes is missing or fails.
+            DiskFull: there is no room for them.
+        """

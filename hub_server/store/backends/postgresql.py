@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import select
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
 from dotscience.errors import ConfigError, DiskFull, StorageUnavailable
 from hub_server.domain.values import NUL_SYMBOL
-from hub_server.store.backends.backend import QueryTimeout
+from hub_server.store.backends.backend import QueryTimeout, System
+
+T = TypeVar("T")
 
 CONNECT_S = 10
 HUB_LOCK = 0x646F7473
 """The number of the advisory lock that the writing hub holds ("dots")."""
+
+LOCK_WAIT_MS = 2_000
 
 CANCELED = "57014"
 FULL = frozenset({"53100", "53200"})
@@ -31,6 +39,7 @@ UNAVAILABLE = ("08", "57P", "58", "XX")
 class Postgresql:
     """The database that a URL names: `postgresql://user:password@host/name`."""
 
+    system: System = "postgresql"
     advice = "check its address, its user and password, and that the server runs"
 
     def __init__(self, url: str) -> None:
@@ -91,11 +100,56 @@ class Postgresql:
     def tidy(self, writer: Connection) -> None:
         """The server sees to its statistics (autovacuum)."""
 
+    def dump(self, path: Path, read: Callable[[Connection], T]) -> T:
+        """By `pg_dump`, which sees the state that `read` reads (PostgreSQL's manual, 9.28.5)."""
+        program = _program("pg_dump")
+        engine = self.reader()
+        try:
+            with engine.connect() as connection, connection.begin():
+                found = read(connection)
+                snapshot = connection.exec_driver_sql("SELECT pg_export_snapshot()").scalar_one()
+                self._run(program, f"--snapshot={snapshot}", "--format=custom", f"--file={path}")
+            return found
+        except DBAPIError as error:
+            raise ConfigError(f"{self.name} cannot be read ({str(error.orig).strip()}); {self.advice}") from error
+        finally:
+            engine.dispose()
+
+    def load(self, path: Path) -> None:
+        """By `pg_restore`, in one transaction; meanwhile no hub can use the database."""
+        program = _program("pg_restore")
+        engine = self.writer()
+        try:
+            with engine.connect() as held:
+                if inspect(held).get_table_names():
+                    raise ConfigError(f"the database {self.name} is not empty; restore into an empty one")
+                held.rollback()
+                self._run(program, "--single-transaction", "--exit-on-error", str(path))
+        except DBAPIError as error:
+            raise ConfigError(f"{self.name} cannot be used ({str(error.orig).strip()}); {self.advice}") from error
+        finally:
+            engine.dispose()
+
+    def _run(self, program: str, *arguments: str) -> None:
+        """Run one of PostgreSQL's programs; the password is not among its arguments, which others can see."""
+        url = self._url.set(drivername="postgresql")
+        named = f"--dbname={url._replace(password=None).render_as_string(hide_password=False)}"
+        secret = {} if url.password is None else {"PGPASSWORD": str(url.password)}
+        command = [program, "--no-owner", "--no-privileges", "--no-password", named, *arguments]
+        done = subprocess.run(command, env=os.environ | secret, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise ConfigError(f"{Path(program).name} failed: {done.stderr.strip() or f'status {done.returncode}'}")
+
     def _take_over(self, connection: Any, _record: object) -> None:
-        (is_ours,) = connection.execute("SELECT pg_try_advisory_lock(%s)", [HUB_LOCK]).fetchone()
-        connection.commit()
-        if not is_ours:
-            raise ConfigError(f"another hub uses the database {self.name}; stop that one first")
+        """Get the lock, waiting a moment: a server may take one to notice that its last holder has gone."""
+        from psycopg.errors import LockNotAvailable  # with the driver, which an installation need not have
+
+        try:
+            connection.execute(f"SET LOCAL lock_timeout = {LOCK_WAIT_MS}")
+            connection.execute("SELECT pg_advisory_lock(%s)", [HUB_LOCK])
+            connection.commit()  # which ends the time limit, and not the lock
+        except LockNotAvailable as error:
+            raise ConfigError(f"another hub uses the database {self.name}; stop that one first") from error
 
     def _engine(self, **options: Any) -> Engine:
         connecting = {"connect_timeout": CONNECT_S}
@@ -117,3 +171,13 @@ def _send_no_nul(connection: Any, _record: object) -> None:
 
 def _state(error: DBAPIError) -> str | None:
     return getattr(error.orig, "sqlstate", None)
+
+
+def _program(name: str) -> str:
+    found = shutil.which(name)
+    if found is None:
+        raise ConfigError(
+            f"{name} is not installed here; install PostgreSQL's client programs of the server's version or newer "
+            "(Debian's package postgresql-client), or back the database up where they are"
+        )
+    return found

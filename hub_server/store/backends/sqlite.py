@@ -2,31 +2,38 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
-from committer.storage.index import PRIMARY_CODE
-from dotscience.errors import DiskFull, StorageUnavailable
-from hub_server.store.backends.backend import QueryTimeout
+from committer.storage.durability import storage_errors, sync_file, sync_folder
+from committer.storage.index import PRIMARY_CODE, disk_errors
+from dotscience.errors import ConfigError, DiskFull, StorageUnavailable
+from hub_server.store.backends.backend import QueryTimeout, System
+
+T = TypeVar("T")
 
 BUSY_TIMEOUT_MS = 5_000
 CACHE_KIB = 32_768
 MMAP_BYTES = 1 << 30
 STEPS_BETWEEN_LOOKS = 10_000
 """Instructions of SQLite's machine, a fraction of a millisecond, between two looks at the clock."""
+PAGES_AT_ONCE = 4_096
+"""How much of a file is dumped before SIGINT is looked at."""
 
 
 class Sqlite:
     """The database in a file."""
 
+    system: System = "sqlite"
     advice = "restore a backup of it"
 
     def __init__(self, path: Path) -> None:
@@ -46,7 +53,13 @@ class Sqlite:
         return _engine(self._path, begin="BEGIN IMMEDIATE", read_only=False)
 
     def reader(self) -> Engine:
-        """Transactions see one state of the file (WAL)."""
+        """Transactions see one state of the file (WAL).
+
+        Raises:
+            ConfigError: there is no such file.
+        """
+        if not self._path.is_file():
+            raise ConfigError(f"there is no hub's database {self._path}; name the hub's data folder with --data")
         return _engine(self._path, begin="BEGIN", read_only=True)
 
     def revive(self, connection: Connection) -> None:
@@ -80,6 +93,31 @@ class Sqlite:
     def tidy(self, writer: Connection) -> None:
         """Have the query planner's statistics follow what has changed (sqlite.org/pragma.html#pragma_optimize)."""
         writer.exec_driver_sql("PRAGMA optimize")
+
+    def dump(self, path: Path, read: Callable[[Connection], T]) -> T:
+        """By SQLite's online backup (sqlite.org/backup.html), from inside of the transaction that `read` reads in."""
+        engine = self.reader()
+        try:
+            with engine.connect() as source, source.begin(), closing(sqlite3.connect(path)) as copy, disk_errors(path):
+                found = read(source)  # from the first look on, the transaction sees one state
+                dbapi: Any = source.connection.dbapi_connection
+                dbapi.backup(copy, pages=PAGES_AT_ONCE)
+                copy.execute("PRAGMA journal_mode=DELETE")  # a file that needs no other beside it
+            return found
+        finally:
+            engine.dispose()
+
+    def load(self, path: Path) -> None:
+        """By copying the file."""
+        if self._path.exists():
+            raise ConfigError(f"there is a database {self._path} already; restore into an empty folder")
+        aside = self._path.with_name(f"{self._path.name}.restoring")
+        with storage_errors(self._path.parent):
+            shutil.copyfile(path, aside)
+            aside.chmod(0o600)
+            sync_file(aside)
+            aside.rename(self._path)
+            sync_folder(self._path.parent)
 
 
 def _engine(path: Path, *, begin: str, read_only: bool) -> Engine:

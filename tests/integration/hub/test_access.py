@@ -64,12 +64,13 @@ def pushed(project, new_run):
 
 def call(hub, operation, values, token):
     path = (operation.path + QUERIES.get(operation.name, "")).format(**values)
-    options = {}
+    options = {"headers": {"X-Forwarded-For": "192.0.2.1"}}  # what is open on this machine is not to others
     if operation.media is Media.JSON:
         default = {"commit": values["commit"], "branch": "main", "expected_parent": None}
         options["json"] = BODIES.get(operation.name, default)
     elif operation.media is not Media.NONE:
-        options |= {"data": b"", "headers": {"Content-Type": "application/octet-stream"}}
+        options["data"] = b""
+        options["headers"]["Content-Type"] = "application/octet-stream"
     return hub.request(operation.method, path, token=token, **options)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from support.hub_command import hub_command
 
 
 class HubProcess:
@@ -139,44 +141,28 @@ def test_an_administrators_token_that_was_deleted_is_revoked(start, connect):
 
 def test_a_login_link_can_be_printed(start):
     hub = start()
-    printed = subprocess.run(
-        [sys.executable, "-m", "hub_server", "--data", str(hub.data), "login-link"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
-    )
+    printed = hub_command(hub.data, "login-link")
     assert printed.stdout.startswith(f"{hub.url}/login#code=")
-
-
-def hub_command(hub, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "hub_server", "--data", str(hub.data), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
 
 
 def test_upkeep_can_be_asked_for(start, connect, new_run):
     hub = start()
     project = connect(hub.url, hub.data).new_project()
     project.push(new_run(), files={"a": b"1"})
-    told = hub_command(hub, "gc", "--dry-run")
+    told = hub_command(hub.data, "gc", "--dry-run")
     assert told.returncode == 0
     assert "Would delete 0 unused objects (0 bytes) of 1 projects" in told.stdout
-    assert json.loads(hub_command(hub, "gc", "--json").stdout)["kept"] == 4
-    assert "Read 1 packs" in hub_command(hub, "scrub").stdout
+    assert json.loads(hub_command(hub.data, "gc", "--json").stdout)["kept"] == 4
+    assert "Read 1 packs" in hub_command(hub.data, "scrub").stdout
     (pack,) = (hub.data / "packs").glob("*/*")
     pack.write_bytes(b"damaged")
-    told = hub_command(hub, "scrub", "--json")
+    told = hub_command(hub.data, "scrub", "--json")
     assert (told.returncode, json.loads(told.stdout)["damaged"][0]["pack"]) == (1, pack.name)
-    told = hub_command(hub, "gc")
+    told = hub_command(hub.data, "gc")
     assert told.returncode == 1
     assert f"Of project {project.id} nothing was deleted" in told.stdout
     hub.end()
-    told = hub_command(hub, "gc")
+    told = hub_command(hub.data, "gc")
     assert told.returncode != 0
     assert "no hub of yours runs on" in told.stderr
 
@@ -207,6 +193,38 @@ def send_part(hub, project, data, share):
     assert raw.recv(100).startswith(b"HTTP/1.1 100")
     raw.sendall(data[: int(len(data) * share)])
     return raw
+
+
+def accepts(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def test_a_hub_that_ends_finishes_what_has_begun_and_takes_nothing_new(start, session, connect, new_run):
+    hub, project, data, commit, record, _ = session
+    port = int(hub.url.rpartition(":")[2])
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=30)) as idle:
+        idle.request("GET", "/healthz")
+        assert idle.getresponse().read()
+        with send_part(hub, project, data, 0.5) as raw:
+            hub.process.send_signal(signal.SIGTERM)
+            while accepts(port):
+                pass
+            idle.request("GET", "/api/v1/version")
+            refused = idle.getresponse()
+            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+            assert json.loads(refused.read())["type"] == "/problems/stopping"
+            raw.sendall(data[int(len(data) * 0.5) :])
+            with raw.makefile("rb") as answer:
+                assert answer.read().startswith(b"HTTP/1.1 201 ")
+    assert hub.process.wait(30) == 0
+    assert not (hub.data / "hub.json").exists()
+    project.hub = connect(start().url, hub.data)
+    assert project.post_commit(commit).status_code == 201
+    assert [run["id"] for run in project.get("/runs")["items"]] == [record.run_id]
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 1.0])

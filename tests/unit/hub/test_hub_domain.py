@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from dotscience.errors import ConfigError
 from hub_server.domain.cursor import decode_cursor, encode_cursor
 from hub_server.domain.names import MAX_NAME_CHARS, check_branch, clean_name, number_name
 from hub_server.domain.problems import PROBLEM_TYPES, Problem
-from hub_server.domain.scopes import SCOPES, Caller, effective_scopes
+from hub_server.domain.scopes import BEYOND_PROJECTS, SCOPES, Caller, effective_scopes
 from hub_server.domain.values import MAX_INDEXED_CHARS, IndexedValue, index_value
 from hub_server.services.attempts import AttemptLimit
 from hub_server.settings import load_settings
@@ -104,7 +105,7 @@ def test_a_token_of_one_project_sees_that_one_only():
 def test_scopes_are_cut_to_the_role():
     assert effective_scopes(frozenset(SCOPES), "admin") == set(SCOPES)
     assert effective_scopes(frozenset(SCOPES), "no such role") == frozenset()
-    assert effective_scopes(frozenset(SCOPES), "admin", project_id="p") == set(SCOPES) - {"admin", "projects:write"}
+    assert effective_scopes(frozenset(SCOPES), "admin", project_id="p") == set(SCOPES) - BEYOND_PROJECTS
 
 
 def test_attempts_are_forgotten_with_time_and_counted_per_client():
@@ -152,6 +153,14 @@ def test_an_empty_variable_is_one_that_is_not_set():
     assert load_settings({"DS_HUB_HOST": "", "DS_HUB_PORT": "", "DS_HUB_PUBLIC_URL": ""}) == default
 
 
+def test_how_the_hub_is_reached(tmp_path):
+    given = {"DS_HUB_PUBLIC_URL": "https://a.example/b/c/", "DS_HUB_TRUSTED_PROXIES": "10.0.0.0/8, ::1,"}
+    settings = load_settings(given, tls_cert="a.pem", tls_key=str(tmp_path / "a.key"))
+    assert settings.public_url == "https://a.example/b/c"
+    assert [str(one) for one in settings.trusted_proxies] == ["10.0.0.0/8", "::1/128"]
+    assert (settings.tls_cert, settings.tls_key) == (Path.cwd() / "a.pem", tmp_path / "a.key")
+
+
 @pytest.mark.parametrize(
     ("environment", "said"),
     [
@@ -162,7 +171,14 @@ def test_an_empty_variable_is_one_that_is_not_set():
         ({"DS_HUB_KEEP_UNUSED_H": "-1"}, "DS_HUB_KEEP_UNUSED_H"),
         ({"DS_HUB_KEEP_UNUSED_H": "nan"}, "'nan'"),
         ({"DS_HUB_PUBLIC_URL": "hub.example.org"}, "https://hub.example.org"),
-        ({"DS_HUB_PUBLIC_URL": "https://a/b"}, "https://a/b"),
+        ({"DS_HUB_PUBLIC_URL": "https://a/b?c"}, "https://a/b"),
+        ({"DS_HUB_PUBLIC_URL": 'https://a/"><script>'}, "https://example.org/dotscience"),
+        ({"DS_HUB_PUBLIC_URL": "https://a/b;c"}, "https://example.org/dotscience"),
+        ({"DS_HUB_PUBLIC_URL": "https://a//b"}, "https://example.org/dotscience"),
+        ({"DS_HUB_PUBLIC_URL": "https://me:secret@a"}, "https://example.org/dotscience"),
+        ({"DS_HUB_TRUSTED_PROXIES": "10.0.0.0/8,proxy"}, "'proxy'"),
+        ({"DS_HUB_TRUSTED_PROXIES": "10.0.0.1/8"}, "has host bits set"),
+        ({"DS_HUB_TLS_KEY": "hub.key"}, "--tls-cert FILE"),
     ],
 )
 def test_wrong_settings_are_named(environment, said):

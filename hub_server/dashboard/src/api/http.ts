@@ -1,3 +1,4 @@
+import { hubUrl } from "../lib/base";
 import { parseJson } from "./json";
 import { HubUnreachable, readProblem } from "./problem";
 
@@ -19,7 +20,7 @@ export function apiUrl(segments: readonly string[], query: Query = {}): string {
     if (value !== undefined) parameters.set(name, String(value));
   }
   const suffix = parameters.size > 0 ? `?${parameters}` : "";
-  return new URL(`/${path}${suffix}`, window.location.origin).href;
+  return hubUrl(path + suffix).href;
 }
 
 /**

@@ -5,6 +5,8 @@
  * that was lost may have missed events, so every listener gets a `resync` when it is back.
  */
 
+import { hubUrl } from "../../lib/base";
+
 export interface LiveEvent {
   topic: string;
   seq: number;
@@ -48,7 +50,7 @@ export class LiveFeed {
 
   private connect(): void {
     this.retry = undefined;
-    const url = new URL("/api/v1/events", window.location.origin);
+    const url = hubUrl("api/v1/events");
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(url);
     this.socket = socket;
