@@ -32,6 +32,7 @@ from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity, TokenRequest, utc_now
+from hub_server.services.live_runs import LiveRuns
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
@@ -136,6 +137,7 @@ async def _open_services(
     return Services(
         identity=Identity(database, clock=clock),
         projects=Projects(database, events, clock=clock),
+        live_runs=LiveRuns(database, events, clock=clock),
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),

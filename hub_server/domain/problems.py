@@ -43,6 +43,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "head-moved": ProblemType(
         409, "The branch has moved", "The branch's head is not the parent expected; `head` says what it is."
     ),
+    "points-out-of-step": ProblemType(
+        409, "Points out of step", "The batch does not begin where the hub is; `received` says where that is."
+    ),
     "zfs-off": ProblemType(404, "No ZFS streams", "The hub takes no ZFS streams; push packs instead."),
     "zfs-busy": ProblemType(409, "Stream in progress", "Another ZFS stream of the dot is being received."),
     "too-large": ProblemType(413, "Too large", "The request's body is larger than the operation accepts."),

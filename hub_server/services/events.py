@@ -23,10 +23,11 @@ EVENT_TYPES: dict[str, str] = {
     "project.created": "A project was made; `id` is its id. Topic `projects`.",
     "commit.created": "A commit arrived; `id` is its id. Topic `project:<id>`; in `projects` `id` is the project's id.",
     "run.created": "A run arrived; `id` is its id. Topic `project:<id>`.",
+    "run.progressed": "A run that is not published yet sent points, or its state changed. Topic `project:<id>`.",
 }
 """Every type of event with its meaning."""
 
-EventType = Literal["subscribed", "resync", "project.created", "commit.created", "run.created"]
+EventType = Literal["subscribed", "resync", "project.created", "commit.created", "run.created", "run.progressed"]
 
 
 class Event(Struct, frozen=True):

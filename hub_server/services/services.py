@@ -8,6 +8,7 @@ from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.identity import Identity
+from hub_server.services.live_runs import LiveRuns
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
@@ -28,6 +29,7 @@ class Services:
     identity: Identity
     projects: Projects
     history: History
+    live_runs: LiveRuns
     models: Models
     provenance: Provenance
     sync: Sync

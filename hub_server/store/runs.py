@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, s
 from dotscience.record import FileRef, RunRecord
 from hub_server.domain.types import Columns, RunInfo
 from hub_server.domain.values import IndexedValue, index_name, index_value
-from hub_server.store import models
+from hub_server.store import live_runs, models
 from hub_server.store.schema import UtcTime, commit, project, run, run_file, run_key, run_value
 from hub_server.store.upsert import Upsert
 
@@ -89,6 +89,7 @@ def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[
         _insert_values(connection, place.project_key, keys)
         _insert_files(connection, keys)
         models.add_versions(connection, place.project_key, keys, place.now)
+        live_runs.mark_published(connection, place.project_key, [one.record.run_id for one in added])
         _count(connection, place.project_key, len(added), max(one.happened_at for one in added))
     for run_id in differing:
         _warn(connection, place, run_id)

@@ -5,6 +5,7 @@ from hub_server.web.operations import (
     commits,
     identity,
     live,
+    metrics,
     models,
     objects,
     projects,
@@ -15,5 +16,7 @@ from hub_server.web.operations import (
     zfs,
 )
 
-ALL: list[Operation] = collect([system, identity, projects, runs, models, commits, sync, objects, zfs, live, upkeep])
+ALL: list[Operation] = collect(
+    [system, identity, projects, runs, metrics, models, commits, sync, objects, zfs, live, upkeep]
+)
 """Every operation, checked when this module is imported: a hub with an incomplete declaration does not start."""
