@@ -108,7 +108,7 @@ class Reporter:
             del self._told[file.run_id]
 
     def _situation(self, file: PointsFile) -> Situation:
-        """Look in this order: a process lets go after the sidecar is there, which goes after the journal has the run."""
+        """In this order: a process lets go after the sidecar is there, which goes after the journal has the run."""
         is_let_go = not file.is_held()
         has_sidecar = (self._folder / f"{file.run_id}.json").exists()
         with disk_errors(self._store_folder), closing(Journal(self._store_folder)) as journal:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Literal
 
-from msgspec import Raw, Struct
+from msgspec import Struct
 
 from dotscience.points import MetricValue, Point, ReportedState
-from dotscience.record import UtcTime
+from dotscience.record import RunRecord, UtcTime
 from hub_server.domain.types import StoredRecord
 
 LOST_AFTER = timedelta(seconds=90)
@@ -34,7 +34,7 @@ class Batch(Struct, frozen=True, kw_only=True):
     start: int
     end: int
     points: list[Point]
-    record: Raw | None = None
+    record: RunRecord | None = None
 
 
 class Progress(Struct, frozen=True):

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-import msgspec
 from sqlalchemy import Connection
 
-from dotscience.record import RunRecord, decode_json
+from dotscience.record import RunRecord, decode_json, encode_json
 from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.live import Batch, LiveRun, Progress, RunMetrics
 from hub_server.domain.problems import Problem, invalid, not_found
 from hub_server.services.events import EventBus, project_topic
 from hub_server.store import live_runs, metric_points, runs
 from hub_server.store.database import Database
-from hub_server.store.live_runs import FirstReport, OutOfStep
+from hub_server.store.live_runs import OutOfStep
 from hub_server.store.projects import ProjectRef
 
 MAX_RECORD_BYTES = 256 * 1024
@@ -37,11 +36,11 @@ class LiveRuns:
         Raises:
             Problem: points-out-of-step, with `received`; invalid, for a record that is none or of another run.
         """
-        first = None if batch.record is None else _checked_record(batch)
+        doc = None if batch.record is None else _checked(batch.record, batch.run_id)
         now = self._clock()
         try:
             progress, is_seen = await self._database.write(
-                lambda c: live_runs.apply_batch(c, project.key, batch, first, now)
+                lambda c: live_runs.apply_batch(c, project.key, batch, doc, now)
             )
         except OutOfStep as error:
             raise Problem("points-out-of-step", str(error), extra={"received": error.received}) from error
@@ -81,17 +80,18 @@ class LiveRuns:
         return found
 
 
-def _checked_record(batch: Batch) -> FirstReport:
-    data = bytes(batch.record or b"")
+def _checked(record: RunRecord, run_id: str) -> str:
+    """The record as JSON that every reader of records takes."""
+    if record.run_id != run_id:
+        raise invalid("/record", f"the record is that of run {record.run_id[:80]!r}, not of {run_id!r}")
+    try:
+        data = encode_json(record)
+        decode_json(data, RunRecord)
+    except (ValueError, RecursionError) as error:
+        raise invalid("/record", f"this is no record of a run: {error}") from error
     if len(data) > MAX_RECORD_BYTES:
         raise invalid("/record", f"the record has {len(data)} bytes, more than {MAX_RECORD_BYTES}")
-    try:
-        record = decode_json(data, RunRecord)
-    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise invalid("/record", f"this is no record of a run: {error}") from error
-    if record.run_id != batch.run_id:
-        raise invalid("/record", f"the record is that of run {record.run_id!r}, not of {batch.run_id!r}")
-    return FirstReport(doc=data.decode(), record=record)
+    return data.decode()
 
 
 def _metrics(

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from msgspec import Raw, Struct
+from msgspec import Raw
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, false, insert, select, update
 
 from dotscience.points import MAX_POINTS
-from dotscience.record import RunRecord
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.live import FORGOTTEN_AFTER, LOST_AFTER, Batch, LiveRun, Progress, Status
 from hub_server.store.counting import capped_count
@@ -35,17 +34,10 @@ class OutOfStep(Exception):
         self.received = received
 
 
-class FirstReport(Struct, frozen=True, kw_only=True):
-    """What is stored of a run when it is first reported: its record, as it came and decoded."""
-
-    doc: str
-    record: RunRecord
-
-
 def apply_batch(
-    connection: Connection, project_key: int, batch: Batch, first: FirstReport | None, now: datetime
+    connection: Connection, project_key: int, batch: Batch, doc: str | None, now: datetime
 ) -> tuple[Progress, bool]:
-    """Store what is reported of a run; whether anything that can be seen changed.
+    """Store what is reported of a run; and whether anything that can be seen changed. `doc` is the record as JSON.
 
     A batch whose points are here already changes nothing but when the run was last heard of.
 
@@ -53,8 +45,8 @@ def apply_batch(
         OutOfStep: the batch leaves points out, or the run is not known and its record is not in the batch.
     """
     known = connection.execute(_mine(project_key, batch.run_id)).first()
-    if known is None and first is not None:
-        known = _begin(connection, project_key, batch, first, now)
+    if known is None and doc is not None:
+        known = _begin(connection, project_key, batch, doc, now)
         is_new = True
     else:
         is_new = False
@@ -115,9 +107,7 @@ def _mine(project_key: int, run_id: str) -> Select[Any]:
     return select(live_run).where(live_run.c.project_id == project_key, live_run.c.uuid == run_id)
 
 
-def _begin(
-    connection: Connection, project_key: int, batch: Batch, first: FirstReport, now: datetime
-) -> Row[Any] | None:
+def _begin(connection: Connection, project_key: int, batch: Batch, doc: str, now: datetime) -> Row[Any] | None:
     _forget_some(connection, project_key, now)
     is_published = connection.execute(
         select(run.c.id).where(run.c.project_id == project_key, run.c.uuid == batch.run_id)
@@ -126,13 +116,13 @@ def _begin(
         "project_id": project_key,
         "uuid": batch.run_id,
         "state": batch.state,
-        "started_at": first.record.started_at or now,
+        "started_at": (batch.record and batch.record.started_at) or now,
         "heard_at": now,
         "received": 0,
         "points": 0,
         "dropped": 0,
         "published": is_published is not None,
-        "doc": first.doc,
+        "doc": doc,
     }
     connection.execute(insert(live_run).values(values))
     return connection.execute(_mine(project_key, batch.run_id)).one()

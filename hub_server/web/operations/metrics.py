@@ -6,9 +6,10 @@ from typing import Annotated
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Struct
 
 from dotscience.points import Point, ReportedState
+from dotscience.record import RunRecord
 from hub_server.domain.live import Batch, LiveRun, Progress, RunMetrics
 from hub_server.domain.problems import invalid
 from hub_server.domain.types import Page
@@ -37,7 +38,7 @@ class PointsBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     start: Position
     end: Position
     points: Annotated[list[Point], Meta(max_length=MAX_BATCH)]
-    record: Raw | None = None
+    record: RunRecord | None = None
 
 
 @operation(
