@@ -66,7 +66,10 @@ export function useLiveProject(project: string): void {
   const client = useQueryClient();
   useLiveEvents([topicOf(project)], (events) => {
     if (events === "resync") void client.invalidateQueries({ queryKey: keys.project(project) });
-    else for (const type of new Set(events.map((event) => event.type))) invalidate(client, project, type);
+    else {
+      for (const type of new Set(events.map((event) => event.type))) invalidate(client, project, type);
+      for (const run of new Set(events.filter(isAboutRun).map((event) => event.id))) invalidateRun(client, project, run);
+    }
   });
 }
 
@@ -74,7 +77,20 @@ export function topicOf(project: string): string {
   return `project:${project}`;
 }
 
+function isAboutRun(event: LiveEvent): boolean {
+  return event.type === "run.created" || event.type === "run.progressed";
+}
+
+/** A run that goes on, or that was just published. */
+function invalidateRun(client: QueryClient, project: string, run: string): void {
+  for (const key of [keys.run(project, run), keys.liveRun(project, run), keys.metrics(project, run)]) {
+    void client.invalidateQueries({ queryKey: key });
+  }
+}
+
 function invalidate(client: QueryClient, project: string, type: string): void {
+  if (type.startsWith("run.")) void client.invalidateQueries({ queryKey: keys.liveRuns(project) });
+  if (type === "run.progressed") return;
   void client.invalidateQueries({ queryKey: keys.details(project) });
   if (type === "run.created") {
     void client.invalidateQueries({ queryKey: keys.columns(project) });
