@@ -68,7 +68,7 @@ export function useLiveProject(project: string): void {
     if (events === "resync") void client.invalidateQueries({ queryKey: keys.project(project) });
     else {
       for (const type of new Set(events.map((event) => event.type))) invalidate(client, project, type);
-      for (const run of new Set(events.filter(isAboutRun).map((event) => event.id))) invalidateRun(client, project, run);
+      for (const event of events) invalidateRun(client, project, event);
     }
   });
 }
@@ -77,15 +77,12 @@ export function topicOf(project: string): string {
   return `project:${project}`;
 }
 
-function isAboutRun(event: LiveEvent): boolean {
-  return event.type === "run.created" || event.type === "run.progressed";
-}
-
-/** A run that goes on, or that was just published. */
-function invalidateRun(client: QueryClient, project: string, run: string): void {
-  for (const key of [keys.run(project, run), keys.liveRun(project, run), keys.metrics(project, run)]) {
-    void client.invalidateQueries({ queryKey: key });
-  }
+/** A run that goes on, or that was just published and is to be found among the others from here on. */
+function invalidateRun(client: QueryClient, project: string, { type, id }: LiveEvent): void {
+  if (type !== "run.created" && type !== "run.progressed") return;
+  void client.invalidateQueries({ queryKey: keys.liveRun(project, id) });
+  void client.invalidateQueries({ queryKey: keys.metrics(project, id) });
+  if (type === "run.created") void client.invalidateQueries({ queryKey: keys.run(project, id) });
 }
 
 function invalidate(client: QueryClient, project: string, type: string): void {

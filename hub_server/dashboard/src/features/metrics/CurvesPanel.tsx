@@ -16,7 +16,8 @@ export function CurvesPanel({ project, run, isLive = false }: { project: string;
   const [find, setFind] = useState("");
   const [shown, setShown] = useState(SHOWN);
   const [known, setKnown] = useState<readonly string[]>();
-  const wanted = known?.filter((name) => name.toLowerCase().includes(find.toLowerCase())).slice(0, shown);
+  const isDefault = find === "" && shown === SHOWN; // the hub's own choice has more than these
+  const wanted = isDefault ? undefined : known?.filter((name) => isMatch(name, find)).slice(0, shown);
   const query = useQuery({ ...metricsQuery(project, run, wanted), placeholderData: keepPreviousData });
   const names = query.data?.metrics.map((metric) => metric.name);
   if (names && names.join("\n") !== known?.join("\n")) setKnown(names);
@@ -24,7 +25,7 @@ export function CurvesPanel({ project, run, isLive = false }: { project: string;
   if (query.isError) return <ErrorPanel error={query.error} retry={() => void query.refetch()} />;
   if (!query.data) return isLive ? <Skeleton what="curves" /> : null;
   if (query.data.metrics.length === 0) return isLive ? <NoPoints /> : null;
-  const matching = query.data.metrics.filter((metric) => metric.name.toLowerCase().includes(find.toLowerCase()));
+  const matching = query.data.metrics.filter((metric) => isMatch(metric.name, find));
   return (
     <Panel
       title="Curves"
@@ -57,6 +58,10 @@ export function CurvesPanel({ project, run, isLive = false }: { project: string;
       )}
     </Panel>
   );
+}
+
+function isMatch(name: string, find: string): boolean {
+  return name.toLowerCase().includes(find.toLowerCase());
 }
 
 function Curves({ data, metrics }: { data: RunMetrics; metrics: readonly LastValue[] }) {

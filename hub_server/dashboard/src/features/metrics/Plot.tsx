@@ -78,7 +78,7 @@ function optionsFor(element: HTMLElement, group: string): Options {
     ],
     series: [
       { label: "step" },
-      { label: "value", stroke: color, width: 1.5, value: (_, value) => (value === null ? "–" : formatNumber(value)) },
+      { label: "value", stroke: color, width: 1.5, points: { fill: color } },
     ],
     cursor: { sync: { key: group }, drag: { x: true, y: false } },
   };
