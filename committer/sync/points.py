@@ -101,17 +101,15 @@ class PointsFile:
         data = os.pread(self._descriptor, MAX_PIECE_BYTES, first)
         lines = data.split(b"\n")
         tail = lines.pop()
+        more = len(lines) > MAX_BATCH or len(data) == MAX_PIECE_BYTES
         if len(lines) > MAX_BATCH:
-            lines, tail = lines[:MAX_BATCH], b""
-            end = first + sum(map(len, lines)) + MAX_BATCH
-        elif not lines and len(data) == MAX_PIECE_BYTES:  # no line of ours is as long
-            end, tail = first + len(data), b""
-            lines = [data]
-        else:
-            end = first + len(data) - len(tail)
-        more = end < self.size
-        if to_the_end and tail and end + len(tail) == self.size:
-            end, more = self.size, False
+            lines = lines[:MAX_BATCH]
+        elif (more and not lines) or (to_the_end and not more and tail):  # longer than any line of ours, or cut off
+            return self._piece(start, first + len(data), [*lines, tail], more=more)
+        return self._piece(start, first + sum(map(len, lines)) + len(lines), lines, more=more)
+
+    @staticmethod
+    def _piece(start: int, end: int, lines: list[bytes], *, more: bool) -> Piece:
         points = list(_points(lines))
         return Piece(start=start, end=end, points=points, unreadable=len(lines) - len(points), more=more)
 
