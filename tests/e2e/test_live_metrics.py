@@ -173,13 +173,13 @@ def test_curves_grow_in_the_dashboard_and_stay(tracked, train, watch, hub, page)
 
 
 SLOW_CELL = """
-import pathlib
+import pathlib, time
 import dotscience as ds
 ds.start("slow cell")
 for step in range(25):
     ds.metric("loss", 1 / (step + 1), step=step)
 while not pathlib.Path("go-on").exists():
-    pass
+    time.sleep(0.05)
 ds.publish()
 """
 

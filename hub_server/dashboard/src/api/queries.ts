@@ -31,7 +31,7 @@ const LIVE_RUNS = 20;
 const CURVE_POINTS = 600;
 
 /** That a run is lost is no event: the hub notices when it is asked. */
-const LOST_CHECK_MS = 30_000;
+export const LIVE_CHECK_MS = 30_000;
 
 export interface Sorting {
   /** `started_at`, `summary.NAME`, `param.NAME` or `label.NAME`; undefined is the hub's own order, newest first. */
@@ -129,7 +129,7 @@ export const liveRunsQuery = (project: string) =>
       const page = await getJson<List<WireRun<LiveRun>>>(["projects", project, "live-runs"], { signal, query });
       return { ...page, items: page.items.map(readLiveRun) };
     },
-    refetchInterval: LOST_CHECK_MS,
+    refetchInterval: LIVE_CHECK_MS,
   });
 
 export const liveRunQuery = (project: string, run: string) =>
@@ -137,7 +137,7 @@ export const liveRunQuery = (project: string, run: string) =>
     queryKey: keys.liveRun(project, run),
     queryFn: async ({ signal }) =>
       readLiveRun(await getJson<WireRun<LiveRun>>(["projects", project, "live-runs", run], { signal })),
-    refetchInterval: LOST_CHECK_MS,
+    refetchInterval: LIVE_CHECK_MS,
   });
 
 /** The metrics of a run that have points, with the curves of those named; of the first ones by default. */

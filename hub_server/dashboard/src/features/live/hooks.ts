@@ -81,7 +81,8 @@ export function topicOf(project: string): string {
 function invalidateRun(client: QueryClient, project: string, { type, id }: LiveEvent): void {
   if (type !== "run.created" && type !== "run.progressed") return;
   void client.invalidateQueries({ queryKey: keys.liveRun(project, id) });
-  void client.invalidateQueries({ queryKey: keys.metrics(project, id) });
+  // Curves of a million points may take longer than the next event: an answer that is on its way is waited for.
+  void client.invalidateQueries({ queryKey: keys.metrics(project, id) }, { cancelRefetch: type === "run.created" });
   if (type === "run.created") void client.invalidateQueries({ queryKey: keys.run(project, id) });
 }
 

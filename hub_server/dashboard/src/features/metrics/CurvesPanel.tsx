@@ -1,7 +1,7 @@
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
 
-import { metricsQuery } from "../../api/queries";
+import { LIVE_CHECK_MS, metricsQuery } from "../../api/queries";
 import type { LastValue, RunMetrics } from "../../api/types";
 import { Panel } from "../../components/Panel";
 import { ErrorPanel, Skeleton } from "../../components/states";
@@ -18,7 +18,11 @@ export function CurvesPanel({ project, run, isLive = false }: { project: string;
   const [known, setKnown] = useState<readonly string[]>();
   const isDefault = find === "" && shown === SHOWN; // the hub's own choice has more than these
   const wanted = isDefault ? undefined : known?.filter((name) => isMatch(name, find)).slice(0, shown);
-  const query = useQuery({ ...metricsQuery(project, run, wanted), placeholderData: keepPreviousData });
+  const query = useQuery({
+    ...metricsQuery(project, run, wanted),
+    placeholderData: keepPreviousData,
+    refetchInterval: isLive && LIVE_CHECK_MS,
+  });
   const names = query.data?.metrics.map((metric) => metric.name);
   if (names && names.join("\n") !== known?.join("\n")) setKnown(names);
 
