@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from committer.storage.zfs.dataset import Dataset
@@ -101,8 +101,13 @@ class Sender:
         self.live.wake(at_once=True)
 
     def end(self, timeout_s: float) -> None:
-        """Stop, and give what is on its way a moment; it can be cut off anywhere. Blocks."""
+        """Stop, and give what is on its way a moment; it can be cut off anywhere. Blocks.
+
+        The points of the last second are sent, too: nobody may ever start a committer here again.
+        """
         self._no_streams.set()
+        if not self.live.is_failing:
+            wait([self._reporting.submit(self._report)], timeout_s)
         for executor, idle in self._idle.items():
             executor.shutdown(wait=False, cancel_futures=True)
             idle.wait(timeout_s)

@@ -32,6 +32,11 @@ class LiveLoop:
         self._wake = asyncio.Event()
         self._failures = 0
 
+    @property
+    def is_failing(self) -> bool:
+        """Whether the last attempt failed."""
+        return self._failures > 0
+
     def wake(self, *, at_once: bool = False) -> None:
         """Say that there may be something to report; `at_once` also ends a pause after a failure."""
         if at_once:

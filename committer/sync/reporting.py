@@ -63,7 +63,7 @@ class Reporter:
         self._given_up.clear()
 
     def round(self, target: Target | None) -> bool:
-        """Report every run; whether there are any to look after.
+        """Report every run; whether there are any to report before long.
 
         Raises:
             HubUnavailable: the hub does not answer; try again later.
@@ -73,24 +73,28 @@ class Reporter:
         if dropped:
             log.warning("points.dropped", runs=len(dropped), kept_bytes=self._keep_bytes)
         paths = [path for path in points_files(self._folder) if path.name not in self._given_up]
-        if target is not None and paths:
-            with HubClient(target.url, target.token) as hub:
-                for path in paths:
-                    self._report(hub, target.dot_id, path)
-        return bool(paths)
+        if target is None or not paths:
+            return False
+        with (
+            HubClient(target.url, target.token) as hub,
+            disk_errors(self._store_folder),
+            closing(Journal(self._store_folder)) as journal,
+        ):
+            for path in paths:
+                self._report(hub, target.dot_id, path, journal)
+        return True
 
-    def _report(self, hub: HubClient, dot_id: str, path: Path) -> None:
+    def _report(self, hub: HubClient, dot_id: str, path: Path, journal: Journal) -> None:
         try:
             with PointsFile(path) as file:
-                self._bring_up_to_date(hub, dot_id, file)
+                self._bring_up_to_date(hub, dot_id, file, self._situation(file, journal))
         except FileNotFoundError:
             return
         except (OSError, WireFormatError, Invalid) as error:
             log.error("points.unusable", file=path.name, error=str(error))  # noqa: TRY400 - the message says it all
             self._given_up.add(path.name)
 
-    def _bring_up_to_date(self, hub: HubClient, dot_id: str, file: PointsFile) -> None:
-        now = self._situation(file)
+    def _bring_up_to_date(self, hub: HubClient, dot_id: str, file: PointsFile, now: Situation) -> None:
         for _ in range(BATCHES_PER_ROUND):
             told = self._told.get(file.run_id)
             if told is None:
@@ -107,12 +111,11 @@ class Reporter:
             file.path.unlink(missing_ok=True)
             del self._told[file.run_id]
 
-    def _situation(self, file: PointsFile) -> Situation:
+    def _situation(self, file: PointsFile, journal: Journal) -> Situation:
         """In this order: a process lets go after the sidecar is there, which goes after the journal has the run."""
         is_let_go = not file.is_held()
         has_sidecar = (self._folder / f"{file.run_id}.json").exists()
-        with disk_errors(self._store_folder), closing(Journal(self._store_folder)) as journal:
-            known = [run.state for run in journal.outlines([file.run_id])]
+        known = [run.state for run in journal.outlines([file.run_id])]
         if has_sidecar or known:
             is_settled = bool(known) and known[0] in ("pushed", "earlier")
             return Situation(state="ended", is_let_go=is_let_go, is_over=is_let_go and is_settled)

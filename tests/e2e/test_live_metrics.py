@@ -10,6 +10,7 @@ from support.lab import Lab, Up
 from support.stack import ds, write_notebook
 from support.training import Training, Watch
 
+from dotscience.cli.processes import stop
 from dotscience.client import credentials
 
 
@@ -113,6 +114,16 @@ def test_a_committer_that_was_killed_goes_on_where_the_hub_is(tracked, train, wa
         training.points(end, end + 10)
         known = end + 10
         watch.until_steps(run_id, known)
+
+
+def test_a_committer_that_stops_sends_the_last_points(tracked, train, watch):
+    training = train()
+    training.points(0, 10)
+    run_id = watch.until_live("train")["id"]
+    training.points(10, 3_000)
+    training.publish()
+    stop(tracked.component)
+    assert watch.steps(run_id) == list(range(3_000))
 
 
 def test_a_run_that_was_published_without_a_committer_gets_its_points(tracked, train, watch, hub):

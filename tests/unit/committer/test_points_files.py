@@ -11,6 +11,8 @@ from committer.sync.points import MAX_BATCH, MAX_PIECE_BYTES, MAX_RECORD_BYTES, 
 from dotscience.errors import WireFormatError
 from dotscience.record import RunRecord, decode_json, encode_json
 
+OTHER = "3f0f6f0a-6c5e-4b8e-9d40-6b8f0a5c1d11"
+
 
 def line(step, name="loss", value=0.5):
     return msgspec.json.encode([name, step, 1_790_000_000_000_000 + step, value]) + b"\n"
@@ -106,7 +108,7 @@ def test_a_line_that_never_ends_is_skipped(make):
     assert steps(pieces) == [1, 2]
 
 
-@pytest.mark.parametrize("first", [b"", b"{}", b"\xff", b"[1]", encode_json(RunRecord(run_id=str(uuid4())))])
+@pytest.mark.parametrize("first", [b"", b"{}", b"\xff", b"[1]", encode_json(RunRecord(run_id=OTHER))])
 def test_a_file_that_begins_with_no_record_of_its_run_is_refused(make, first):
     with PointsFile(make(first=first)) as file, pytest.raises(WireFormatError):
         file.record()
