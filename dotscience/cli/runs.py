@@ -13,8 +13,11 @@ import click
 from rich.markup import escape
 
 from dotscience import wording
+from dotscience.cli import run_edits
+from dotscience.cli.hub_access import folders_project
+from dotscience.cli.run_diff import diff, export, open_
 from dotscience.cli.trace import trace_lines
-from dotscience.errors import DotscienceError, Invalid, NotFound, WorkspaceError
+from dotscience.errors import DotscienceError, Invalid, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -39,7 +42,11 @@ Examples:
 """
 )
 def runs() -> None:
-    """List, show and trace the runs of this folder's project."""
+    """The runs of this folder's project: find, compare, describe and export them."""
+
+
+for command in (*run_edits.COMMANDS, diff, export, open_):
+    runs.add_command(command)
 
 
 @runs.command(
@@ -61,7 +68,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run and line.")
 def ls(*, filter_string: str, sort: str, asc: bool, number: int, running: bool, as_json: bool) -> None:
     """List runs, newest first; above them those that are not published yet, if nothing else is asked for."""
-    client, project = _project()
+    client, project = folders_project()
     is_narrowed = bool(filter_string) or sort != "started_at" or asc
     if running and is_narrowed:
         raise click.UsageError("--running lists runs that have no values yet to filter or sort by")
@@ -97,7 +104,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(*, run: str, as_json: bool) -> None:
     """Show everything that is known of one run, published or going on."""
-    client, project = _project()
+    client, project = folders_project()
     with client:
         found = _published_or_live(client, project, run)
     if as_json:
@@ -122,7 +129,7 @@ def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
 
     Runs are joined by content: what one wrote and another read is the same to the last byte, whatever its name.
     """
-    client, project = _project()
+    client, project = folders_project()
     with client:
         found = client.trace(project, run, direction="downstream" if downstream else "upstream", depth=depth)
     if as_json:
@@ -130,25 +137,6 @@ def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
     else:
         for line in trace_lines(found, downstream=downstream):
             click.echo(line)
-
-
-def _project() -> tuple[HubClient, str]:
-    """A client of the hub that this folder is bound to, and the project's id.
-
-    Raises:
-        WorkspaceError: the folder is not tracked, or bound to no hub, or its token is gone.
-    """
-    from dotscience.client import credentials
-    from dotscience.client.hub import HubClient
-    from dotscience.workspace import open_workspace
-
-    workspace = open_workspace()
-    if workspace.hub is None:
-        raise WorkspaceError(f"{workspace.root} is bound to no hub; `ds init --hub URL` binds it")
-    token = credentials.load(workspace.hub.url, workspace.hub.project_id)
-    if token is None:
-        raise WorkspaceError(f"there is no token for {workspace.hub.url}; `ds init --hub {workspace.hub.url}` gets one")
-    return HubClient(workspace.hub.url, token), workspace.hub.project_id
 
 
 def _published_or_live(client: HubClient, project: str, run: str) -> dict[str, Any]:
@@ -229,9 +217,11 @@ def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "run", found["id"]
     if "commit" in found:
         yield "commit", found["commit"]
+        yield "started", _moment(record)
+        yield from _said(found)
     else:
         yield "state", LIVE_STATES.get(found["status"], (found["status"], ""))[0]
-    yield "started", _moment(record)
+        yield "started", _moment(record)
     for name in ("error", "workload_file", "description"):
         if record.get(name):
             yield name.replace("_", " "), record[name]
@@ -243,6 +233,20 @@ def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for direction in ("inputs", "outputs"):
         for file in record.get(direction) or []:
             yield direction.removesuffix("s"), file["path"]
+
+
+def _said(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What people say about a run."""
+    if found["deleted_at"]:
+        yield "in the trash since", wording.moment(datetime.fromisoformat(found["deleted_at"]))
+    if found["name"]:
+        yield "name", found["name"]
+    if found["tags"]:
+        yield "tags", ", ".join(found["tags"])
+    for line in found["notes"].splitlines():
+        yield "notes", line
+    if found["comments"]:
+        yield "comments", f"{found['comments']}; `ds runs comment {found['id']}` shows them"
 
 
 def _print(table: Table) -> None:

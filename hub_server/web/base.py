@@ -12,7 +12,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from dotscience.errors import CorruptObject, DiskFull, MissingObject, StorageUnavailable
 from hub_server.domain.problems import Problem, not_found
-from hub_server.domain.scopes import ANONYMOUS, Caller
+from hub_server.domain.scopes import ANONYMOUS, ANYBODY, Caller
 from hub_server.services.identity import sign_in_required
 from hub_server.services.services import Services
 from hub_server.web import security
@@ -73,8 +73,10 @@ class HubHandler(RequestHandler):
                 log.error("request.failed", exc_info=error)
                 self.send_problem(Problem("internal", "the hub failed; its log says why, under the request id"))
 
-    async def authenticate(self, scope: str) -> Caller | None:
+    async def authenticate(self, scope: str, *, is_inside_project: bool = False) -> Caller | None:
         """The caller, by bearer token or else by session; None for anonymous operations.
+
+        Inside a project everybody may ask to read: it may be public.
 
         Raises:
             Problem: unauthenticated; forbidden or not-found where the caller lacks the scope.
@@ -86,6 +88,8 @@ class HubHandler(RequestHandler):
             caller = await self.hub.identity.by_token(token)
         elif (session := self.session_secret()) is not None:
             caller = await self.hub.identity.by_session(session)
+        elif is_inside_project and scope in ANYBODY.scopes:
+            caller = ANYBODY
         else:
             raise sign_in_required()
         structlog.contextvars.bind_contextvars(caller=caller.credential)

@@ -2,13 +2,16 @@
 
 from hub_server.web.operation import Operation, collect
 from hub_server.web.operations import (
+    collaborators,
     commits,
     identity,
     live,
     metrics,
     models,
     objects,
+    people,
     projects,
+    run_edits,
     runs,
     sync,
     system,
@@ -17,6 +20,22 @@ from hub_server.web.operations import (
 )
 
 ALL: list[Operation] = collect(
-    [system, identity, projects, runs, metrics, models, commits, sync, objects, zfs, live, upkeep]
+    [
+        system,
+        identity,
+        people,
+        projects,
+        collaborators,
+        runs,
+        run_edits,
+        metrics,
+        models,
+        commits,
+        sync,
+        objects,
+        zfs,
+        live,
+        upkeep,
+    ]
 )
 """Every operation, checked when this module is imported: a hub with an incomplete declaration does not start."""

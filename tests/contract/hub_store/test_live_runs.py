@@ -36,9 +36,14 @@ def do(database):
 
 
 @pytest.fixture
-def project(do):
-    key, _ = do(add_project)
-    return key
+def made(do):
+    """A project's key, and the id of its dot."""
+    return do(add_project)
+
+
+@pytest.fixture
+def project(made):
+    return made[0]
 
 
 @pytest.fixture
@@ -161,8 +166,8 @@ def test_a_run_keeps_so_many_points_and_so_many_names(do, project, report, monke
     assert [metric.name for metric in run.latest] == ["a", "b"]
 
 
-def test_a_run_leaves_the_list_when_it_is_published_and_keeps_its_points(do, report):
-    project, dot = do(add_project)
+def test_a_run_leaves_the_list_when_it_is_published_and_keeps_its_points(do, made, report):
+    project, dot = made
     report(point(0))
     report(point(0), run=2)
     assert listed(do, project) == [(2, "running"), (1, "running")]
@@ -173,8 +178,8 @@ def test_a_run_leaves_the_list_when_it_is_published_and_keeps_its_points(do, rep
     assert [step for step, _, _ in curve(do, project).points] == [0, 1]
 
 
-def test_points_that_come_after_the_run_was_published_are_taken(do, report):
-    project, dot = do(add_project)
+def test_points_that_come_after_the_run_was_published_are_taken(do, made, report):
+    project, dot = made
     do(lambda c: add_runs(c, project, dot, [new_run(RunRecord(run_id=run_id(1), started_at=START))]))
     progress, _ = report(point(0), state="ended")
     assert progress.published

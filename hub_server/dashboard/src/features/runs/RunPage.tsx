@@ -10,17 +10,20 @@ import { ErrorPanel, Skeleton } from "../../components/states";
 import { Time } from "../../components/Time";
 import { durationOf, formatDuration } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { nameOf, sourceOf, statusOf } from "../../lib/run";
+import { nameOf, sourceOf, statusOf, titleOf } from "../../lib/run";
 import { CommitPanel } from "../commits/CommitPanel";
 import { FileBrowser } from "../files/FileBrowser";
 import { CurvesPanel } from "../metrics/CurvesPanel";
 import { AuthorityBadge } from "./badges";
+import { CommentsPanel } from "./CommentsPanel";
 import { EnvironmentPanel } from "./EnvironmentPanel";
 import { FilesPanel } from "./FilesPanel";
 import { LiveRunView } from "./LiveRunView";
 import { ModelsPanel } from "./ModelsPanel";
 import { OriginPanel } from "./OriginPanel";
 import { ProvenancePanel } from "./ProvenancePanel";
+import { SaidPanel } from "./SaidPanel";
+import { InTrash, TrashButton } from "./trash";
 import { ValuesPanel } from "./ValuesPanel";
 import { plainText } from "../../lib/ansi";
 
@@ -32,7 +35,7 @@ export function RunPage() {
   const liveRun = isUnknown ? live.data : undefined;
   const shown = query.data ?? liveRun;
   const projectName = useQuery(projectQuery(project)).data?.name;
-  useTitle(shown && nameOf(shown.record), projectName);
+  useTitle(shown && (query.data ? titleOf(query.data) : nameOf(shown.record)), projectName);
   const isWaiting = query.isPending || (isUnknown && live.isPending);
   const failure = isWaiting || liveRun ? null : query.error;
   return (
@@ -50,6 +53,7 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
   return (
     <>
       <RunHeader run={run} />
+      <InTrash run={run} />
       {record.error !== null && <FailurePanel record={record} />}
       <WarningList warnings={[...record.warnings, ...run.warnings]} />
       <div className="columns">
@@ -63,9 +67,11 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
           <FilesPanel title="Outputs" files={record.outputs} project={project} commit={commit} />
           <ProvenancePanel project={project} run={run.id} />
           <ModelsPanel models={record.models} project={project} />
+          <CommentsPanel run={run} />
           {commit !== null && <FileBrowser project={project} commit={commit} />}
         </div>
         <aside className="column-side" aria-label="About this run">
+          <SaidPanel run={run} />
           <OriginPanel run={run} />
           {Object.keys(record.labels).length > 0 && <ValuesPanel title="Labels" values={record.labels} empty="" />}
           {commit !== null && <CommitPanel project={project} commit={commit} />}
@@ -81,7 +87,10 @@ function RunHeader({ run }: { run: RunDetails }) {
   const status = statusOf(record);
   return (
     <header className="run-header">
-      <h1>{nameOf(record)}</h1>
+      <div className="run-title">
+        <h1>{titleOf(run)}</h1>
+        <TrashButton run={run} />
+      </div>
       <p className="run-facts">
         <Badge tone={status === "success" ? "good" : "bad"}>{status}</Badge>
         <AuthorityBadge record={record} />
