@@ -35,15 +35,17 @@ def median_child_ms(code: str, folder: str) -> float:
     return 1000 * statistics.median(child_cpu_s(code, folder) for _ in range(ROUNDS))
 
 
-def metric_call_us() -> tuple[float, float]:
-    """Median and 99th percentile of one `ds.metric` call."""
+def metric_call_us(*, stepped: bool = False) -> tuple[float, float]:
+    """Median and 99th percentile of one `ds.metric` call, with a step or without; the first one aside."""
     import dotscience as ds
 
     ds.start()
+    ds.metric("loss", 0, step=0 if stepped else None)
     times = []
     for index in range(20_000):
+        step = index if stepped else None
         began = time.perf_counter_ns()
-        ds.metric("loss", index)
+        ds.metric("loss", index, step=step)
         times.append((time.perf_counter_ns() - began) / 1000)
     times.sort()
     return times[len(times) // 2], times[len(times) * 99 // 100]
@@ -79,6 +81,9 @@ def cases(folder: str):
     median, slowest = metric_call_us()
     yield "ds.metric, median", median, "µs", 8
     yield "ds.metric, p99", slowest, "µs", 30
+    median, slowest = metric_call_us(stepped=True)
+    yield "ds.metric with a step, median", median, "µs", 8
+    yield "ds.metric with a step, p99", slowest, "µs", 30
 
 
 def main() -> None:

@@ -1,16 +1,18 @@
-"""Everything by which one committer sends: its commits, and its dataset where it has one; on threads of their own."""
+"""All by which one committer sends, on threads of their own: commits, runs that are going on, and a dataset."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any
 
 from committer.storage.zfs.dataset import Dataset
+from committer.sync.live import LiveLoop
 from committer.sync.pacing import open_uplink
 from committer.sync.push import PushLoop
+from committer.sync.reporting import Reporter
 from committer.sync.transfer import push
 from committer.sync.zfs_push import PROBLEM, DatasetLoop, send_pushed, unavailable
 
@@ -31,11 +33,13 @@ class Sender:
     Attributes:
         push: The loop that pushes commits.
         datasets: The loop that sends the dataset after them.
+        live: The loop that reports runs which are not pushed yet.
     """
 
     def __init__(
         self,
         store_folder: Path,
+        runs_folder: Path,
         settings: CommitterSettings,
         facts: Facts,
         *,
@@ -55,7 +59,9 @@ class Sender:
         )
         self._pushing = ThreadPoolExecutor(1, "pushing")
         self._streaming = ThreadPoolExecutor(1, "streaming")
-        self._idle = {self._pushing: _set_event(), self._streaming: _set_event()}
+        self._reporting = ThreadPoolExecutor(1, "reporting")
+        self._idle = {executor: _set_event() for executor in (self._pushing, self._streaming, self._reporting)}
+        self._reporter = Reporter(runs_folder, store_folder, keep_bytes=settings.points_max)
         self._no_streams = threading.Event()
         self._dataset: Dataset | None = None
         self.push = PushLoop(
@@ -67,6 +73,7 @@ class Sender:
             retry_max_s=settings.retry_max_s,
         )
         self.datasets = DatasetLoop(self._send_dataset, executor=self._streaming, facts=facts, changed=changed)
+        self.live = LiveLoop(self._report, executor=self._reporting, retry_max_s=settings.retry_max_s)
 
     @property
     def is_idle(self) -> bool:
@@ -90,10 +97,17 @@ class Sender:
         if self._dataset is not None:
             self._facts.problems.pop(PROBLEM, None)
         self.push.wake(at_once=True)
+        self._reporting.submit(self._reporter.forget)
+        self.live.wake(at_once=True)
 
     def end(self, timeout_s: float) -> None:
-        """Stop, and give what is on its way a moment; it can be cut off anywhere. Blocks."""
+        """Stop, and give what is on its way a moment; it can be cut off anywhere. Blocks.
+
+        The points of the last second are sent, too: nobody may ever start a committer here again.
+        """
         self._no_streams.set()
+        if not self.live.is_failing:
+            wait([self._reporting.submit(self._report)], timeout_s)
         for executor, idle in self._idle.items():
             executor.shutdown(wait=False, cancel_futures=True)
             idle.wait(timeout_s)
@@ -114,6 +128,11 @@ class Sender:
         if target is not None and self._dataset is not None:
             with _unset(self._idle[self._streaming]):
                 send_pushed(self._store_folder, self._dataset, target, self._pace)
+
+    def _report(self) -> bool:
+        """One round, on the thread for that."""
+        with _unset(self._idle[self._reporting]):
+            return self._reporter.round(self._target())
 
     def _pace(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
         return self._uplink.pacer.paced(pieces, self._no_streams)

@@ -114,6 +114,7 @@ class Committer:
         self._loop = asyncio.get_running_loop()
         self._sender = Sender(
             self._store_folder,
+            self._workspace.runs_dir,
             self._settings,
             self._facts,
             target=self._target,
@@ -196,6 +197,7 @@ class Committer:
                     ("read", self._detector.read),
                     ("push", self._sender.push.run),
                     ("datasets", self._sender.datasets.run),
+                    ("live", self._sender.live.run),
                     ("room", self._keeping_room),
                 ):
                     watching.append(group.create_task(self._keep(name, loop)))
@@ -252,6 +254,7 @@ class Committer:
 
     async def sidecars_read(self, scan: SidecarScan) -> None:
         """Enter the runs, remove the files of those that are committed, mind the brackets."""
+        self._sender.live.wake()
         sightings = [seen for _, seen in scan.runs]
 
         def enter(journal: Journal) -> tuple[list[Noticed], list[SidecarFile], set[str]]:
@@ -456,6 +459,7 @@ class Committer:
     def push_now(self) -> None:
         """Try to reach the hub now."""
         self._sender.push.wake(at_once=True)
+        self._sender.live.wake(at_once=True)
 
     # Telling
 

@@ -43,6 +43,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
         poll_interval_s: How often polling looks.
         change_source: How snapshots find what changed; "auto" takes the best that the file system allows.
         local_store_max: Above this size, contents that the hub has are dropped from this disk, the oldest first.
+        points_max: Above this size, points of runs that are over wait no longer for a hub; the oldest go first.
         state_dir: Where the store and journal live instead of the workspace's `.dotscience`.
     """
 
@@ -62,6 +63,7 @@ class CommitterSettings(Struct, frozen=True, kw_only=True):
     poll_interval_s: float = 2.0
     change_source: Literal["auto", "zfs", "reflink", "watch", "stat"] = "auto"
     local_store_max: int = 10 << 30
+    points_max: Annotated[int, Meta(ge=0)] = 256 << 20
     state_dir: str = ""
 
     def __post_init__(self) -> None:

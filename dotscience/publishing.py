@@ -59,7 +59,7 @@ class PublishedRun:
 def publish(
     run: Run, mode: Mode | None, workload_file: str | None, stream: TextIO | None, stdout: TextIO | None
 ) -> PublishedRun:
-    """Give the run a new id, record it, and make it ready for the next publish.
+    """Give the run a new id, or that of its points; record it, and make it ready for the next publish.
 
     Args:
         run: must have ended.
@@ -68,7 +68,18 @@ def publish(
         stream: where the user wants the marker; None for the notebook or `stdout`.
         stdout: the standard output.
     """
-    run.run_id = str(uuid4())
+    series = run.take_series()
+    run.run_id = series.run_id if series else str(uuid4())
+    try:
+        return _publish(run, mode, workload_file, stream, stdout)
+    finally:
+        if series is not None:  # not before the sidecar is there: whoever finds it given back looks for that
+            series.close()
+
+
+def _publish(
+    run: Run, mode: Mode | None, workload_file: str | None, stream: TextIO | None, stdout: TextIO | None
+) -> PublishedRun:
     root = run.root or surroundings.workspace_root()
     tracked = surroundings.is_tracked(root)
     record = build_record(run, root=root, mode=mode, workload_file=workload_file)
@@ -119,6 +130,19 @@ def build_record(
         outputs=outputs,
         models=_models(run, root),
         warnings=_warnings(inputs, outputs),
+    )
+
+
+def build_live_record(run: Run, run_id: str, root: str) -> RunRecord:
+    """A run that is going on, as it is now; without files, which are only known in the end."""
+    return RunRecord(
+        run_id=run_id,
+        description=run.text,
+        started_at=run.started_at,
+        workload_file=_workload_file(None, None, root),
+        parameters=dict(run.parameters),
+        labels=dict(run.labels),
+        place=surroundings.place(root),
     )
 
 

@@ -13,6 +13,7 @@ from dotscience.warning import warn
 
 if TYPE_CHECKING:
     from dotscience.record import RunRecord
+    from dotscience.series import Series
 
 Mode = Literal["interactive", "script", "remote"]
 
@@ -30,7 +31,8 @@ class Run:
 
     `root` is the workspace that paths are relative to; by default the one that the process is in when the run is
     published. `unfinished` says that it was started or added to since it was last published, `touched` that it was
-    added to. `publish_error` is why it could not be published, which says nothing about the run itself.
+    added to. `publish_error` is why it could not be published, which says nothing about the run itself. `series` is
+    where points of metrics go, None before the first; only an `is_local` run has a committer to read them.
     """
 
     def __init__(self, root: Any = None) -> None:
@@ -50,6 +52,8 @@ class Run:
         self.unfinished = False
         self.touched = False
         self.publish_error: BaseException | None = None
+        self.series: Series | None = None
+        self.is_local = True
         self._start_called = False
 
     def __repr__(self) -> str:
@@ -199,18 +203,39 @@ class Run:
 
     param = parameter
 
-    def add_metric(self, label: Any, value: Any) -> None:
-        """Record the final value of a metric."""
-        self.metrics[clean_text(str(label))] = typed(value)
+    def add_metric(self, label: Any, value: Any, step: Any = None) -> None:
+        """Record a value of a metric: the last one is the final one; with `step` each is a point of a curve, too.
+
+        Raises:
+            TypeError: `step` is no whole number.
+            ValueError: it is not within 2**53 of 0.
+        """
+        name = clean_text(str(label))
+        self.metrics[name] = typed(value)
+        if step is not None:
+            series = self.series
+            if series is None or not series.usable:
+                series = self._begin_series()
+            series.add(name, step, value)
 
     def add_metrics(self, /, *pairs: Any, **metrics: Any) -> None:
         """Record metrics: keywords first, then alternating names and values."""
         _add_all(self.metrics, pairs, metrics)
 
-    def metric(self, label: Any, value: Any) -> Any:
+    def metric(self, label: Any, value: Any, step: Any = None) -> Any:
         """`add_metric`; returns the value."""
-        self.add_metric(label, value)
+        self.add_metric(label, value, step)
         return value
+
+    def take_series(self) -> Series | None:
+        """The series of what is about to be published, if this process has one; what follows begins another."""
+        series, self.series = self.series, None
+        return series if series is not None and series.usable else None
+
+    def _begin_series(self) -> Series:
+        from dotscience import series
+
+        return series.begin(self)
 
     add_summary = add_metric
     add_summaries = add_metrics

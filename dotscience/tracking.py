@@ -126,6 +126,9 @@ class Dotscience:
 
         self._remote = remote_mode.connect(username, apikey, project, hostname)
         self._mode, self._workload_file = "remote", None
+        if (run := self.current.get()) is not None:
+            run.is_local = False
+            run.take_series()
 
     def _choose(self, mode: Mode) -> None:
         if self._mode not in (None, mode):
@@ -274,6 +277,7 @@ class Dotscience:
 
     def _adopt(self, run: Run) -> None:
         crashes.watch(self)
+        run.is_local = self._mode != "remote"
         self.current.set(run)
 
     def unfinished(self) -> Run | None:
@@ -358,17 +362,17 @@ class Dotscience:
 
     param = parameter
 
-    def add_metric(self, label: Any, value: Any) -> None:
-        """Record the final value of a metric."""
-        self._run().add_metric(label, value)
+    def add_metric(self, label: Any, value: Any, step: Any = None) -> None:
+        """Record a value of a metric: the last one is the final one; with `step` each is a point of a curve, too."""
+        self._run().add_metric(label, value, step)
 
     def add_metrics(self, /, *pairs: Any, **metrics: Any) -> None:
         """Record metrics: `add_metrics("a", 1, "b", 2, c=3)`."""
         self._run().add_metrics(*pairs, **metrics)
 
-    def metric(self, label: Any, value: Any) -> Any:
-        """`add_metric`; returns the value."""
-        return self._run().metric(label, value)
+    def metric(self, label: Any, value: Any, step: Any = None) -> Any:
+        """`add_metric`; returns the value, as in `ds.metric("loss", loss, step=epoch)`."""
+        return self._run().metric(label, value, step)
 
     add_summary = add_metric
     add_summaries = add_metrics

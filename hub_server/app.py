@@ -32,6 +32,7 @@ from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity, TokenRequest, utc_now
+from hub_server.services.live_runs import LiveRuns
 from hub_server.services.metrics import Metrics, MetricsReport
 from hub_server.services.models import Models
 from hub_server.services.passwords import Passwords
@@ -143,6 +144,7 @@ async def _open_services(
         idempotency=Idempotency(database, clock=clock),
         rates=RateLimit(settings.requests_per_minute, time.monotonic),
         projects=Projects(database, events, clock=clock),
+        live_runs=LiveRuns(database, events, clock=clock),
         run_edits=RunEdits(database, events, clock=clock),
         comments=Comments(database, events, clock=clock),
         comparing=Comparing(database),

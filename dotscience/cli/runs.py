@@ -17,14 +17,17 @@ from dotscience.cli import run_edits
 from dotscience.cli.hub_access import folders_project
 from dotscience.cli.run_diff import diff, export, open_
 from dotscience.cli.trace import trace_lines
-from dotscience.errors import DotscienceError, Invalid
+from dotscience.errors import DotscienceError, Invalid, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.table import Table
 
+    from dotscience.client.hub import HubClient
+
 NO_RUNS = "There is no run on the hub yet: save a notebook that executed something, or `ds run` one."
+LIVE_STATES = {"running": ("running", "blue"), "ended": ("arriving", "green"), "lost": ("lost", "yellow")}
 SHOWN_VALUES = 4
 VALUE_CHARS = 24
 WIDTH = 200
@@ -52,6 +55,7 @@ Examples:
   ds runs ls
   ds runs ls --sort summary.accuracy --filter 'param.optimizer = "adam" and started > -7d'
   ds runs ls --json -n 1000 | jq -s 'map(.record.summary.accuracy) | max'
+  ds runs ls --running
 """
 )
 @click.option(
@@ -60,10 +64,20 @@ Examples:
 @click.option("--sort", default="started_at", metavar="WHAT", help="started_at, param.NAME, summary.NAME, label.NAME.")
 @click.option("--asc", is_flag=True, help="Smallest or oldest first; by default largest or newest.")
 @click.option("-n", "--number", type=click.IntRange(1), default=20, help="How many to list at most; default: 20.")
+@click.option("--running", is_flag=True, help="Only those that are not published yet: running, arriving or lost.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run and line.")
-def ls(*, filter_string: str, sort: str, asc: bool, number: int, as_json: bool) -> None:
-    """List runs, newest first."""
+def ls(*, filter_string: str, sort: str, asc: bool, number: int, running: bool, as_json: bool) -> None:
+    """List runs, newest first; above them those that are not published yet, if nothing else is asked for."""
     client, project = folders_project()
+    is_narrowed = bool(filter_string) or sort != "started_at" or asc
+    if running and is_narrowed:
+        raise click.UsageError("--running lists runs that have no values yet to filter or sort by")
+    if running or not (is_narrowed or as_json):
+        with client:
+            live = list(islice(client.live_runs(project), number))
+        _show_live(live, as_json=as_json, is_all=running)
+    if running:
+        return
     with client, _pointing_at_mistakes(filter_string):
         found = client.runs(project, filter_string=filter_string, sort=sort, order="asc" if asc else "desc")
         shown = list(islice(found, number))
@@ -89,10 +103,10 @@ Examples:
 @click.argument("run")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(*, run: str, as_json: bool) -> None:
-    """Show everything that is known of one run."""
+    """Show everything that is known of one run, published or going on."""
     client, project = folders_project()
     with client:
-        found = client.run(project, run)
+        found = _published_or_live(client, project, run)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -125,6 +139,26 @@ def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
             click.echo(line)
 
 
+def _published_or_live(client: HubClient, project: str, run: str) -> dict[str, Any]:
+    try:
+        return client.run(project, run)
+    except NotFound as missing:
+        try:
+            return client.live_run(project, run)
+        except NotFound:
+            raise missing from None
+
+
+def _show_live(live: list[dict[str, Any]], *, as_json: bool, is_all: bool) -> None:
+    if as_json:
+        for run in live:
+            click.echo(json.dumps(run))
+    elif live:
+        _print_live(live)
+    elif is_all:
+        click.echo("Every run is published; one appears here with its first ds.metric(name, value, step=...).")
+
+
 @contextmanager
 def _pointing_at_mistakes(filter_string: str) -> Iterator[None]:
     """Show where in a filter the hub says that it cannot be understood."""
@@ -153,6 +187,21 @@ def _print_table(shown: list[dict[str, Any]], sort: str) -> None:
     _print(table)
 
 
+def _print_live(live: list[dict[str, Any]]) -> None:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("run", "started", "", "what", "latest", box=box.SIMPLE)
+    for run in live:
+        word, style = LIVE_STATES.get(run["status"], (run["status"], ""))
+        record = run["record"]
+        what = record.get("description") or record.get("workload_file") or ""
+        latest = _values({metric["name"]: metric["value"] for metric in run["latest"]})
+        table.add_row(run["id"], _moment(record), Text(word, style=style), escape(_short(what)), latest)
+    _print(table)
+
+
 def _print_run(found: Mapping[str, Any]) -> None:
     from rich.table import Table
     from rich.text import Text
@@ -166,14 +215,21 @@ def _print_run(found: Mapping[str, Any]) -> None:
 def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     record = found["record"]
     yield "run", found["id"]
-    yield from (("commit", found["commit"]), ("started", _moment(record)))
-    yield from _said(found)
+    if "commit" in found:
+        yield "commit", found["commit"]
+        yield "started", _moment(record)
+        yield from _said(found)
+    else:
+        yield "state", LIVE_STATES.get(found["status"], (found["status"], ""))[0]
+        yield "started", _moment(record)
     for name in ("error", "workload_file", "description"):
         if record.get(name):
             yield name.replace("_", " "), record[name]
     for kind in ("parameters", "summary", "labels"):
         for name, value in (record.get(kind) or {}).items():
             yield f"{kind}.{name}", value if isinstance(value, str) else json.dumps(value)
+    for metric in found.get("latest", ()):
+        yield f"metric.{metric['name']}", f"{json.dumps(metric['value'])} at step {metric['step']}"
     for direction in ("inputs", "outputs"):
         for file in record.get(direction) or []:
             yield direction.removesuffix("s"), file["path"]

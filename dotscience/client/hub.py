@@ -24,6 +24,8 @@ from dotscience.errors import HUB_ERRORS, HubError, HubUnavailable, RateLimited
 if TYPE_CHECKING:
     import requests
 
+    from dotscience.points import Point, ReportedState
+
 RETRYABLE_STATUSES = frozenset({502, 503, 504})
 MAX_HASHES_PER_QUESTION = 16_384
 MAX_OBJECTS_PER_QUESTION = 1_024
@@ -128,6 +130,13 @@ class ZfsState(Struct, frozen=True, kw_only=True):
     latest_guid: str | None
     guids: list[str]
     resume_token: str | None
+
+
+class PointsReceived(Struct, frozen=True, kw_only=True):
+    """How far into a run's file the hub has its points, and whether the run has been pushed."""
+
+    received: int
+    published: bool
 
 
 class HubClient(RunCalls, ContentCalls, PeopleCalls):
@@ -323,6 +332,55 @@ class HubClient(RunCalls, ContentCalls, PeopleCalls):
         """
         body = {"commit": commit, "branch": branch, "expected_parent": expected_parent}
         return self._call("POST", f"{_dot_path(dot_id)}/commits", CommitAccepted, body=body)
+
+    def report_points(
+        self,
+        dot_id: str,
+        run_id: str,
+        *,
+        state: ReportedState,
+        start: int,
+        end: int,
+        points: Sequence[Point],
+        record: bytes | None = None,
+    ) -> PointsReceived:
+        """Report a run that is not pushed yet, with the points between two positions of its file; idempotent.
+
+        Raises:
+            Conflict: the hub is not at `start`, or does not know the run and `record` is missing.
+        """
+        body: dict[str, Any] = {"state": state, "start": start, "end": end, "points": points}
+        if record is not None:
+            body["record"] = msgspec.Raw(record)
+        path = f"{_dot_path(dot_id)}/runs/{quote(run_id, safe='')}/points"
+        return self._call("POST", path, PointsReceived, body=body)
+
+    def live_runs(self, project_id: str) -> Iterator[dict[str, Any]]:
+        """The project's runs that are not published: `running`, about to arrive (`ended`), or `lost`; newest first."""
+        yield from self._pages(f"{_project_path(project_id)}/live-runs", dict[str, Any])
+
+    def live_run(self, project_id: str, run_id: str) -> dict[str, Any]:
+        """One run that sent points while it was going on.
+
+        Raises:
+            NotFound: the project has no such run.
+        """
+        path = f"{_project_path(project_id)}/live-runs/{quote(run_id, safe='')}"
+        return self._call("GET", path, dict[str, Any])
+
+    def metrics(
+        self, project_id: str, run_id: str, *, names: Sequence[str] | None = None, points: int = 1_000
+    ) -> dict[str, Any]:
+        """The metrics of a run that have points, and the curves of those named (else of the first 20).
+
+        A curve of more than `points` points is sampled: it keeps the extremes of each part, and both ends.
+
+        Raises:
+            NotFound: the project has no such run.
+        """
+        params = {"points": str(points)} | ({} if names is None else {"names": msgspec.json.encode(names).decode()})
+        path = f"{_project_path(project_id)}/runs/{quote(run_id, safe='')}/metrics"
+        return self._call("GET", path, dict[str, Any], params=params)
 
     def upkeep(self) -> dict[str, Any]:
         """How the hub looks after its storage: the state of `gc` and of `scrub`, as the API documents it."""

@@ -45,6 +45,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "head-moved": ProblemType(
         409, "The branch has moved", "The branch's head is not the parent expected; `head` says what it is."
     ),
+    "points-out-of-step": ProblemType(
+        409, "Points out of step", "The batch does not begin where the hub is; `received` says where that is."
+    ),
     "changed-meanwhile": ProblemType(
         412, "Changed meanwhile", "Somebody else has changed this since it was read; read it again, then change it."
     ),

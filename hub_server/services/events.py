@@ -24,12 +24,20 @@ EVENT_TYPES: dict[str, str] = {
     "project.changed": "A project has another name, is public now or no longer, or moved to the trash or back.",
     "commit.created": "A commit arrived; `id` is its id. Topic `project:<id>`; in `projects` `id` is the project's id.",
     "run.created": "A run arrived; `id` is its id. Topic `project:<id>`.",
+    "run.progressed": "A run that is not published yet sent points, or its state changed. Topic `project:<id>`.",
     "run.changed": "A run was named, described, tagged, commented on, or moved to the trash or back. As above.",
 }
 """Every type of event with its meaning."""
 
 EventType = Literal[
-    "subscribed", "resync", "project.created", "project.changed", "commit.created", "run.created", "run.changed"
+    "subscribed",
+    "resync",
+    "project.created",
+    "project.changed",
+    "commit.created",
+    "run.created",
+    "run.progressed",
+    "run.changed",
 ]
 
 

@@ -13,6 +13,7 @@ from hub_server.services.fetching import Fetching
 from hub_server.services.history import History
 from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity
+from hub_server.services.live_runs import LiveRuns
 from hub_server.services.metrics import Metrics, MetricsReport
 from hub_server.services.models import Models
 from hub_server.services.people import People
@@ -42,6 +43,7 @@ class Services:
     rates: RateLimit
     projects: Projects
     history: History
+    live_runs: LiveRuns
     run_edits: RunEdits
     comments: Comments
     comparing: Comparing

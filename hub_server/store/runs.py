@@ -30,7 +30,7 @@ from dotscience.record import FileRef, RunRecord
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.types import Columns, RunInfo
 from hub_server.domain.values import IndexedValue, index_name, index_value
-from hub_server.store import models
+from hub_server.store import live_runs, models
 from hub_server.store.counting import capped_count
 from hub_server.store.schema import (
     UtcTime,
@@ -126,6 +126,7 @@ def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[
         keys = insert_runs(connection, place, added)
         index_runs(connection, place.project_key, keys)
         models.add_versions(connection, place.project_key, keys, place.now)
+        live_runs.mark_published(connection, place.project_key, [one.record.run_id for one in added])
         count_runs(connection, place.project_key, len(added), max(one.happened_at for one in added))
     for run_id in differing:
         warn(connection, place, run_id)

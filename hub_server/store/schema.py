@@ -348,6 +348,55 @@ model_version = Table(
 """What one run published under the name. Numbers count up in the order in which the hub took the runs in; `doc` is the
 run's `ModelArtefact` as JSON."""
 
+live_run = Table(
+    "live_run",
+    metadata,
+    _row_id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("uuid", String(36), nullable=False),
+    Column("state", String, nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("heard_at", UtcTime, nullable=False),
+    Column("received", BigInteger, nullable=False),
+    Column("points", Integer, nullable=False),
+    Column("dropped", BigInteger, nullable=False),
+    Column("published", Boolean, nullable=False),
+    Column("doc", Text, nullable=False),
+    UniqueConstraint("project_id", "uuid"),
+    Index(None, "project_id", "published", "id"),
+)
+"""A run that reports while it goes on; it stays as the owner of its points when it is `published`.
+
+`received` is how far into the committer's file the points are here, `doc` the run's record at its first point.
+"""
+
+metric_series = Table(
+    "metric_series",
+    metadata,
+    _row_id(),
+    Column("live_run_id", ForeignKey("live_run.id"), nullable=False),
+    Column("name", Words, nullable=False),
+    Column("points", Integer, nullable=False),
+    Column("last_step", BigInteger, nullable=False),
+    Column("last_at", BigInteger, nullable=False),
+    Column("last_num", Float),
+    Column("last_txt", String),
+    UniqueConstraint("live_run_id", "name"),
+)
+"""A metric of a run that has points; `points` counts all that came, the `last_` columns are the last of them."""
+
+metric_point = Table(
+    "metric_point",
+    metadata,
+    Column("series_id", ForeignKey("metric_series.id"), primary_key=True),
+    Column("step", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", BigInteger, nullable=False),
+    Column("num", Float),
+    Column("txt", String),
+    sqlite_with_rowid=False,
+)
+"""Never joined into a list. `at` is in microseconds; `txt` is a value that is not finite, and `num` is empty then."""
+
 pack = Table(
     "pack",
     metadata,

@@ -1,7 +1,7 @@
 /** Things of the hub for tests, complete and plausible unless told otherwise. */
 
-import { readRun } from "../src/api/record";
-import type { CommitInfo, Environment, Project, RunDetails, RunRecord } from "../src/api/types";
+import { readLiveRun, readRun } from "../src/api/record";
+import type { CommitInfo, Curve, Environment, LiveRun, Project, RunDetails, RunMetrics, RunRecord } from "../src/api/types";
 
 export const PROJECT = "3f0f6f0a-6c5e-4b8e-9d40-6b8f0a5c1d11";
 export const COMMIT = "b7".repeat(32);
@@ -48,6 +48,31 @@ export function aRun(record: Partial<RunRecord> = {}, changes: Partial<Omit<RunD
     },
   };
   return { ...readRun(run), environment: null, ...changes };
+}
+
+/** A run that goes on, with an id of its own. */
+export function aLiveRun(record: Partial<RunRecord> = {}, changes: Partial<Omit<LiveRun, "record">> = {}): LiveRun {
+  const { id, project_id, record: made } = aRun({ ended_at: null, ...record });
+  const run = { id, project_id, status: "running", started_at: "2026-11-23T09:59:00Z", record: made } as const;
+  return readLiveRun({ ...run, heard_at: "2026-11-23T10:00:00Z", points: 0, dropped: 0, latest: [], ...changes });
+}
+
+/** The metrics of a run whose curves go through these values at the steps 0, 1, …. */
+export function someMetrics(run: string, values: Record<string, number[]>, changes: Partial<RunMetrics> = {}): RunMetrics {
+  const curves: Curve[] = Object.entries(values).map(([name, all]) => ({
+    name,
+    sampled: false,
+    points: all.map((value, step) => [step, 1_790_000_000_000_000 + step, value] as const),
+  }));
+  const metrics = curves.map(({ name, points }) => ({
+    name,
+    points: points.length,
+    step: points.length - 1,
+    at: 1_790_000_000_000_000,
+    value: points.at(-1)?.[2] ?? 0,
+  }));
+  const points = metrics.reduce((sum, metric) => sum + metric.points, 0);
+  return { run_id: run, status: "running", points, dropped: 0, metrics, curves, ...changes };
 }
 
 export function aCommit(changes: Partial<CommitInfo> = {}): CommitInfo {

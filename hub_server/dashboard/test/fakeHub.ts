@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import type { Columns, CommitInfo, ModelVersion, Project, RunDetails, TraceEdge, Tree, TreeEntry, Value } from "../src/api/types";
+import type { Columns, CommitInfo, LiveRun, ModelVersion, Project, RunDetails, RunMetrics, TraceEdge, Tree, TreeEntry, Value } from "../src/api/types";
 import { ServerSocket } from "./sockets";
 
 const CODE = "the-code";
@@ -27,6 +27,8 @@ interface Failure {
 export class FakeHub {
   projects: Project[] = [];
   runs: RunDetails[] = [];
+  liveRuns: LiveRun[] = [];
+  readonly metrics = new Map<string, RunMetrics>();
   snapshots: Snapshot[] = [];
   isSignedIn = true;
   /** Paths answered with a problem while they are in here. */
@@ -129,6 +131,8 @@ export class FakeHub {
     if (kind === "runs" && view === "comments") return sendJson(response, 200, listOf([]));
     if (kind === "columns") return sendJson(response, 200, this.columns(project));
     if (kind === "runs" && view === "trace") return this.trace(response, url, project, id);
+    if (kind === "runs" && view === "metrics") return this.metricsOf(response, url, id ?? "");
+    if (kind === "live-runs") return this.liveRoutes(response, url, project, id);
     if (kind === "runs") return this.runRoutes(response, url, project, id);
     if (kind === "models") return this.modelRoutes(response, url, project, id);
     return this.commitRoutes(request, response, url, id, view);
@@ -160,6 +164,22 @@ export class FakeHub {
     const run = runs.find((candidate) => candidate.id === id);
     if (!run) return notFound(response, "No such run");
     sendJson(response, 200, run);
+  }
+
+  private liveRoutes(response: ServerResponse, url: URL, project: string, id: string | undefined): void {
+    const runs = this.liveRuns.filter((run) => run.project_id === project);
+    if (id === undefined) return sendJson(response, 200, page(runs.filter((run) => run.status !== "published"), url));
+    const run = runs.find((candidate) => candidate.id === id);
+    if (!run) return notFound(response, "No such run");
+    sendJson(response, 200, run);
+  }
+
+  private metricsOf(response: ServerResponse, url: URL, run: string): void {
+    const none = { run_id: run, status: "published", points: 0, dropped: 0, metrics: [], curves: [] } as const;
+    const found: RunMetrics = this.metrics.get(run) ?? { ...none, metrics: [], curves: [] };
+    const names = url.searchParams.get("names");
+    const isWanted = (name: string, index: number) => (names === null ? index < 20 : (JSON.parse(names) as string[]).includes(name));
+    sendJson(response, 200, { ...found, curves: found.curves.filter(({ name }, index) => isWanted(name, index)) });
   }
 
   /** One step, by content hashes alone. */

@@ -20,6 +20,7 @@ BODIES = {
     "sign_in": {"code": "x"},
     "collect_garbage": {"dry_run": True},
     "scrub": {},
+    "post_points": {"state": "running", "start": 0, "end": 0, "points": []},
     "set_password": {"password": "a long password"},
     "create_account": {"name": "UPPER"},
     "change_account": {"role": "member"},
@@ -46,7 +47,9 @@ def named(operations):
 @pytest.fixture
 def pushed(project, new_run):
     published = [ModelArtefact(name="iris", type="custom-model")]
-    pushed = project.push(new_run(models=published), files={"a.txt": b"text"})
+    run = new_run(models=published)
+    pushed = project.push(run, files={"a.txt": b"text"})
+    assert project.report(run).status_code == 200
     return {
         "project": project.id,
         "dot": project.dot_id,

@@ -48,6 +48,21 @@ def test_a_push_is_heard(hub, project, new_run):
         assert receive(connection)["id"] == made.id
 
 
+def test_a_run_that_goes_on_is_heard_when_there_is_something_to_see(hub, project, new_run):
+    topic, run = f"project:{project.id}", new_run()
+    with listening(hub, token=hub.admin) as connection:
+        subscribe(connection, topic)
+        assert receive(connection)["type"] == "subscribed"
+        for _ in range(2):
+            project.report(run, ["loss", 0, 0, 1.0])
+        project.report(run, start=10, end=10, state="lost")
+        heard = [receive(connection) for _ in range(2)]
+        assert [(one["seq"], one["type"], one["id"]) for one in heard] == [
+            (1, "run.progressed", run.run_id),
+            (2, "run.progressed", run.run_id),
+        ]
+
+
 def test_nothing_is_heard_of_other_projects(hub, project, new_run):
     stranger = hub.new_project()
     with listening(hub, token=stranger.token) as connection:

@@ -11,12 +11,13 @@ VIEWERS_MAY = {
     *("get_project", "list_collaborators", "leave_project"),
     *("list_runs", "list_columns", "get_run", "trace_run", "compare_runs", "list_trash", "list_comments"),
     *("add_comment", "change_comment", "delete_comment"),
+    *("list_live_runs", "get_live_run", "get_run_metrics"),
     *("list_models", "list_model_versions", "get_model_version"),
     *("list_commits", "get_commit", "get_tree", "get_content", "fetch_objects"),
 }
 EDITORS_MAY = VIEWERS_MAY | {
     *("change_run", "trash_run", "restore_run"),
-    *("get_dot", "have", "get_damaged", "put_pack", "post_commit"),
+    *("get_dot", "have", "get_damaged", "put_pack", "post_commit", "post_points"),
 }
 OWNERS_MAY = EDITORS_MAY | {
     *("change_project", "trash_project", "put_collaborator", "remove_collaborator", "list_project_audit"),

@@ -8,7 +8,7 @@ import { infiniteQueryOptions, keepPreviousData, queryOptions } from "@tanstack/
 
 import { getJson, send } from "./http";
 import { HubError } from "./problem";
-import { readRun, readRunDetails, type WireRun } from "./record";
+import { readLiveRun, readRun, readRunDetails, type WireRun } from "./record";
 import type {
   AuditEntry,
   BrowserSession,
@@ -19,12 +19,14 @@ import type {
   Comparison,
   Direction,
   List,
+  LiveRun,
   Model,
   ModelVersion,
   Person,
   Project,
   Run,
   RunDetails,
+  RunMetrics,
   Session,
   Token,
   Trace,
@@ -32,6 +34,11 @@ import type {
 } from "./types";
 
 const PAGE = 100;
+const LIVE_RUNS = 20;
+const CURVE_POINTS = 600;
+
+/** That a run is lost is no event: the hub notices when it is asked. */
+export const LIVE_CHECK_MS = 30_000;
 
 export interface Sorting {
   /** `started_at`, `summary.NAME`, `param.NAME` or `label.NAME`; undefined is the hub's own order, newest first. */
@@ -68,6 +75,9 @@ export const keys = {
   trace: (project: string, run: string, direction: Direction) =>
     [...keys.runs(project), "trace", run, direction] as const,
   run: (project: string, run: string) => [...keys.project(project), "run", run] as const,
+  liveRuns: (project: string) => [...keys.project(project), "live-runs"] as const,
+  liveRun: (project: string, run: string) => [...keys.project(project), "live-run", run] as const,
+  metrics: (project: string, run: string) => [...keys.project(project), "metrics", run] as const,
   models: (project: string) => [...keys.runs(project), "models"] as const,
   modelVersions: (project: string, model: string) => [...keys.models(project), model] as const,
   commits: (project: string) => [...keys.project(project), "commits"] as const,
@@ -125,6 +135,36 @@ export const runQuery = (project: string, run: string) =>
     queryKey: keys.run(project, run),
     queryFn: async ({ signal }) =>
       readRunDetails(await getJson<WireRun<RunDetails>>(["projects", project, "runs", run], { signal })),
+  });
+
+/** The first of the runs that are not published yet: there are seldom many. */
+export const liveRunsQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.liveRuns(project),
+    queryFn: async ({ signal }): Promise<List<LiveRun>> => {
+      const query = { limit: LIVE_RUNS };
+      const page = await getJson<List<WireRun<LiveRun>>>(["projects", project, "live-runs"], { signal, query });
+      return { ...page, items: page.items.map(readLiveRun) };
+    },
+    refetchInterval: LIVE_CHECK_MS,
+  });
+
+export const liveRunQuery = (project: string, run: string) =>
+  queryOptions({
+    queryKey: keys.liveRun(project, run),
+    queryFn: async ({ signal }) =>
+      readLiveRun(await getJson<WireRun<LiveRun>>(["projects", project, "live-runs", run], { signal })),
+    refetchInterval: LIVE_CHECK_MS,
+  });
+
+/** The metrics of a run that have points, with the curves of those named; of the first ones by default. */
+export const metricsQuery = (project: string, run: string, names?: readonly string[]) =>
+  queryOptions({
+    queryKey: [...keys.metrics(project, run), names ?? null] as const,
+    queryFn: ({ signal }) => {
+      const query = { points: CURVE_POINTS, names: names && JSON.stringify(names) };
+      return getJson<RunMetrics>(["projects", project, "runs", run, "metrics"], { signal, query });
+    },
   });
 
 export const modelsQuery = (project: string) =>

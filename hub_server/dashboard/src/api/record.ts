@@ -1,4 +1,4 @@
-import type { Run, RunDetails, RunRecord } from "./types";
+import type { LiveRun, Run, RunDetails, RunRecord } from "./types";
 
 const EMPTY: RunRecord = {
   run_id: "",
@@ -23,7 +23,7 @@ const EMPTY: RunRecord = {
 };
 
 /** A run as the hub sends it: the record is the stored JSON, so an older writer may have left fields out. */
-export type WireRun<R extends Run = Run> = Omit<R, "record"> & { record: Partial<RunRecord> };
+export type WireRun<R extends Run | LiveRun = Run> = Omit<R, "record"> & { record: Partial<RunRecord> };
 
 export function readRun(wire: WireRun): Run {
   return { ...wire, record: { ...EMPTY, ...wire.record } };
@@ -31,4 +31,8 @@ export function readRun(wire: WireRun): Run {
 
 export function readRunDetails(wire: WireRun<RunDetails>): RunDetails {
   return { ...readRun(wire), environment: wire.environment };
+}
+
+export function readLiveRun(wire: WireRun<LiveRun>): LiveRun {
+  return { ...wire, record: { ...EMPTY, ...wire.record } };
 }

@@ -215,6 +215,52 @@ export interface RunDetails extends Run {
   environment: Partial<Environment> | null;
 }
 
+/** A value of a metric at a step; JSON has no numbers for those that are not finite. */
+export type MetricValue = number | "nan" | "inf" | "-inf";
+
+/** Step, microseconds since 1970, value. */
+export type CurvePoint = readonly [step: number, at: number, value: MetricValue];
+
+/** The last point of a metric that came, and how many came. */
+export interface LastValue {
+  name: string;
+  points: number;
+  step: number;
+  at: number;
+  value: MetricValue;
+}
+
+export type LiveStatus = "running" | "ended" | "lost" | "published";
+
+/** A run that is not published yet; `record` is the run as it was at its first point. */
+export interface LiveRun {
+  id: string;
+  project_id: string;
+  status: LiveStatus;
+  started_at: string;
+  heard_at: string;
+  points: number;
+  dropped: number;
+  latest: LastValue[];
+  record: RunRecord;
+}
+
+/** Points in the order of steps; where `sampled`, the extremes of each part of all that there are. */
+export interface Curve {
+  name: string;
+  sampled: boolean;
+  points: CurvePoint[];
+}
+
+export interface RunMetrics {
+  run_id: string;
+  status: LiveStatus;
+  points: number;
+  dropped: number;
+  metrics: LastValue[];
+  curves: Curve[];
+}
+
 /** The names in use in a project, in the hub's order. */
 export interface Columns {
   parameters: string[];

@@ -67,7 +67,10 @@ export function useLiveProject(project: string): void {
   const client = useQueryClient();
   useLiveEvents([topicOf(project)], (events) => {
     if (events === "resync") void client.invalidateQueries({ queryKey: keys.project(project) });
-    else for (const type of new Set(events.map((event) => event.type))) invalidate(client, project, type);
+    else {
+      for (const type of new Set(events.map((event) => event.type))) invalidate(client, project, type);
+      for (const event of events) invalidateRun(client, project, event);
+    }
   });
 }
 
@@ -75,7 +78,18 @@ export function topicOf(project: string): string {
   return `project:${project}`;
 }
 
+/** A run that goes on, or that was just published and is to be found among the others from here on. */
+function invalidateRun(client: QueryClient, project: string, { type, id }: LiveEvent): void {
+  if (type !== "run.created" && type !== "run.progressed") return;
+  void client.invalidateQueries({ queryKey: keys.liveRun(project, id) });
+  // Curves of a million points may take longer than the next event: an answer that is on its way is waited for.
+  void client.invalidateQueries({ queryKey: keys.metrics(project, id) }, { cancelRefetch: type === "run.created" });
+  if (type === "run.created") void client.invalidateQueries({ queryKey: keys.run(project, id) });
+}
+
 function invalidate(client: QueryClient, project: string, type: string): void {
+  if (type.startsWith("run.")) void client.invalidateQueries({ queryKey: keys.liveRuns(project) });
+  if (type === "run.progressed") return;
   void client.invalidateQueries({ queryKey: keys.details(project) });
   if (type === "run.created") {
     void client.invalidateQueries({ queryKey: keys.columns(project) });

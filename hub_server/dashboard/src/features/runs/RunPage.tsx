@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useParams } from "@tanstack/react-router";
 
-import { projectQuery, runQuery } from "../../api/queries";
+import { HubError } from "../../api/problem";
+import { liveRunQuery, projectQuery, runQuery } from "../../api/queries";
 import type { RunDetails, RunRecord } from "../../api/types";
 import { Badge } from "../../components/Badge";
 import { CopyButton } from "../../components/CopyButton";
@@ -9,13 +10,15 @@ import { ErrorPanel, Skeleton } from "../../components/states";
 import { Time } from "../../components/Time";
 import { durationOf, formatDuration } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { sourceOf, statusOf, titleOf } from "../../lib/run";
+import { nameOf, sourceOf, statusOf, titleOf } from "../../lib/run";
 import { CommitPanel } from "../commits/CommitPanel";
 import { FileBrowser } from "../files/FileBrowser";
+import { CurvesPanel } from "../metrics/CurvesPanel";
 import { AuthorityBadge } from "./badges";
 import { CommentsPanel } from "./CommentsPanel";
 import { EnvironmentPanel } from "./EnvironmentPanel";
 import { FilesPanel } from "./FilesPanel";
+import { LiveRunView } from "./LiveRunView";
 import { ModelsPanel } from "./ModelsPanel";
 import { OriginPanel } from "./OriginPanel";
 import { ProvenancePanel } from "./ProvenancePanel";
@@ -27,13 +30,20 @@ import { plainText } from "../../lib/ansi";
 export function RunPage() {
   const { project, run } = useParams({ from: "/shell/p/$project/runs/$run" });
   const query = useQuery(runQuery(project, run));
+  const isUnknown = !query.data && query.error instanceof HubError && query.error.status === 404;
+  const live = useQuery({ ...liveRunQuery(project, run), enabled: isUnknown });
+  const liveRun = isUnknown ? live.data : undefined;
+  const shown = query.data ?? liveRun;
   const projectName = useQuery(projectQuery(project)).data?.name;
-  useTitle(query.data && titleOf(query.data), projectName);
+  useTitle(shown && (query.data ? titleOf(query.data) : nameOf(shown.record)), projectName);
+  const isWaiting = query.isPending || (isUnknown && live.isPending);
+  const failure = isWaiting || liveRun ? null : query.error;
   return (
     <div className="page wide">
-      {query.isPending && <Skeleton what="the run" rows={10} />}
-      {query.isError && <ErrorPanel isPage={!query.data} error={query.error} retry={() => void query.refetch()} />}
+      {isWaiting && <Skeleton what="the run" rows={10} />}
+      {failure && <ErrorPanel isPage={!query.data} error={failure} retry={() => void query.refetch()} />}
       {query.data && <RunView project={project} run={query.data} />}
+      {liveRun && <LiveRunView project={project} run={liveRun} />}
     </div>
   );
 }
@@ -52,6 +62,7 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
             <ValuesPanel title="Metrics" values={record.summary} empty="No metrics were recorded." />
             <ValuesPanel title="Parameters" values={record.parameters} empty="No parameters were recorded." />
           </div>
+          <CurvesPanel project={project} run={run.id} />
           <FilesPanel title="Inputs" files={record.inputs} project={project} commit={commit} />
           <FilesPanel title="Outputs" files={record.outputs} project={project} commit={commit} />
           <ProvenancePanel project={project} run={run.id} />

@@ -15,6 +15,7 @@ import { useBaseline } from "./baseline";
 import { ColumnPicker } from "./ColumnPicker";
 import { allColumns, chosenColumns, defaultColumnIds } from "./columns";
 import { FilterBar } from "./FilterBar";
+import { RunningRuns } from "./RunningRuns";
 import { RunsTable } from "./RunsTable";
 import { filtered, nextSorting, toggledBaseline, toggledColumn, type RunsSearch } from "./search";
 import { SelectionBar } from "./SelectionBar";
@@ -53,10 +54,11 @@ export function RunsPage() {
   // Both are asked for at once; a table that starts without its columns would jump when they come.
   if (query.isPending || isNaming) return <Framed children={<Skeleton what="runs" rows={12} />} />;
   if (query.isLoadingError && !mistake) return <Framed children={<ErrorPanel error={query.error} retry={refetch} />} />;
-  if (runs.length === 0 && search.q === undefined) return <Framed children={<NoRuns />} />;
+  if (runs.length === 0 && search.q === undefined) return <Framed children={<NoRuns project={project} />} />;
   return (
     <div className="runs-page">
       <h1 className="visually-hidden">Runs</h1>
+      <RunningRuns project={project} />
       <FilterBar
         key={search.q}
         filter={search.q ?? ""}
@@ -138,7 +140,16 @@ function NoneMeets({ showAll }: { showAll: () => void }) {
   );
 }
 
-function NoRuns() {
+function NoRuns({ project }: { project: string }) {
+  return (
+    <>
+      <RunningRuns project={project} />
+      <FirstSteps />
+    </>
+  );
+}
+
+function FirstSteps() {
   return (
     <EmptyState title="No runs yet">
       <p>Run a cell with these four lines in a notebook of this project, and save it:</p>
