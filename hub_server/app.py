@@ -27,10 +27,13 @@ from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
+from hub_server.legacy.api import LEGACY_API
 from hub_server.services.collector import Collector
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
+from hub_server.services.folders import Folders
 from hub_server.services.history import History
+from hub_server.services.hub_commits import HubCommits
 from hub_server.services.identity import Identity, TokenRequest, utc_now
 from hub_server.services.models import Models
 from hub_server.services.projects import Projects
@@ -43,7 +46,9 @@ from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
 from hub_server.services.upkeep_context import UpkeepContext
+from hub_server.services.volumes import Volumes
 from hub_server.services.workers import Workers
+from hub_server.services.workspaces import Workspaces
 from hub_server.services.zfs import ZfsSync
 from hub_server.settings import DEFAULT_PORT, HubSettings
 from hub_server.store import accounts
@@ -61,6 +66,7 @@ log = structlog.get_logger()
 STATIC = Path(__file__).parent / "static"
 WORKERS = 4
 UPKEEP_WORKERS = 2
+UPLOAD_WORKERS = 2
 PORTS_TRIED = 100
 BODY_TIMEOUT_S = 600.0
 IDLE_TIMEOUT_S = 300.0
@@ -133,14 +139,22 @@ async def _open_services(
     packs = Packs(folder.path, await _open_storage(settings, folder, workers))
     packs.sweep()
     events = EventBus()
+    projects = Projects(database, events, clock=clock)
+    sync = Sync(database, packs, workers, events, clock=clock)
+    upload_workers = Workers(UPLOAD_WORKERS)  # of their own: to take in a large file must not keep requests waiting
+    stack.callback(upload_workers.close)
+    hub_commits = HubCommits(database, packs, sync, upload_workers, clock=clock)
     return Services(
         identity=Identity(database, clock=clock),
-        projects=Projects(database, events, clock=clock),
+        projects=projects,
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
-        sync=Sync(database, packs, workers, events, clock=clock),
+        sync=sync,
         fetching=Fetching(database, packs, workers),
+        volumes=Volumes(database, projects, clock=clock),
+        workspaces=Workspaces(hub_commits, packs, upload_workers, clock=clock),
+        folders=Folders(hub_commits, workers),
         events=events,
         workers=workers,
         zfs=await _open_zfs(settings, workers, stack),
@@ -212,7 +226,7 @@ async def _serve(
     settings: HubSettings, sockets: list[socket.socket], services: Services, stack: AsyncExitStack
 ) -> None:
     dashboard = await services.workers.run(lambda: load_dashboard(STATIC))
-    application = HubApplication(services, dashboard=dashboard, hosts=_hosts(settings))
+    application = HubApplication(services, dashboard=dashboard, hosts=_hosts(settings), further=[LEGACY_API])
     server = HTTPServer(
         application,
         max_header_size=MAX_HEADER_BYTES,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
+from hub_server.services.folders import Folders
 from hub_server.services.history import History
 from hub_server.services.identity import Identity
 from hub_server.services.models import Models
@@ -14,7 +15,9 @@ from hub_server.services.provenance import Provenance
 from hub_server.services.readiness import Readiness
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
+from hub_server.services.volumes import Volumes
 from hub_server.services.workers import Workers
+from hub_server.services.workspaces import Workspaces
 from hub_server.services.zfs import ZfsSync
 
 
@@ -32,6 +35,9 @@ class Services:
     provenance: Provenance
     sync: Sync
     fetching: Fetching
+    volumes: Volumes
+    workspaces: Workspaces
+    folders: Folders
     events: EventBus
     workers: Workers
     zfs: ZfsSync
