@@ -23,7 +23,7 @@ class Arrival:
         self._service = service
         self._volume = volume
         self._writer = writer
-        self._key = key
+        self._key = key.rstrip("/") if is_archive else key  # a folder's name may be written so
         self._is_archive = is_archive
         self._reason = "it broke off; send it again"
         self._staged = service.begin_file()
