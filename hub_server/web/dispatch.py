@@ -157,6 +157,8 @@ class ApiHandler(HubHandler):
     async def _send(self, reply: Reply) -> None:
         self.set_status(reply.status)
         self.set_header("X-Request-Id", self.request_id)
+        if reply.body is not None and not isinstance(reply.body, AsyncIterator):
+            self.set_header("Content-Type", self._operation.response_media)
         for name, value in reply.headers.items():
             self.set_header(name, value)
         if reply.cookie is not None:
@@ -166,11 +168,7 @@ class ApiHandler(HubHandler):
         elif reply.body is None:
             self.finish()
         else:
-            self._finish_with(reply.body)
-
-    def _finish_with(self, body: Any) -> None:
-        self.set_header("Content-Type", self._operation.response_media)
-        self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
+            self.finish(reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body))
 
     async def _stream(self, pieces: AsyncIterator[bytes]) -> None:
         if self.request.method != "HEAD":
