@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
-from typing import Any
+from typing import Any, cast
+
+import structlog
+from tornado.http1connection import HTTP1Connection
 
 from hub_server.domain.problems import Problem
 from hub_server.domain.scopes import Caller
@@ -13,12 +17,50 @@ from hub_server.web.base import HubHandler
 from hub_server.web.dispatch import ApiHandler
 from hub_server.web.operation import Call, Operation
 
+log = structlog.get_logger()
+
+IDLE_S = 600.0
+"""How long a client may send nothing in the middle of a body."""
 BASIC = 'Basic realm="dotscience", charset="UTF-8"'
 BEARER = 'Bearer realm="dotscience"'
 
 
 class LegacyHandler(ApiHandler):
     """Runs the operations of one path of `/v2`. Sessions do not count here: no page of the hub's uses these paths."""
+
+    _patience: asyncio.TimerHandle | None = None
+
+    async def prepare(self) -> None:
+        """Tornado's hook: every check that needs no body."""
+        await super().prepare()
+        self._await_more()
+
+    async def data_received(self, chunk: bytes) -> None:
+        """Tornado's hook: a piece of the body."""
+        await super().data_received(chunk)
+        self._await_more()
+
+    def _await_more(self) -> None:
+        """Let go of a client that stops to send: an upload may take days, but its caller's commits wait for it."""
+        self._stop_waiting()
+        if not self._finished:
+            self._patience = asyncio.get_running_loop().call_later(IDLE_S, self._give_up)
+
+    def _stop_waiting(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+
+    def _give_up(self) -> None:
+        log.info("upload.stalled", idle_s=IDLE_S)
+        cast(HTTP1Connection, self.request.connection).stream.close()
+
+    async def _run(self) -> None:
+        self._stop_waiting()
+        await super()._run()
+
+    def _leave(self) -> None:
+        self._stop_waiting()
+        super()._leave()
 
     async def find_caller(self) -> Caller:
         """The account of the token, which must be the one that is named.

@@ -76,9 +76,10 @@ class Arrival:
             Problem: it was refused (see `Workspaces`).
             DiskFull: there is no room for it.
         """
-        put = self._service.put_archive if self._is_archive else self._service.put_file
         try:
-            self._made = await put(self._volume, self._writer, self._path, self._staged)
+            self._made = await self._service.put(
+                self._volume, self._writer, self._path, self._staged, is_archive=self._is_archive
+            )
         except Exception as error:
             self._note(error)
             raise

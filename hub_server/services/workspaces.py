@@ -64,38 +64,30 @@ class Workspaces:
         """Write what has gathered of an upload."""
         await self._workers.run(staged.flush)
 
-    async def put_file(self, volume: Volume, writer: Writer, path: Path, staged: StagedFile) -> Made:
-        """Make an upload the file at `path`, as a commit.
+    async def put(
+        self, volume: Volume, writer: Writer, path: Path, staged: StagedFile, *, is_archive: bool = False
+    ) -> Made:
+        """Make an upload the file at `path`, or unpack it there if it is a tar archive; a commit either way.
+
+        What an archive does not name stays as it is; a file or link in the place of its own folder is replaced.
 
         Raises:
-            Problem: locked; path-taken; not-found for the branch.
+            Problem: locked; path-taken; not-found for the branch; corrupt-archive or invalid for an archive that is not
+                taken.
             DiskFull: there is no room for it.
         """
         now = self._clock()
         async with self.commits.new_objects(volume.dot) as new:
-            content = await self._workers.run(lambda: take_file(staged, path, now, new))
-            message = f"Uploaded {text_of(path)} ({staged.size} bytes)"
-            made = await self._put(
-                volume, writer, Draft(message=message, author=writer.name, edit=_putting(content)), new
-            )
-        self.deposits.of(volume.dot.id, writer.credential).keep(path, content, made.root, is_archive=False)
-        return made
-
-    async def put_archive(self, volume: Volume, writer: Writer, folder: Path, staged: StagedFile) -> Made:
-        """Unpack an uploaded tar archive in `folder`, as a commit; what it does not name stays as it is.
-
-        A file or link in the folder's own place is replaced.
-
-        Raises:
-            Problem: corrupt-archive or invalid, for an archive that is not taken; and as `put_file`.
-            DiskFull: there is no room for it.
-        """
-        async with self.commits.new_objects(volume.dot) as new:
-            content = await self._workers.run(lambda: take_archive(staged, folder, new))
-            message = f"Unpacked an archive of {len(content.entries)} files in {text_of(folder)}"
-            edit = _putting(content, instead_of=folder)
-            made = await self._put(volume, writer, Draft(message=message, author=writer.name, edit=edit), new)
-        self.deposits.of(volume.dot.id, writer.credential).keep(folder, content, made.root, is_archive=True)
+            if is_archive:
+                content = await self._workers.run(lambda: take_archive(staged, path, new))
+                message = f"Unpacked an archive of {len(content.entries)} files in {text_of(path)}"
+            else:
+                content = await self._workers.run(lambda: take_file(staged, path, now, new))
+                message = f"Uploaded {text_of(path)} ({staged.size} bytes)"
+            edit = _putting(content, instead_of=path if is_archive else ())
+            draft = Draft(message=message, author=writer.name, edit=edit)
+            made = await self._commit(volume, f"{writer.name}'s upload of {text_of(path)}", draft, new)
+        self.deposits.of(volume.dot.id, writer.credential).keep(path, content, made.root, is_archive=is_archive)
         return made
 
     async def delete(self, volume: Volume, writer: Writer, path: Path) -> Made:
@@ -112,7 +104,7 @@ class Workspaces:
 
         draft = Draft(message=f"Deleted {text_of(path)}", author=writer.name, edit=edit)
         async with self.commits.new_objects(volume.dot) as new:
-            return await self._put(volume, writer, draft, new)
+            return await self._commit(volume, f"{writer.name}'s deletion of {text_of(path)}", draft, new)
 
     async def commit_runs(
         self, volume: Volume, writer: Writer, message: str, runs: Sequence[RunRecord], environment: Environment | None
@@ -136,7 +128,7 @@ class Workspaces:
         draft = Draft(message=message, author=writer.name, edit=edit, environment=environment)
         try:
             async with self.commits.new_objects(volume.dot) as new:
-                made = await self._put(volume, writer, draft, new)
+                made = await self._commit(volume, f"{writer.name}'s commit of runs", draft, new)
         except Problem as problem:
             if problem.kind == "upload-refused":
                 deposit.forget_refusals()  # it was told, and may have been about something that is over
@@ -144,8 +136,8 @@ class Workspaces:
         self.deposits.forget(volume.dot.id, writer.credential)
         return made
 
-    async def _put(self, volume: Volume, writer: Writer, draft: Draft, new: NewObjects) -> Made:
-        async with self.locks.hold(volume.dot.id, f'{writer.name} ("{draft.message}")'):
+    async def _commit(self, volume: Volume, what: str, draft: Draft, new: NewObjects) -> Made:
+        async with self.locks.hold(volume.dot.id, what):
             return await self.commits.commit(volume, draft, new)
 
 

@@ -182,6 +182,17 @@ def test_an_upload_that_breaks_off_leaves_nothing(workspace, staging, extract):
     assert "'a.bin': it broke off; send it again" in error["message"]
 
 
+def test_a_client_that_stops_to_send_is_let_go_of(workspace, staging, monkeypatch):
+    monkeypatch.setattr("hub_server.legacy.handler.IDLE_S", 0.05)
+    upload = Upload(workspace, "a.bin", 8 * 2**20)
+    upload.send(bytes(3 * 2**20))
+    assert upload.answer() == b""
+    upload.close()
+    assert staging() == []
+    error = workspace.commit(run_metadata(str(uuid4()), ["a.bin"]))["error"]
+    assert "it broke off" in error["message"]
+
+
 def test_a_hub_that_stops_in_the_middle_of_an_upload_leaves_nothing(serve_hub, tmp_path):
     with serve_hub(tmp_path / "hub") as hub:
         workspace = LegacyClient(hub).new_workspace()
