@@ -17,13 +17,14 @@ from dotscience.values import clean_text
 from dotscience.wire import WIRE_VERSION, file_ref, from_wire, parse_time, run_id_for, to_wire
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Container, Mapping, Sequence
     from datetime import datetime
 
     from dotscience.record import RunRecord
 
 COMMIT_TYPE = "dotscience.run.v1"
 MAX_RUNS = 1000
+MAX_ID_CHARS = 200
 MAX_WARNINGS = 20
 UNKNOWN = "unknown"
 _GROUPS = {"labels": "label", "summary": "summary", "parameters": "parameters"}
@@ -88,6 +89,7 @@ def describe_commit(runs: Sequence[RunRecord], *, author: str, message: str, cre
 
 # ---------------------------------------------------------------------------------- reading
 
+_RUN = "run."
 _LISTS = {"input-files": "input", "output-files": "output"}
 _ABOUT_COMMIT = frozenset(
     {"author", "message", "timestamp", "date", "type", "success", "runs", "exec.start", "exec.end", "exec.logs"}
@@ -109,15 +111,15 @@ def read_runs(metadata: Mapping[str, str], *, dot_id: str) -> RunsReading:
     Never raises: what cannot be read is left out and said to be, in the record's warnings or the reading's errors.
     """
     names, errors = _run_ids(metadata)
+    by_run, others = _grouped(metadata, names)
+    place = Place(host=clean_text(metadata["runner.name"])) if metadata.get("runner.name") else None
+    lost = [f"the commit's {_short(key)} is not kept" for key in sorted(others) if key not in _ABOUT_COMMIT]
     records = []
-    for name in names:
-        record, wrong = _read_run(metadata, name, dot_id)
+    for name, about in by_run.items():
+        record, wrong = _read_run(name, about, dot_id)
         errors += wrong
-        records += [record] if record is not None else []
-    known = tuple(f"run.{name}." for name in names)
-    unknown = sorted(key for key in metadata if not key.startswith(known) and key not in _ABOUT_COMMIT)
-    lost = [f"the commit's {_short(key)} is not kept" for key in unknown]
-    return RunsReading([_with_warnings(record, lost) for record in records], errors)
+        records += [_with_warnings(replace(record, place=place), lost)] if record is not None else []
+    return RunsReading(records, errors)
 
 
 def runner_environment(metadata: Mapping[str, str], captured_at: datetime) -> Environment | None:
@@ -140,26 +142,41 @@ def _run_ids(metadata: Mapping[str, str]) -> tuple[list[str], list[str]]:
     if text is None:
         return [], []
     names = _strings(text)
-    if names is None or len(names) > MAX_RUNS:
+    if names is None or len(names) > MAX_RUNS or any(len(name) > MAX_ID_CHARS for name in names):
         return [], [f"runs is {_short(text)}, not a JSON list of at most {MAX_RUNS} run ids"]
     return list(dict.fromkeys(names)), []
 
 
-def _read_run(metadata: Mapping[str, str], name: str, dot_id: str) -> tuple[RunRecord | None, list[str]]:
-    prefix = f"run.{name}."
-    about = {key.removeprefix(prefix): value for key, value in metadata.items() if key.startswith(prefix)}
+def _grouped(metadata: Mapping[str, str], names: Sequence[str]) -> tuple[dict[str, dict[str, str]], list[str]]:
+    """What is said about each run, and the keys that are about none."""
+    by_run: dict[str, dict[str, str]] = {name: {} for name in names}
+    others = []
+    for key, value in metadata.items():
+        name = _run_of(key, by_run)
+        if name is None:
+            others.append(key)
+        else:
+            by_run[name][key[len(f"{_RUN}{name}.") :]] = value
+    return by_run, others
+
+
+def _run_of(key: str, names: Container[str]) -> str | None:
+    """The run that a key is about: of ids that hold dots the longest that fits."""
+    end = len(_RUN) + MAX_ID_CHARS + 1
+    while key.startswith(_RUN) and (end := key.rfind(".", len(_RUN), end)) >= 0:
+        if key[len(_RUN) : end] in names:
+            return key[len(_RUN) : end]
+    return None
+
+
+def _read_run(name: str, about: Mapping[str, str], dot_id: str) -> tuple[RunRecord | None, list[str]]:
     wire, lost = _to_wire(about)
     run_id = run_id_for(name, dot_id=dot_id, path="", cell=None, body=json.dumps(about, sort_keys=True))
     reading = from_wire(name, wire, run_id=run_id)
     if reading.record is None:
         return None, [f"run {_short(name)}: {error}" for error in reading.errors]
-    record = replace(
-        reading.record,
-        authority="remote",
-        mode="remote",
-        inputs=[_input(file) for file in reading.record.inputs],
-        place=Place(host=clean_text(metadata["runner.name"])) if metadata.get("runner.name") else None,
-    )
+    inputs = [_input(file) for file in reading.record.inputs]
+    record = replace(reading.record, authority="remote", mode="remote", inputs=inputs)
     return _with_warnings(record, [*reading.errors, *lost]), []
 
 

@@ -153,7 +153,7 @@ async def _open_services(
         sync=sync,
         fetching=Fetching(database, packs, workers),
         volumes=Volumes(database, projects, clock=clock),
-        workspaces=Workspaces(hub_commits, packs, upload_workers, clock=clock),
+        workspaces=Workspaces(hub_commits, packs, upload_workers, receiving=workers, clock=clock),
         folders=Folders(hub_commits, workers),
         events=events,
         workers=workers,

@@ -177,13 +177,7 @@ async def list_volumes(hub: Services, call: Call[Nothing, RpcCall], _params: NoP
     found = [one for one in await hub.volumes.projects(call.caller) if one.dot_id is not None]
     counts = await hub.volumes.count_commits([one.dot_id for one in found if one.dot_id is not None])
     described = [
-        describe(
-            call.caller,
-            one,
-            await hub.volumes.by_dot(call.caller, one.dot_id),
-            size=0,
-            commits=counts.get(one.dot_id, 0),
-        )
+        describe(call.caller, one, one.dot_id, "", size=0, commits=counts.get(one.dot_id, 0))
         for one in found
         if one.dot_id is not None
     ]
@@ -229,7 +223,7 @@ async def commit(hub: Services, call: Call[Nothing, RpcCall], params: CommitPara
     """Commit a volume with the runs that the metadata describe; the id of the commit."""
     volume = await hub.volumes.find(call.caller, params.volume)
     _check_size(params.metadata)
-    reading = read_runs(params.metadata, dot_id=volume.dot.id)
+    reading = await hub.workers.run(lambda: read_runs(params.metadata, dot_id=volume.dot.id))
     if reading.errors:
         raise Problem(
             "invalid", f"nothing was recorded, as the metadata cannot be read: {'; '.join(reading.errors[:5])}"

@@ -36,15 +36,18 @@ async def describe_volume(hub: Services, caller: Caller, volume: Volume) -> dict
     head = await hub.workspaces.commits.head(volume)
     counts = await hub.volumes.count_commits([volume.dot.id])
     size = head.info.size if head.info is not None else 0
-    return describe(caller, project, volume, size=size, commits=counts.get(volume.dot.id, 0))
+    commits = counts.get(volume.dot.id, 0)
+    return describe(caller, project, volume_id(volume), volume.branch, size=size, commits=commits)
 
 
-def describe(caller: Caller, project: ProjectInfo, volume: Volume, *, size: int, commits: int) -> dict[str, Any]:
+def describe(
+    caller: Caller, project: ProjectInfo, name: str, branch: str, *, size: int, commits: int
+) -> dict[str, Any]:
     """A volume's fields; those about servers are empty, as there is one."""
     return {
-        "Id": volume_id(volume),
+        "Id": name,
         "Name": {"Namespace": caller.account_name, "Name": workspace_name(project.id)},
-        "Branch": volume.branch,
+        "Branch": branch,
         "Master": "",
         "SizeBytes": size,
         "DirtyBytes": 0,

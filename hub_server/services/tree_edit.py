@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from committer.storage.objects import MAX_OBJECT_SIZE
 from committer.storage.reader import Reader, root_entry
 from committer.storage.tree import EntryKind, TreeEntry, decode_tree, encode_tree
+from dotscience.errors import SnapshotError
 from hub_server.content.paths import Path, shown
-from hub_server.domain.problems import Problem
+from hub_server.domain.problems import Problem, invalid
 
 FOLDER_MODE = 0o755
 
@@ -93,7 +95,7 @@ class TreeEdit:
 
     def _finish(self, folder: _Folder, put: Callable[[bytes], bytes]) -> TreeEntry:
         entries = [self._finish(one, put) if isinstance(one, _Folder) else one for one in folder.entries.values()]
-        return msgspec.structs.replace(folder.entry, content=put(encode_tree(entries)))
+        return msgspec.structs.replace(folder.entry, content=put(_encode(entries)))
 
     def _folder(self, path: Path) -> _Folder | None:
         """The folder at a path, opened; None where there is none."""
@@ -138,6 +140,16 @@ class TreeEdit:
     def _count(self, entry: TreeEntry, by: int) -> None:
         self.files += by
         self.size += by * entry.size
+
+
+def _encode(entries: list[TreeEntry]) -> bytes:
+    try:
+        data = encode_tree(entries)
+    except SnapshotError as error:
+        raise invalid("/key", str(error)) from error
+    if len(data) > MAX_OBJECT_SIZE:
+        raise invalid("/key", f"{len(entries)} names are more than one folder can have; use several")
+    return data
 
 
 def _new_folder(name: bytes) -> _Folder:

@@ -43,10 +43,20 @@ class Workspaces:
         deposits: What was uploaded and not committed with a run yet.
     """
 
-    def __init__(self, commits: HubCommits, packs: Packs, workers: Workers, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        commits: HubCommits,
+        packs: Packs,
+        workers: Workers,
+        *,
+        receiving: Workers,
+        clock: Callable[[], datetime],
+    ) -> None:
+        """Uploads are written down by the threads of `receiving`, and cut and compressed by those of `workers`."""
         self.commits = commits
         self._packs = packs
         self._workers = workers
+        self._receiving = receiving
         self._clock = clock
         self.locks = DotLocks(clock)
         self.deposits = Deposits()
@@ -58,11 +68,11 @@ class Workspaces:
     def discard(self, staged: StagedFile) -> None:
         """Let go of an upload. Idempotent."""
         if not staged.discarded:
-            self._workers.start(staged.discard)
+            self._receiving.start(staged.discard)
 
     async def flush(self, staged: StagedFile) -> None:
         """Write what has gathered of an upload."""
-        await self._workers.run(staged.flush)
+        await self._receiving.run(staged.flush)
 
     async def put(
         self, volume: Volume, writer: Writer, path: Path, staged: StagedFile, *, is_archive: bool = False
