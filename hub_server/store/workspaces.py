@@ -48,11 +48,17 @@ def projects_by_name(connection: Connection, name: str) -> list[NamedProject]:
 
 def ensure_dot(connection: Connection, ref: ProjectRef, new_id: str, now: datetime) -> DotRow:
     """The dot of a project's workspace; made, with `new_id`, where it has none."""
-    found = _projects(connection, _PROJECTS.where(project.c.id == ref.key))[0].dot
-    if found is not None:
-        return found
-    connection.execute(insert(dot).values(id=new_id, project_id=ref.key, created_at=now))
-    return DotRow(id=new_id, project=ref, gc_epoch=0)
+    found = dot_of(connection, ref)
+    if found is None:
+        connection.execute(insert(dot).values(id=new_id, project_id=ref.key, created_at=now))
+        found = dot_of(connection, ref)
+    assert found is not None  # noqa: S101 - for the type checker: it was just made
+    return found
+
+
+def dot_of(connection: Connection, ref: ProjectRef) -> DotRow | None:
+    """The dot of a project's workspace, if it has one."""
+    return _projects(connection, _PROJECTS.where(project.c.id == ref.key))[0].dot
 
 
 def count_commits(connection: Connection, dot_ids: Sequence[str]) -> dict[str, int]:
