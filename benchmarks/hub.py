@@ -39,9 +39,10 @@ from hub_server.store import accounts, commits, runs
 from hub_server.store.backends.backend import Backend
 from hub_server.store.backends.postgresql import Postgresql
 from hub_server.store.backends.sqlite import Sqlite
+from hub_server.store.collaborators import find_access
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
-from hub_server.store.projects import NewProject, ProjectRef, ensure_project, project_key
+from hub_server.store.projects import NewProject, ProjectRef, add_project
 from hub_server.store.run_order import Order
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
@@ -129,7 +130,12 @@ async def fill(database: Database, count: int, say: Callable[[str], None]) -> fl
 def _project(connection, account_id: str, place: int) -> tuple[int, str]:
     dot = str(UUID(int=place))
     made = NewProject(id=f"p{place}", name=f"project {place}", dot_id=dot, created_by=account_id, created_at=NOW)
-    return project_key(connection, ensure_project(connection, made).id), dot
+    return add_project(connection, made), dot
+
+
+def _key_of_first(connection) -> int | None:
+    found = find_access(connection, "p0", "")
+    return None if found is None else found.key
 
 
 def _new(record: RunRecord) -> runs.NewRun:
@@ -148,7 +154,7 @@ async def measure(backend: Backend, say: Callable[[str], None]) -> list[Figure]:
     """Every query, `ROUNDS` times in turn."""
     database, workers = Database(backend), Workers(1)
     history = History(database, None, workers, clock=lambda: NOW)  # type: ignore[arg-type] - no file is read
-    project = await database.read(lambda c: ProjectRef(id="p0", key=project_key(c, "p0")))
+    project = await database.read(lambda c: ProjectRef(id="p0", key=_key_of_first(c) or 0))
     wanted = queries(random.Random(SEED))
     times: dict[str, list[tuple[float, float, int]]] = {name: [] for name in wanted}
     try:
@@ -212,7 +218,7 @@ async def run(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], 
     say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
     migrate(backend)
     database = Database(backend)
-    is_empty = await database.read(lambda c: project_key(c, "p0") is None)
+    is_empty = await database.read(lambda c: _key_of_first(c) is None)
     rate = await fill(database, options.runs, say) if is_empty else None
     if options.database:  # what autovacuum does by itself, some time later
         await database.write(lambda c: c.exec_driver_sql("ANALYZE"))

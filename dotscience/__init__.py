@@ -14,6 +14,7 @@ Call these functions from a notebook or script; each `publish` is a *run*, tied 
 `docs/library.md` describes every function.
 """
 
+from dotscience.frames import get_runs
 from dotscience.recording import Run
 from dotscience.tracking import Dotscience
 from dotscience.version import __version__
@@ -85,6 +86,7 @@ __all__ = [
     "description",
     "end",
     "error",
+    "get_runs",
     "input",
     "interactive",
     "label",

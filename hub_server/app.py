@@ -8,6 +8,7 @@ import os
 import secrets
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
@@ -28,18 +29,27 @@ from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
 from hub_server.legacy.api import LEGACY_API
+from hub_server.services.audit import Audit
+from hub_server.services.collaborators import Collaborators
 from hub_server.services.collector import Collector
+from hub_server.services.comments import Comments
+from hub_server.services.comparing import Comparing
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.folders import Folders
 from hub_server.services.history import History
 from hub_server.services.hub_commits import HubCommits
+from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity, TokenRequest, utc_now
 from hub_server.services.models import Models
+from hub_server.services.passwords import Passwords
+from hub_server.services.people import People
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
+from hub_server.services.rates import RateLimit
 from hub_server.services.readiness import Readiness
 from hub_server.services.repacking import Repacker
+from hub_server.services.run_edits import RunEdits
 from hub_server.services.scrub import Scrubber
 from hub_server.services.services import Services
 from hub_server.services.stopping import Stopping
@@ -67,6 +77,7 @@ STATIC = Path(__file__).parent / "static"
 WORKERS = 4
 UPKEEP_WORKERS = 2
 UPLOAD_WORKERS = 2
+PASSWORD_WORKERS = 2
 PORTS_TRIED = 100
 BODY_TIMEOUT_S = 600.0
 IDLE_TIMEOUT_S = 300.0
@@ -144,9 +155,18 @@ async def _open_services(
     upload_workers = Workers(UPLOAD_WORKERS)  # of their own: to take in a large file must not keep requests waiting
     stack.callback(upload_workers.close)
     hub_commits = HubCommits(database, packs, sync, upload_workers, clock=clock)
+    identity = Identity(database, clock=clock)
     return Services(
-        identity=Identity(database, clock=clock),
+        identity=identity,
+        people=People(database, identity, _open_passwords(stack), clock=clock),
+        collaborators=Collaborators(database, clock=clock),
+        audit=Audit(database, clock=clock),
+        idempotency=Idempotency(database, clock=clock),
+        rates=RateLimit(settings.requests_per_minute, time.monotonic),
         projects=projects,
+        run_edits=RunEdits(database, events, clock=clock),
+        comments=Comments(database, events, clock=clock),
+        comparing=Comparing(database),
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
@@ -164,6 +184,12 @@ async def _open_services(
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
         version=__version__,
     )
+
+
+def _open_passwords(stack: AsyncExitStack) -> Passwords:
+    workers = Workers(PASSWORD_WORKERS)  # of its own: many attempts must keep nothing but each other waiting
+    stack.callback(workers.close)
+    return Passwords(workers)
 
 
 def _backend(settings: HubSettings, folder: DataFolder) -> Backend:
@@ -215,8 +241,9 @@ async def _ensure_owner(services: Services, folder: DataFolder) -> None:
     """The first account, and its token in the data folder; a folder that lost the token gets a new one in its place."""
     account = await services.identity.ensure_first_account(AccountInfo(str(uuid4()), FIRST_ACCOUNT))
     if folder.has_token():
+        await services.identity.ensure_scopes(account, ADMIN_TOKEN)
         return
-    owner = Caller(account_id=account.id, account_name=account.name, scopes=frozenset(SCOPES))
+    owner = Caller(account_id=account.id, account_name=account.name, scopes=frozenset(SCOPES), is_admin=True)
     request = TokenRequest(name=ADMIN_TOKEN, scopes=list(SCOPES), project_id=None, expires_in_s=None)
     made = await services.identity.replace_token(owner, request)
     folder.write_token(made.token)

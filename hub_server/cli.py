@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from hub_server.account_commands import account
 from hub_server.upkeep_commands import gc, scrub
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ Examples:
   ds hub --host 0.0.0.0 --public-url https://hub.example.org
   ds hub --database postgresql://hub@db.example.org/dotscience
   ds hub login-link                            sign a browser in
+  ds hub account add alice                     let somebody else in
   ds hub gc --dry-run                          what could be deleted
 """
 
@@ -39,6 +41,7 @@ Examples:
 @click.option("--storage", metavar="URL", help="A bucket for packs: s3://bucket/prefix. [default: the data folder]")
 @click.option("--zfs-root", metavar="POOL/DATASET", help="Where dots are received as ZFS streams.")
 @click.option("--zfs-receive", type=click.Choice(["off", "trusted"]), help="Who may send ZFS streams. [default: off]")
+@click.option("--requests-per-minute", metavar="N", help="What one caller may ask for; 0: no limit. [default: 6000]")
 @click.option("--upkeep-every-h", metavar="HOURS", help="How often to collect garbage; 0: never. [default: 24]")
 @click.option("--keep-unused-h", metavar="HOURS", help="How long to keep what no commit needs. [default: 24]")
 @click.pass_context
@@ -73,6 +76,7 @@ def login_link(settings: HubSettings) -> None:
         click.echo(client.create_login_code().url)
 
 
+hub.add_command(account)
 hub.add_command(gc)
 hub.add_command(scrub)
 

@@ -23,6 +23,7 @@ DEFAULT_HOST = "127.0.0.1"
 ZFS_RECEIVE = ("off", "trusted")
 HOURS = ("upkeep_every_h", "keep_unused_h")
 MAX_HOURS = 24 * 365
+MAX_RATE = 1_000_000
 
 
 class HubSettings(Struct, frozen=True, kw_only=True):
@@ -33,7 +34,8 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     on a PostgreSQL server, `postgresql://user:password@host/name`, for what is in a file of the data folder otherwise;
     parts that are left out come from PostgreSQL's own variables, such as PGPASSWORD. `storage` is a bucket
     like `s3://bucket/prefix` for packs, which are in the data folder otherwise. `zfs_root` is the dataset below which
-    dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted. Every
+    dots are received as ZFS streams, if `zfs_receive` says that senders with the scope for it are trusted. One caller
+    may send `requests_per_minute` in the long run, and a sixth of that at once (0: as many as they like). Every
     `upkeep_every_h` hours (0: only when told to) garbage is collected, and a part of what is stored is checked; objects
     are deleted when no commit has needed them for `keep_unused_h` hours.
     """
@@ -46,6 +48,7 @@ class HubSettings(Struct, frozen=True, kw_only=True):
     storage: str | None = None
     zfs_root: str | None = None
     zfs_receive: Literal["off", "trusted"] = "off"
+    requests_per_minute: int = 6_000
     upkeep_every_h: float = 24.0
     keep_unused_h: float = 24.0
 
@@ -75,7 +78,7 @@ def _check(values: dict[str, Any]) -> HubSettings:
     try:
         port = values.get("port")
         values["port"] = None if port is None else int(port)
-        settings = HubSettings(**values | _hours(values))
+        settings = HubSettings(**values | _hours(values) | _rate(values))
     except ValueError as error:
         raise ConfigError(f"the port {values['port']!r} is no number; use 0 to 65535") from error
     if settings.port is not None and not 0 <= settings.port <= 65535:
@@ -92,6 +95,16 @@ def _check(values: dict[str, Any]) -> HubSettings:
 def _hours(values: dict[str, Any]) -> dict[str, float]:
     """The settings that are a number of hours."""
     return {name: _number_of_hours(name, values[name]) for name in HOURS if name in values}
+
+
+def _rate(values: dict[str, Any]) -> dict[str, int]:
+    """How many requests a minute, where that is set."""
+    if "requests_per_minute" not in values:
+        return {}
+    given = str(values["requests_per_minute"])
+    if not given.isascii() or not given.isdecimal() or int(given[:9]) > MAX_RATE:
+        raise ConfigError(f"{PREFIX}REQUESTS_PER_MINUTE {given!r} is no number of requests from 0 to {MAX_RATE}")
+    return {"requests_per_minute": int(given)}
 
 
 def _number_of_hours(name: str, value: Any) -> float:

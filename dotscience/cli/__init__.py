@@ -21,6 +21,9 @@ GROUP = "dotscience.commands"
 
 BUILT_IN = {
     "inspect": "dotscience.cli.inspect:inspect",
+    "login": "dotscience.cli.login:login",
+    "logout": "dotscience.cli.login:logout",
+    "project": "dotscience.cli.project:project",
     "run": "dotscience.cli.run:run",
     "runs": "dotscience.cli.runs:runs",
     "up": "dotscience.cli.up:up",

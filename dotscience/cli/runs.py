@@ -13,15 +13,16 @@ import click
 from rich.markup import escape
 
 from dotscience import wording
+from dotscience.cli import run_edits
+from dotscience.cli.hub_access import folders_project
+from dotscience.cli.run_diff import diff, export, open_
 from dotscience.cli.trace import trace_lines
-from dotscience.errors import DotscienceError, Invalid, WorkspaceError
+from dotscience.errors import DotscienceError, Invalid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from rich.table import Table
-
-    from dotscience.client.hub import HubClient
 
 NO_RUNS = "There is no run on the hub yet: save a notebook that executed something, or `ds run` one."
 SHOWN_VALUES = 4
@@ -38,7 +39,11 @@ Examples:
 """
 )
 def runs() -> None:
-    """List, show and trace the runs of this folder's project."""
+    """The runs of this folder's project: find, compare, describe and export them."""
+
+
+for command in (*run_edits.COMMANDS, diff, export, open_):
+    runs.add_command(command)
 
 
 @runs.command(
@@ -58,7 +63,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run and line.")
 def ls(*, filter_string: str, sort: str, asc: bool, number: int, as_json: bool) -> None:
     """List runs, newest first."""
-    client, project = _project()
+    client, project = folders_project()
     with client, _pointing_at_mistakes(filter_string):
         found = client.runs(project, filter_string=filter_string, sort=sort, order="asc" if asc else "desc")
         shown = list(islice(found, number))
@@ -85,7 +90,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def show(*, run: str, as_json: bool) -> None:
     """Show everything that is known of one run."""
-    client, project = _project()
+    client, project = folders_project()
     with client:
         found = client.run(project, run)
     if as_json:
@@ -110,7 +115,7 @@ def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
 
     Runs are joined by content: what one wrote and another read is the same to the last byte, whatever its name.
     """
-    client, project = _project()
+    client, project = folders_project()
     with client:
         found = client.trace(project, run, direction="downstream" if downstream else "upstream", depth=depth)
     if as_json:
@@ -118,25 +123,6 @@ def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
     else:
         for line in trace_lines(found, downstream=downstream):
             click.echo(line)
-
-
-def _project() -> tuple[HubClient, str]:
-    """A client of the hub that this folder is bound to, and the project's id.
-
-    Raises:
-        WorkspaceError: the folder is not tracked, or bound to no hub, or its token is gone.
-    """
-    from dotscience.client import credentials
-    from dotscience.client.hub import HubClient
-    from dotscience.workspace import open_workspace
-
-    workspace = open_workspace()
-    if workspace.hub is None:
-        raise WorkspaceError(f"{workspace.root} is bound to no hub; `ds init --hub URL` binds it")
-    token = credentials.load(workspace.hub.url, workspace.hub.project_id)
-    if token is None:
-        raise WorkspaceError(f"there is no token for {workspace.hub.url}; `ds init --hub {workspace.hub.url}` gets one")
-    return HubClient(workspace.hub.url, token), workspace.hub.project_id
 
 
 @contextmanager
@@ -179,7 +165,9 @@ def _print_run(found: Mapping[str, Any]) -> None:
 
 def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     record = found["record"]
-    yield from (("run", found["id"]), ("commit", found["commit"]), ("started", _moment(record)))
+    yield "run", found["id"]
+    yield from (("commit", found["commit"]), ("started", _moment(record)))
+    yield from _said(found)
     for name in ("error", "workload_file", "description"):
         if record.get(name):
             yield name.replace("_", " "), record[name]
@@ -189,6 +177,20 @@ def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for direction in ("inputs", "outputs"):
         for file in record.get(direction) or []:
             yield direction.removesuffix("s"), file["path"]
+
+
+def _said(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What people say about a run."""
+    if found["deleted_at"]:
+        yield "in the trash since", wording.moment(datetime.fromisoformat(found["deleted_at"]))
+    if found["name"]:
+        yield "name", found["name"]
+    if found["tags"]:
+        yield "tags", ", ".join(found["tags"])
+    for line in found["notes"].splitlines():
+        yield "notes", line
+    if found["comments"]:
+        yield "comments", f"{found['comments']}; `ds runs comment {found['id']}` shows them"
 
 
 def _print(table: Table) -> None:

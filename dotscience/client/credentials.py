@@ -18,6 +18,8 @@ from dotscience.errors import ConfigError
 from dotscience.workspace import write_durably
 
 FILE_NAME = "credentials.json"
+ACCOUNT = "account"
+"""In place of a project's id: the token of the user's account, which `ds login` made."""
 Tokens = dict[str, dict[str, str]]
 """Hub URL -> project id -> token."""
 
@@ -47,6 +49,20 @@ def save(hub_url: str, project_id: str, token: str) -> None:
         tokens = _read(path)
         tokens.setdefault(_key(hub_url), {})[project_id] = token
         write_durably(path, msgspec.json.format(msgspec.json.encode(tokens)), mode=0o600)
+
+
+def forget(hub_url: str, project_id: str) -> None:
+    """Forget a token; nothing to do where there is none."""
+    path = config_folder() / FILE_NAME
+    with _locked(path):
+        tokens = _read(path)
+        if tokens.get(_key(hub_url), {}).pop(project_id, None) is not None:
+            write_durably(path, msgspec.json.format(msgspec.json.encode(tokens)), mode=0o600)
+
+
+def hubs() -> list[str]:
+    """The hubs that the user has logged in to."""
+    return [url for url, tokens in _read(config_folder() / FILE_NAME).items() if ACCOUNT in tokens]
 
 
 def _key(hub_url: str) -> str:

@@ -16,6 +16,9 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta, Struct
 
+from dotscience.client.content_calls import ContentCalls
+from dotscience.client.people import PeopleCalls, Session
+from dotscience.client.run_calls import RunCalls
 from dotscience.errors import HUB_ERRORS, HubError, HubUnavailable, RateLimited
 
 if TYPE_CHECKING:
@@ -47,6 +50,8 @@ class Project(Struct, frozen=True, kw_only=True):
     dot_id: str | None = None
     runs: int = 0
     head: str | None = None
+    is_public: bool = False
+    role: str | None = None
 
 
 class Token(Struct, frozen=True, kw_only=True):
@@ -125,7 +130,7 @@ class ZfsState(Struct, frozen=True, kw_only=True):
     resume_token: str | None
 
 
-class HubClient:
+class HubClient(RunCalls, ContentCalls, PeopleCalls):
     """Calls one hub with one bearer token.
 
     Raises, from every call: `HubUnavailable` when no answer came, otherwise the `HubError` that fits the status.
@@ -168,6 +173,48 @@ class HubClient:
         """Make a project for a dot, or return the one that the dot already has; the name is numbered when taken."""
         body = {"name": name} if dot_id is None else {"name": name, "dot_id": dot_id}
         return self._call("POST", "/api/v1/projects", Project, body=body)
+
+    def change_project(self, project_id: str, *, name: str | None = None, is_public: bool | None = None) -> Project:
+        """Rename a project, or open it to the public or close it; what is None stays as it is.
+
+        Raises:
+            Invalid: the name is not acceptable, or taken.
+            Forbidden: the caller does not own it.
+        """
+        wanted = {"name": name, "is_public": is_public}
+        body = {key: value for key, value in wanted.items() if value is not None}
+        return self._call("PATCH", _project_path(project_id), Project, body=body)
+
+    def trash_project(self, project_id: str) -> None:
+        """Move a project to the trash, where nothing of it is lost."""
+        self._send("DELETE", _project_path(project_id))
+
+    def trashed_projects(self) -> Iterator[Project]:
+        """The caller's projects in the trash."""
+        yield from self._pages("/api/v1/projects", Project, {"trash": "true"})
+
+    def restore_project(self, project_id: str) -> Project:
+        """Bring a project back from the trash.
+
+        Raises:
+            NotFound: it is not there, or somebody else's.
+        """
+        return self._call("POST", "/api/v1/trash/restore", Project, body={"project_id": project_id})
+
+    def sign_in(self, name: str, password: str, token_name: str) -> Token:
+        """Make a token that can do all that an account can, for whoever knows its password.
+
+        Raises:
+            Unauthenticated: the name or the password is wrong.
+            RateLimited: there were too many attempts.
+        """
+        answer = self._send("POST", "/api/v1/sessions", data=msgspec.json.encode({"name": name, "password": password}))
+        cookie = {"Cookie": "; ".join(f"{one.name}={one.value}" for one in answer.cookies)}
+        session = self._call("GET", "/api/v1/session", Session, headers=cookie)
+        body = {"name": token_name, "scopes": session.scopes}
+        made = self._call("POST", "/api/v1/tokens", Token, body=body, headers=cookie)
+        self._send("DELETE", "/api/v1/session", headers=cookie)
+        return made
 
     def create_token(
         self,
@@ -329,11 +376,17 @@ class HubClient:
             params["cursor"] = page.next
 
     def _call(
-        self, method: str, path: str, kind: type[T], *, body: Any = None, params: dict[str, str] | None = None
+        self,
+        method: str,
+        path: str,
+        kind: type[T],
+        *,
+        body: Any = None,
+        params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
     ) -> T:
-        """A call whose answer is JSON of this kind."""
         data = None if body is None else msgspec.json.encode(body)
-        answer = self._send(method, path, data=data, params=params)
+        answer = self._send(method, path, data=data, params=params, headers=headers)
         try:
             return msgspec.json.decode(answer.content, type=kind, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -346,12 +399,14 @@ class HubClient:
         *,
         data: bytes | IO[bytes] | Iterator[bytes] | None = None,
         params: dict[str, str] | None = None,
+        headers: dict[str, str] | None = None,
+        stream: bool = False,
     ) -> requests.Response:
         for attempt in range(self._retries + 1):
             if attempt:
                 time.sleep(_backoff_s(attempt))
             try:
-                return self._send_once(method, path, data, params)
+                return self._send_once(method, path, data, params, headers or {}, stream=stream)
             except HubUnavailable:
                 if attempt == self._retries:
                     raise
@@ -363,6 +418,9 @@ class HubClient:
         path: str,
         data: bytes | IO[bytes] | Iterator[bytes] | None,
         params: dict[str, str] | None,
+        headers: dict[str, str],
+        *,
+        stream: bool,
     ) -> requests.Response:
         import requests
 
@@ -370,13 +428,15 @@ class HubClient:
             data.seek(0)
         session = self._open_session()
         content_type = "application/json" if _is_json(path, data) else "application/octet-stream"
+        typed = {"Content-Type": content_type} if data is not None else {}
         try:
             answer = session.request(
                 method,
                 self.url + path,
                 data=data,
                 params=params,
-                headers={"Content-Type": content_type} if data is not None else None,
+                headers=typed | headers,
+                stream=stream,
                 timeout=(self._timeouts.connect_s, self._timeouts.read_s),
                 allow_redirects=False,
             )
@@ -385,7 +445,8 @@ class HubClient:
                 f"no answer from the hub at {self.url} ({type(error).__name__}); is it running?"
             ) from error
         if answer.status_code >= 300:
-            raise hub_error(answer.status_code, answer.content, answer.headers.get("Retry-After"), self.url)
+            with answer:
+                raise hub_error(answer.status_code, answer.content, answer.headers.get("Retry-After"), self.url)
         return answer
 
     def _open_session(self) -> requests.Session:

@@ -57,6 +57,7 @@ ATTRIBUTES: dict[str, tuple[Kind, str]] = {
     "started": (Kind.TIME, "when it started, else ended, else was committed"),
     "ended": (Kind.TIME, "when it ended"),
     "ingested": (Kind.TIME, "when the hub took it in"),
+    "tag": (Kind.TEXT, "a tag that it has been given; compared with =, != and in"),
     "input": (Kind.TEXT, "the path of a file that it read"),
     "output": (Kind.TEXT, "the path of a file that it wrote"),
 }
@@ -111,6 +112,8 @@ class Or(Struct, frozen=True):
 
     parts: tuple[Filter, ...]
 
+
+TAG = Field(None, "tag")
 
 Filter: TypeAlias = Comparison | Among | Present | Not | And | Or
 
@@ -167,21 +170,40 @@ class _Builder(Transformer[Token, Any]):
         kind = _kind(field)
         if operator == "~" and kind not in (Kind.TEXT, None):
             raise FilterError(_at(operator), f"{field.name} holds no text, so it has no part that ~ could find")
-        return Comparison(field, str(operator), _value(value, field, kind, operator))
+        found = _value(value, field, kind, operator)
+        return _tagged(operator, str(found)) if field == TAG else Comparison(field, str(operator), found)
 
-    def among(self, tokens: list[Token]) -> Among:
+    def among(self, tokens: list[Token]) -> Filter:
         name, *values = tokens
         if len(values) > MAX_VALUES:
             raise FilterError(_at(values[MAX_VALUES]), f"a list has at most {MAX_VALUES} values")
         field = _field(name)
-        return Among(field, tuple(_value(one, field, _kind(field), None) for one in values))
+        found = tuple(_value(one, field, _kind(field), None) for one in values)
+        return Or(tuple(_has_tag(str(one)) for one in found)) if field == TAG else Among(field, found)
 
     def not_among(self, tokens: list[Token]) -> Filter:
         among = self.among(tokens)
-        return And((Present(among.field), Not(among)))
+        return And((Present(among.field), Not(among))) if isinstance(among, Among) else Not(among)
 
     def present(self, tokens: list[Token]) -> Filter:
+        if _field(tokens[0]) == TAG:
+            raise FilterError(_at(tokens[0]), 'name the tag: tag = "best"')
         return Present(_field(tokens[0]))
+
+
+def _has_tag(tag: str) -> Comparison:
+    """A tag is kept as a value of its name that is true."""
+    return Comparison(Field("tag", tag), "=", value=True)
+
+
+def _tagged(operator: Token, tag: str) -> Filter:
+    match str(operator):
+        case "=":
+            return _has_tag(tag)
+        case "!=":
+            return Not(_has_tag(tag))
+        case _:
+            raise FilterError(_at(operator), f"a run has a tag or not: use = or != or in, not {str(operator)!r}")
 
 
 def _checked(node: And | Or | Not) -> Filter:

@@ -11,6 +11,7 @@ from hub_server.domain.problems import invalid
 
 MAX_NAME_CHARS = 200
 
+_ACCOUNT = re.compile(r"[a-z0-9][a-z0-9._@+-]{0,63}", re.ASCII)
 _BRANCH = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._~-]|/(?=[A-Za-z0-9])){0,199}", re.ASCII)
 
 
@@ -26,6 +27,33 @@ def clean_name(name: str, pointer: str = "/name") -> str:
     if any(unicodedata.category(char) in {"Cc", "Cf", "Cs", "Zl", "Zp"} for char in cleaned):
         raise invalid(pointer, "a name holds no control or formatting characters")
     return cleaned
+
+
+def clean_text(text: str, pointer: str, most: int) -> str:
+    """Text of several lines: NFC, with no control characters but line ends and tabs.
+
+    Raises:
+        Problem: invalid.
+    """
+    cleaned = unicodedata.normalize("NFC", text.replace("\r\n", "\n"))
+    if len(cleaned) > most:
+        raise invalid(pointer, f"this text has at most {most:,} characters; yours has {len(cleaned):,}")
+    if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\t" for char in cleaned):
+        raise invalid(pointer, "a text holds no control characters but line ends and tabs")
+    return cleaned
+
+
+def check_account_name(name: str) -> str:
+    """An account's name: lower-case ASCII letters, digits and `. _ - @ +`, at most 64 characters.
+
+    Raises:
+        Problem: invalid; names that look alike are kept out rather than told apart.
+    """
+    if not _ACCOUNT.fullmatch(name):
+        raise invalid(
+            "/name", f"{name[:100]!r} is no account name: use up to 64 lower-case letters, digits and . _ - @ +"
+        )
+    return name
 
 
 def number_name(name: str, taken: Container[str]) -> str:

@@ -34,7 +34,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
         "The filter cannot be understood; `position` is the character at which that shows, from 0.",
     ),
     "unauthenticated": ProblemType(401, "Not signed in", "The token or session is missing, wrong, revoked or expired."),
-    "forbidden": ProblemType(403, "Not allowed", "The token lacks the scope that this operation needs."),
+    "forbidden": ProblemType(
+        403, "Not allowed", "The token lacks the scope that this needs, or you lack the role in the project."
+    ),
     "cross-site": ProblemType(403, "Cross-site request", "The browser says that another site caused this request."),
     "not-found": ProblemType(404, "Not found", "It does not exist, or this caller may not see it."),
     "method-not-allowed": ProblemType(
@@ -42,6 +44,18 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     ),
     "head-moved": ProblemType(
         409, "The branch has moved", "The branch's head is not the parent expected; `head` says what it is."
+    ),
+    "changed-meanwhile": ProblemType(
+        412, "Changed meanwhile", "Somebody else has changed this since it was read; read it again, then change it."
+    ),
+    "precondition-required": ProblemType(
+        428, "Precondition required", "A change needs the If-Match header with the ETag of what is changed."
+    ),
+    "key-reused": ProblemType(
+        422, "Key used before", "The Idempotency-Key was sent with another request; each request needs its own."
+    ),
+    "answer-unknown": ProblemType(
+        409, "Answer unknown", "A request with this Idempotency-Key has begun, and its answer is not at hand."
     ),
     "zfs-off": ProblemType(404, "No ZFS streams", "The hub takes no ZFS streams; push packs instead."),
     "zfs-busy": ProblemType(409, "Stream in progress", "Another ZFS stream of the dot is being received."),
@@ -80,7 +94,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "locked": ProblemType(
         423, "Workspace is locked", "Something else is writing to it; `holder` says what, and since when."
     ),
-    "rate-limited": ProblemType(429, "Too many attempts", "Wait as long as the Retry-After header says."),
+    "rate-limited": ProblemType(
+        429, "Too many requests", "Too many requests, or failed attempts. Wait as long as the Retry-After header says."
+    ),
     "internal": ProblemType(500, "Internal error", "The hub failed; its log has the details under the request id."),
     "damaged": ProblemType(500, "Damaged data", "Stored bytes are gone or are not what their hash says."),
     "not-implemented": ProblemType(501, "Not implemented", "This hub lacks a part that the request needs."),

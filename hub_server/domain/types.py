@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from msgspec import Meta, Raw, Struct
 
 from dotscience.record import UtcTime
+from hub_server.domain.scopes import ProjectRole, Role
 
 T = TypeVar("T")
 
@@ -37,12 +38,65 @@ class AccountInfo(Struct, frozen=True):
     name: str
 
 
+class Person(Struct, frozen=True, kw_only=True):
+    """An account as administrators see it; without a password a login link signs it in."""
+
+    id: str
+    name: str
+    role: Role
+    created_at: UtcTime
+    has_password: bool
+
+
+class NewPerson(Struct, frozen=True, kw_only=True):
+    """An account as it is made: `link` signs its owner in once, to choose a password."""
+
+    person: Person
+    link: LoginCodeInfo
+
+
+class Collaborator(Struct, frozen=True, kw_only=True):
+    """Somebody who works on a project."""
+
+    id: str
+    name: str
+    role: ProjectRole
+    added_at: UtcTime
+
+
+class BrowserSession(Struct, frozen=True, kw_only=True):
+    """A browser that is signed in as the caller; `is_current` where it is the one that asks."""
+
+    id: str
+    created_at: UtcTime
+    last_used_at: UtcTime
+    expires_at: UtcTime
+    is_current: bool
+
+
+class AuditEntry(Struct, frozen=True, kw_only=True):
+    """Who did what: `action` is an operation of the API, `target` what it was about, `status` its outcome in HTTP.
+
+    `client` is the address that the request came from, `credential` the token or session that it showed.
+    """
+
+    at: UtcTime
+    account: str
+    credential: str
+    client: str
+    action: str
+    project_id: str | None
+    target: str
+    status: int
+
+
 class SessionInfo(Struct, frozen=True, kw_only=True):
     """Who the caller is, and what they may do."""
 
     account: AccountInfo
     scopes: list[str]
     project_id: str | None
+    is_admin: bool
 
 
 class SignedIn(Struct, frozen=True):
@@ -82,7 +136,10 @@ class NewToken(Struct, frozen=True, kw_only=True):
 
 
 class ProjectInfo(Struct, frozen=True, kw_only=True):
-    """A project; `head` is the newest commit of its workspace's branch `main`."""
+    """A project; `head` is the newest commit of its workspace's branch `main`.
+
+    `role` is what the caller is in it, None where they only see it because it is public.
+    """
 
     id: str
     name: str
@@ -91,10 +148,16 @@ class ProjectInfo(Struct, frozen=True, kw_only=True):
     runs: int
     last_run_at: UtcTime | None
     head: str | None
+    is_public: bool
+    role: ProjectRole | None
 
 
 class RunInfo(Struct, frozen=True, kw_only=True):
-    """A run; `seq` numbers the runs of a project in the order in which the hub took them in."""
+    """A run; `seq` numbers the runs of a project in the order in which the hub took them in.
+
+    `record` is what happened and never changes. `name`, `notes` and `tags` are what people say about it; `version`
+    counts their changes. `deleted_at` is when the run was moved to the trash.
+    """
 
     id: str
     project_id: str
@@ -103,6 +166,12 @@ class RunInfo(Struct, frozen=True, kw_only=True):
     ingested_at: UtcTime
     warnings: list[str]
     record: StoredRecord
+    name: str = ""
+    notes: str = ""
+    tags: list[str] = []
+    version: int = 0
+    comments: int = 0
+    deleted_at: UtcTime | None = None
 
 
 class RunDetail(RunInfo, frozen=True, kw_only=True):
@@ -111,12 +180,50 @@ class RunDetail(RunInfo, frozen=True, kw_only=True):
     environment: StoredEnvironment
 
 
+class ComparedValue(Struct, frozen=True, kw_only=True):
+    """What each of the compared runs has under a name, in their order; null where it has nothing."""
+
+    name: str
+    values: list[Any]
+    differs: bool
+
+
+class ComparedFile(Struct, frozen=True, kw_only=True):
+    """The content of a file in each of the compared runs; null where the run has no such file, or no hash of it."""
+
+    direction: Literal["input", "output"]
+    path: str
+    content_hashes: list[str | None]
+    differs: bool
+
+
+class Comparison(Struct, frozen=True, kw_only=True):
+    """Runs side by side. What differs comes first, then by name."""
+
+    runs: list[RunInfo]
+    parameters: list[ComparedValue]
+    summary: list[ComparedValue]
+    labels: list[ComparedValue]
+    files: list[ComparedFile]
+
+
+class Comment(Struct, frozen=True, kw_only=True):
+    """What somebody has written below a run, as plain text."""
+
+    id: int
+    author: str
+    text: str
+    created_at: UtcTime
+    edited_at: UtcTime | None
+
+
 class Columns(Struct, frozen=True, kw_only=True):
     """The names that runs of a project use, sorted."""
 
     parameters: list[str]
     summary: list[str]
     labels: list[str]
+    tags: list[str]
 
 
 class TraceRun(Struct, frozen=True, kw_only=True):

@@ -89,6 +89,7 @@ async def get_object(hub: Services, call: Call[Nothing, None]) -> Reply:
     max_body=MAX_UPLOAD_BYTES,
     receive=receive,
     response=Uploaded,
+    audited=False,
     problems=("locked", "path-taken", "corrupt-archive"),
 )
 async def put_object(_hub: Services, call: Call[Nothing, Arrival]) -> Reply:

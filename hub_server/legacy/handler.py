@@ -62,7 +62,7 @@ class LegacyHandler(ApiHandler):
         self._stop_waiting()
         super()._leave()
 
-    async def find_caller(self) -> Caller:
+    async def find_caller(self, *, or_anybody: bool) -> Caller:  # noqa: ARG002 - here nobody goes without credentials
         """The account of the token, which must be the one that is named.
 
         Raises:
@@ -87,7 +87,7 @@ class LegacyHandler(ApiHandler):
         call = await super().check(operation)
         if "volume" not in call.path:
             return call
-        volume = await self.hub.volumes.find(call.caller, VolumeName.parse(call.path["volume"]))
+        volume = await self.hub.volumes.find(call.caller, VolumeName.parse(call.path["volume"]), operation.scope)
         return dataclasses.replace(call, found_dot=volume.dot)
 
     def decode_argument(self, value: bytes, name: str | None = None) -> str:

@@ -40,9 +40,18 @@ async def list_projects(hub: Services, call: Call[Nothing, None]) -> list[Legacy
     return [_project(one) for one in await hub.volumes.projects(call.caller)]
 
 
-@operation("POST", "/v2/projects", scope="projects:write", body=NewProject, response=LegacyProject, answers=(201,))
+@operation(
+    "POST",
+    "/v2/projects",
+    scope="projects:write",
+    body=NewProject,
+    response=LegacyProject,
+    answers=(201,),
+    problems=("path-taken",),
+)
 async def create_project(hub: Services, call: Call[Nothing, NewProject]) -> Reply:
-    """Make a project with a workspace; the name is numbered when taken."""
+    """Make a project with a workspace; the name is numbered when one that the caller sees has it."""
+    await hub.volumes.check_name(call.caller, call.body.name)
     made, _ = await hub.projects.create(call.caller, call.body.name, str(uuid4()))
     return Reply(body=_project(made), status=201)
 

@@ -33,6 +33,8 @@ MAX_CALL_BYTES = 16 * 2**20
 MAX_RUN_BYTES = 3 * 2**20
 """What is said about the runs of a commit; a record is stored as JSON of up to 4 MiB, and may grow on the way."""
 PREFIX = "DotmeshRPC."
+READ_PROJECTS, WRITE_PROJECTS = "projects:read", "projects:write"
+READ_RUNS, WRITE_COMMITS = "runs:read", "commits:write"
 METHOD_NOT_FOUND, INVALID_PARAMS, FAILED = -32601, -32602, -32000
 
 
@@ -106,6 +108,7 @@ def method(*names: str, scope: str, params: type[P]) -> Callable[[Do], Do]:
     body=RpcCall,
     max_body=MAX_CALL_BYTES,
     response=dict[str, Any],
+    audited=False,
 )
 async def call_dotmesh(hub: Services, call: Call[Nothing, RpcCall]) -> dict[str, Any]:
     """Call a method of dotmesh."""
@@ -146,15 +149,15 @@ async def current_user(_hub: Services, call: Call[Nothing, RpcCall], _params: No
     return {"Id": call.caller.account_id, "Name": call.caller.account_name, "Email": "", "EmailHash": ""}
 
 
-@method("Lookup", scope="projects:read", params=VolumeParams)
+@method("Lookup", scope=READ_PROJECTS, params=VolumeParams)
 async def lookup(hub: Services, call: Call[Nothing, RpcCall], params: VolumeParams) -> str:
     """The id of a volume."""
-    volume = await hub.volumes.find(call.caller, params.volume)
+    volume = await hub.volumes.find(call.caller, params.volume, READ_PROJECTS)
     await hub.workspaces.commits.head(volume)
     return volume_id(volume)
 
 
-@method("Exists", scope="projects:read", params=VolumeParams)
+@method("Exists", scope=READ_PROJECTS, params=VolumeParams)
 async def exists(hub: Services, call: Call[Nothing, RpcCall], params: VolumeParams) -> str:
     """The id of a volume, empty where there is none."""
     try:
@@ -165,13 +168,15 @@ async def exists(hub: Services, call: Call[Nothing, RpcCall], params: VolumePara
         return ""
 
 
-@method("Get", scope="projects:read", params=IdParams)
+@method("Get", scope=READ_PROJECTS, params=IdParams)
 async def get(hub: Services, call: Call[Nothing, RpcCall], params: IdParams) -> dict[str, Any]:
     """A volume."""
-    return await describe_volume(hub, call.caller, await hub.volumes.by_dot(call.caller, params.filesystem_id))
+    return await describe_volume(
+        hub, call.caller, await hub.volumes.by_dot(call.caller, params.filesystem_id, READ_PROJECTS)
+    )
 
 
-@method("List", scope="projects:read", params=NoParams)
+@method("List", scope=READ_PROJECTS, params=NoParams)
 async def list_volumes(hub: Services, call: Call[Nothing, RpcCall], _params: NoParams) -> dict[str, Any]:
     """All volumes, by namespace and name; their sizes are not looked up, and said to be 0."""
     found = [one for one in await hub.volumes.projects(call.caller) if one.dot_id is not None]
@@ -184,7 +189,7 @@ async def list_volumes(hub: Services, call: Call[Nothing, RpcCall], _params: NoP
     return {call.caller.account_name: {one["Name"]["Name"]: one for one in described}}
 
 
-@method("Create", scope="projects:write", params=VolumeParams)
+@method("Create", scope=WRITE_PROJECTS, params=VolumeParams)
 async def create(hub: Services, call: Call[Nothing, RpcCall], params: VolumeParams) -> bool:
     """Make a project of this name, and with it a workspace that the name stands for, too."""
     name = params.volume
@@ -192,36 +197,37 @@ async def create(hub: Services, call: Call[Nothing, RpcCall], params: VolumePara
         raise Problem(
             "not-found", f"there is no namespace {name.namespace[:80]!r} that you can write to; yours is your name"
         )
-    if await hub.volumes.exists(call.caller, name):
+    if await hub.volumes.exists(call.caller, name, READ_PROJECTS):
         raise Problem("path-taken", f"{name.name[:80]!r} exists")
+    await hub.volumes.check_name(call.caller, name.name)
     await hub.projects.create(call.caller, name.name, None)
     return True
 
 
-@method("Branches", scope="runs:read", params=VolumeParams)
+@method("Branches", scope=READ_RUNS, params=VolumeParams)
 async def branches(hub: Services, call: Call[Nothing, RpcCall], params: VolumeParams) -> list[str]:
     """The branches of a volume, but for the one of the empty name."""
-    volume = await hub.volumes.find(call.caller, params.volume)
+    volume = await hub.volumes.find(call.caller, params.volume, READ_RUNS)
     written = (await hub.workspaces.commits.head(Volume(volume.dot))).branch
     return [name for name in await hub.volumes.branches(volume) if name != written]
 
 
-@method("Commits", scope="runs:read", params=VolumeParams)
+@method("Commits", scope=READ_RUNS, params=VolumeParams)
 async def list_commits(hub: Services, call: Call[Nothing, RpcCall], params: VolumeParams) -> list[dict[str, Any]]:
     """The last 1,000 commits of a volume, oldest first."""
-    return await _log(hub, await hub.volumes.find(call.caller, params.volume))
+    return await _log(hub, await hub.volumes.find(call.caller, params.volume, READ_RUNS))
 
 
-@method("CommitsById", scope="runs:read", params=IdParams)
+@method("CommitsById", scope=READ_RUNS, params=IdParams)
 async def list_commits_by_id(hub: Services, call: Call[Nothing, RpcCall], params: IdParams) -> list[dict[str, Any]]:
     """As `Commits`, of a volume by its id."""
-    return await _log(hub, await hub.volumes.by_dot(call.caller, params.filesystem_id))
+    return await _log(hub, await hub.volumes.by_dot(call.caller, params.filesystem_id, READ_RUNS))
 
 
-@method("Commit", scope="commits:write", params=CommitParams)
+@method("Commit", scope=WRITE_COMMITS, params=CommitParams)
 async def commit(hub: Services, call: Call[Nothing, RpcCall], params: CommitParams) -> str:
     """Commit a volume with the runs that the metadata describe; the id of the commit."""
-    volume = await hub.volumes.find(call.caller, params.volume)
+    volume = await hub.volumes.find(call.caller, params.volume, WRITE_COMMITS)
     _check_size(params.metadata)
     reading = await hub.workers.run(lambda: read_runs(params.metadata, dot_id=volume.dot.id))
     if reading.errors:

@@ -32,7 +32,7 @@ def volume_id(volume: Volume) -> str:
 
 async def describe_volume(hub: Services, caller: Caller, volume: Volume) -> dict[str, Any]:
     """A volume, as `DotmeshRPC.Get` answers it."""
-    project = await hub.volumes.project(volume)
+    project = await hub.volumes.project(caller, volume)
     head = await hub.workspaces.commits.head(volume)
     counts = await hub.volumes.count_commits([volume.dot.id])
     size = head.info.size if head.info is not None else 0

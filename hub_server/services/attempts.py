@@ -40,6 +40,12 @@ class AttemptLimit:
             self._failures.clear()  # an attacker with that many addresses is not slowed down by this anyway
         self._failures[client] = [*self._recent(client), self._clock()]
 
+    def forgive(self, client: str) -> None:
+        """Take the last failure back: it was noted before it was known to be none, so that many at once count."""
+        noted = self._failures.get(client)
+        if noted:
+            noted.pop()
+
     def _recent(self, client: str) -> list[float]:
         since = self._clock() - self._window_s
         return [at for at in self._failures.get(client, []) if at > since]

@@ -21,12 +21,16 @@ EVENT_TYPES: dict[str, str] = {
     "subscribed": "The topic is being listened to from now on; `seq` is that of its last event so far.",
     "resync": "The listener was too slow and lost events; read everything again.",
     "project.created": "A project was made; `id` is its id. Topic `projects`.",
+    "project.changed": "A project has another name, is public now or no longer, or moved to the trash or back.",
     "commit.created": "A commit arrived; `id` is its id. Topic `project:<id>`; in `projects` `id` is the project's id.",
     "run.created": "A run arrived; `id` is its id. Topic `project:<id>`.",
+    "run.changed": "A run was named, described, tagged, commented on, or moved to the trash or back. As above.",
 }
 """Every type of event with its meaning."""
 
-EventType = Literal["subscribed", "resync", "project.created", "commit.created", "run.created"]
+EventType = Literal[
+    "subscribed", "resync", "project.created", "project.changed", "commit.created", "run.created", "run.changed"
+]
 
 
 class Event(Struct, frozen=True):

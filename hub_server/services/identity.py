@@ -25,6 +25,7 @@ from hub_server.domain.scopes import BEYOND_PROJECTS, SCOPES, Caller, effective_
 from hub_server.domain.types import AccountInfo, NewToken, SessionInfo, TokenInfo
 from hub_server.services.attempts import AttemptLimit
 from hub_server.store import accounts
+from hub_server.store.collaborators import find_access
 from hub_server.store.database import Database, Work
 
 CODE_LIFETIME = timedelta(minutes=10)
@@ -33,6 +34,7 @@ SESSION_IDLE = timedelta(days=7)
 TOUCH_EVERY = timedelta(minutes=5)
 """How exact `last_used_at` is: a write per request would be too much."""
 SIGN_IN_FAILURES = 10
+DISABLED = "disabled"
 SIGN_IN_WINDOW_S = 60.0
 
 _TOKEN = re.compile(r"ds_([0-9a-f]{16})_([A-Za-z0-9_-]{43})")
@@ -83,11 +85,13 @@ class Identity:
         token_id, secret = match.groups() if match else ("", "")
         found = await self._database.read(lambda c: accounts.find_token(c, token_id))
         stored = found.secret_hash if found else bytes(32)
-        if not hmac.compare_digest(stored, _hash(secret)) or found is None or found.scopes is None:
-            raise _unauthenticated("the token is not valid; it may have been revoked: make a new one", "invalid_token")
+        if not hmac.compare_digest(stored, hash_secret(secret)) or found is None or found.scopes is None:
+            raise unauthenticated("the token is not valid; it may have been revoked: make a new one", "invalid_token")
+        if found.role == DISABLED:
+            raise unauthenticated("the token's account is disabled; ask an administrator of the hub", "invalid_token")
         now = self._clock()
         if found.expires_at is not None and found.expires_at <= now:
-            raise _unauthenticated(
+            raise unauthenticated(
                 f"the token expired at {found.expires_at.isoformat()}; make a new one", "invalid_token"
             )
         if found.last_used_at is None or now - found.last_used_at > TOUCH_EVERY:
@@ -99,6 +103,7 @@ class Identity:
             project_id=found.project_id,
             expires_at=found.expires_at,
             credential=f"token:{token_id}",
+            is_admin=found.role == "admin",
         )
 
     async def by_session(self, secret: str) -> Caller:
@@ -107,11 +112,11 @@ class Identity:
         Raises:
             Problem: unauthenticated.
         """
-        secret_hash = _hash(secret)
+        secret_hash = hash_secret(secret)
         found = await self._database.read(lambda c: accounts.find_session(c, secret_hash))
         now = self._clock()
-        if found is None or _session_over(found, now):
-            raise _unauthenticated("the session has ended; sign in again with a new login link")
+        if found is None or found.role == DISABLED or _session_over(found, now):
+            raise unauthenticated("the session has ended; sign in again with a new login link")
         if found.last_used_at is None or now - found.last_used_at > TOUCH_EVERY:
             await self._touch(lambda c: accounts.touch_session(c, secret_hash, now))
         return Caller(
@@ -119,6 +124,7 @@ class Identity:
             account_name=found.account.name,
             scopes=effective_scopes(frozenset(SCOPES), found.role),
             credential=f"session:{secret_hash.hex()[:8]}",
+            is_admin=found.role == "admin",
         )
 
     async def _touch(self, work: Work[None]) -> None:
@@ -126,12 +132,16 @@ class Identity:
             await self._database.write(work)
 
     async def create_login_code(self, caller: Caller) -> Secret:
-        """A code that signs one browser in as the caller's account, once."""
-        made = Secret(secret=secrets.token_urlsafe(32), expires_at=self._clock() + CODE_LIFETIME)
+        """A code that signs one browser in as the caller's account, once, for 10 minutes."""
+        return await self.create_code_for(caller.account_id, CODE_LIFETIME)
+
+    async def create_code_for(self, account_id: str, lifetime: timedelta) -> Secret:
+        """A code that signs one browser in as an account, once."""
+        now = self._clock()
+        made = Secret(secret=secrets.token_urlsafe(32), expires_at=now + lifetime)
+        secret_hash = hash_secret(made.secret)
         await self._database.write(
-            lambda c: accounts.add_login_code(
-                c, _hash(made.secret), caller.account_id, now=self._clock(), expires_at=made.expires_at
-            )
+            lambda c: accounts.add_login_code(c, secret_hash, account_id, now=now, expires_at=made.expires_at)
         )
         return made
 
@@ -146,17 +156,17 @@ class Identity:
         made = Secret(secret=secrets.token_urlsafe(32), expires_at=now + SESSION_LIFETIME)
         account = await self._database.write(
             lambda c: accounts.exchange_login_code(
-                c, _hash(code), _hash(made.secret), now=now, session_expires_at=made.expires_at
+                c, hash_secret(code), hash_secret(made.secret), now=now, session_expires_at=made.expires_at
             )
         )
         if account is None:
             self._attempts.failed(client)
-            raise _unauthenticated("the login link was used already or is too old; `ds hub login-link` makes a new one")
+            raise unauthenticated("the login link was used already or is too old; `ds hub login-link` makes a new one")
         return account, made
 
     async def sign_out(self, secret: str) -> None:
         """End a session."""
-        await self._database.write(lambda c: accounts.delete_session(c, _hash(secret)))
+        await self._database.write(lambda c: accounts.delete_session(c, hash_secret(secret)))
 
     def describe(self, caller: Caller) -> SessionInfo:
         """The caller as the API shows it."""
@@ -164,6 +174,7 @@ class Identity:
             account=AccountInfo(caller.account_id, caller.account_name),
             scopes=sorted(caller.scopes),
             project_id=caller.project_id,
+            is_admin=caller.is_admin,
         )
 
     async def create_token(self, caller: Caller, request: TokenRequest) -> NewToken:
@@ -174,10 +185,10 @@ class Identity:
                 have; not-found, for the project.
         """
         project_id = request.project_id or caller.project_id
-        if project_id is not None and not caller.sees(project_id):
+        if project_id is not None and not await self._sees(caller, project_id):
             raise not_found("project", project_id)
         secret = secrets.token_urlsafe(32)
-        row = self._token_row(caller, request, project_id, _hash(secret))
+        row = self._token_row(caller, request, project_id, hash_secret(secret))
         if not await self._database.write(lambda c: accounts.add_token(c, row)):
             raise not_found("project", str(project_id))
         return NewToken(
@@ -192,6 +203,17 @@ class Identity:
         """Make a token, and revoke those of the caller's account that have its name."""
         await self._database.write(lambda c: accounts.delete_tokens_named(c, caller.account_id, request.name))
         return await self.create_token(caller, request)
+
+    async def _sees(self, caller: Caller, project_id: str) -> bool:
+        """Whether a token may be bound to the project: whoever makes it must work on that."""
+        if not caller.sees(project_id):
+            return False
+        access = await self._database.read(lambda c: find_access(c, project_id, caller.account_id))
+        return access is not None and (caller.is_admin or access.role is not None)
+
+    async def ensure_scopes(self, account: AccountInfo, name: str) -> None:
+        """Give the account's tokens of this name every scope, also those that were not there when they were made."""
+        await self._database.write(lambda c: accounts.set_scopes(c, account.id, name, sorted(SCOPES)))
 
     def _token_row(
         self, caller: Caller, request: TokenRequest, project_id: str | None, secret_hash: bytes
@@ -224,7 +246,8 @@ class Identity:
             raise not_found("token", token_id)
 
 
-def _hash(secret: str) -> bytes:
+def hash_secret(secret: str) -> bytes:
+    """What is stored of a secret of 256 random bits."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).digest()
 
 
@@ -255,14 +278,14 @@ def _check_scopes(caller: Caller, wanted: list[str], project_id: str | None) -> 
     return sorted(set(wanted))
 
 
-def _unauthenticated(detail: str, error: str | None = None) -> Problem:
-    """401 with the challenge of RFC 6750."""
+def unauthenticated(detail: str, error: str | None = None) -> Problem:
+    """The answer to a wrong secret: 401 with the challenge of RFC 6750."""
     challenge = 'Bearer realm="dotscience"' + (f', error="{error}"' if error else "")
     return Problem("unauthenticated", detail, headers={"WWW-Authenticate": challenge})
 
 
 def sign_in_required() -> Problem:
     """The answer to a request that shows neither token nor session."""
-    return _unauthenticated(
+    return unauthenticated(
         "this needs a token (`Authorization: Bearer ds_…`) or a session; `ds hub login-link` signs a browser in"
     )

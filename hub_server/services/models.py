@@ -33,14 +33,13 @@ class Models:
             raise not_found("model", name)
         return found
 
-    async def version(self, project: ProjectRef, name: str, number: str) -> ModelVersion:
+    async def version(self, project: ProjectRef, name: str, number: int) -> ModelVersion:
         """One version of a model.
 
         Raises:
             Problem: not-found.
         """
-        if number.isascii() and number.isdigit() and len(number) < 10:
-            found = await self._database.read(lambda c: models.find_version(c, project.key, name, int(number)))
-            if found is not None:
-                return found
-        raise not_found("version of that model", number)
+        found = await self._database.read(lambda c: models.find_version(c, project.key, name, number))
+        if found is None:
+            raise not_found("version of that model", str(number))
+        return found

@@ -9,6 +9,7 @@ from hub_server.domain.scopes import Caller
 from hub_server.domain.types import Trace
 from hub_server.store import provenance
 from hub_server.store.backends.backend import QueryTimeout
+from hub_server.store.collaborators import seen_projects
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
 from hub_server.store.provenance import Direction, Limits
@@ -32,8 +33,7 @@ class Provenance:
         Raises:
             Problem: not-found; trace-too-slow.
         """
-        only = None if caller.project_id is None else project.key
-        limits = Limits(depth=depth, runs=runs, seconds=SEARCH_S, only=only)
+        limits = Limits(depth=depth, runs=runs, seconds=SEARCH_S, within=seen_projects(caller))
 
         def search(connection: Connection) -> Trace | None:
             key = provenance.find_run_key(connection, project.key, run_id)

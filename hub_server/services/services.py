@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hub_server.services.audit import Audit
+from hub_server.services.collaborators import Collaborators
+from hub_server.services.comments import Comments
+from hub_server.services.comparing import Comparing
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.folders import Folders
 from hub_server.services.history import History
+from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity
 from hub_server.services.models import Models
+from hub_server.services.people import People
 from hub_server.services.projects import Projects
 from hub_server.services.provenance import Provenance
+from hub_server.services.rates import RateLimit
 from hub_server.services.readiness import Readiness
+from hub_server.services.run_edits import RunEdits
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
 from hub_server.services.volumes import Volumes
@@ -29,8 +37,16 @@ class Services:
     """
 
     identity: Identity
+    people: People
+    collaborators: Collaborators
+    audit: Audit
+    idempotency: Idempotency
+    rates: RateLimit
     projects: Projects
     history: History
+    run_edits: RunEdits
+    comments: Comments
+    comparing: Comparing
     models: Models
     provenance: Provenance
     sync: Sync

@@ -11,9 +11,9 @@ from msgspec import Struct
 
 from dotscience.record import RunRecord
 from hub_server.domain.cursor import Position
-from hub_server.domain.names import check_branch
+from hub_server.domain.names import check_branch, clean_name
 from hub_server.domain.problems import Problem, invalid, not_found
-from hub_server.domain.scopes import Caller
+from hub_server.domain.scopes import SIGNED_IN, Caller
 from hub_server.domain.types import CommitInfo, ProjectInfo
 from hub_server.services.projects import Projects
 from hub_server.services.workspace_heads import Volume
@@ -25,7 +25,10 @@ from hub_server.store.workspaces import ModelRow, NamedProject
 MAX_PROJECTS = 10_000
 MAX_LOG = 1_000
 MAX_MODELS = 1_000
+MODELS_SCOPE = "runs:read"
 MASTER = "master"
+NAME_TAKEN = "nametaken"
+"""The id of the project that could not be made."""
 
 _WORKSPACE = re.compile(r"project-([0-9a-f]{8})-default-workspace", re.ASCII)
 _PAGE = 200
@@ -59,15 +62,17 @@ class Volumes:
         self._projects = projects
         self._clock = clock
 
-    async def find(self, caller: Caller, name: VolumeName) -> Volume:
-        """The workspace of this name, made where its project has none yet.
+    async def find(self, caller: Caller, name: VolumeName, scope: str) -> Volume:
+        """The workspace of this name, for a caller who may do in its project what `scope` stands for.
 
-        A project's own name stands for its workspace, too.
+        It is made where its project has none yet. A project's own name stands for its workspace, too.
 
         Raises:
-            Problem: not-found; invalid, for a name that stands for several.
+            Problem: not-found; forbidden; invalid, for a name that stands for several.
         """
-        found = await self._matches(caller, name)
+        if name.name == workspace_name(NAME_TAKEN):
+            raise _name_taken()
+        found = await self._matches(caller, name, scope)
         if not found:
             raise not_found("workspace", f"{name.namespace}:{name.name}"[:200])
         if len(found) > 1:
@@ -75,29 +80,42 @@ class Volumes:
         branch = check_branch(name.branch) if name.branch else ""
         return Volume(await self._dot(found[0]), branch)
 
-    async def exists(self, caller: Caller, name: VolumeName) -> bool:
-        """Whether the caller sees a workspace of this name."""
-        return bool(await self._matches(caller, name))
+    async def check_name(self, caller: Caller, name: str) -> None:
+        """Make sure that the caller finds a new project under the name that it is given.
 
-    async def project(self, volume: Volume) -> ProjectInfo:
-        """The project that a workspace is of."""
-        return await self._projects.get(volume.dot.project)
-
-    async def by_dot(self, caller: Caller, dot_id: str) -> Volume:
-        """The workspace with this id.
+        The hub would number it, so that a client which looks for its project by name would make another each time.
 
         Raises:
-            Problem: not-found.
+            Problem: path-taken, where a project that the caller does not see has the name. The original's client does
+                not look at the status, so the problem has an `id` that leads `find` to say the same.
+        """
+        taken = await self._database.read(lambda c: workspaces.projects_by_name(c, clean_name(name)))
+        if taken and not [one for one in taken if await self._enters(caller, one.ref.id, SIGNED_IN)]:
+            raise _name_taken()
+
+    async def exists(self, caller: Caller, name: VolumeName, scope: str) -> bool:
+        """Whether there is a workspace of this name in which the caller may do this."""
+        return bool(await self._matches(caller, name, scope))
+
+    async def project(self, caller: Caller, volume: Volume) -> ProjectInfo:
+        """The project that a workspace is of."""
+        return await self._projects.get(caller, volume.dot.project)
+
+    async def by_dot(self, caller: Caller, dot_id: str, scope: str) -> Volume:
+        """The workspace with this id, for a caller who may do in its project what `scope` stands for.
+
+        Raises:
+            Problem: not-found; forbidden.
         """
         dot_id, _, branch = dot_id.partition("@")
-        return Volume(await self._projects.visible_dot(caller, dot_id), check_branch(branch) if branch else "")
+        return Volume(await self._projects.enter_dot(caller, dot_id, scope), check_branch(branch) if branch else "")
 
     async def projects(self, caller: Caller) -> list[ProjectInfo]:
         """All projects that the caller sees, newest first, up to 10,000."""
         found: list[ProjectInfo] = []
         after: Position | None = None
         while len(found) < MAX_PROJECTS:
-            page = await self._projects.list(caller, after, _PAGE)
+            page = await self._projects.list(caller, in_trash=False, after=after, limit=_PAGE)
             found.extend(page.items)
             after = page.position
             if after is None:
@@ -130,7 +148,7 @@ class Volumes:
     async def models(self, caller: Caller) -> list[ModelRow]:
         """The newest 1,000 versions of models, as far as the caller sees them."""
         rows = await self._database.read(lambda c: workspaces.newest_models(c, MAX_MODELS))
-        seen = {one: await self._sees(caller, one) for one in {row.project_id for row in rows}}
+        seen = {one: await self._enters(caller, one, MODELS_SCOPE) for one in {row.project_id for row in rows}}
         return [row for row in rows if seen[row.project_id]]
 
     async def model(self, caller: Caller, model_id: str) -> ModelRow:
@@ -142,11 +160,11 @@ class Volumes:
         key, _, number = model_id.partition("-")
         if all(part.isascii() and part.isdigit() and len(part) < 10 for part in (key, number)):
             found = await self._database.read(lambda c: workspaces.find_model(c, int(key), int(number)))
-            if found is not None and await self._sees(caller, found.project_id):
+            if found is not None and await self._enters(caller, found.project_id, MODELS_SCOPE):
                 return found
         raise not_found("model", model_id[:80])
 
-    async def _matches(self, caller: Caller, name: VolumeName) -> list[NamedProject]:
+    async def _matches(self, caller: Caller, name: VolumeName, scope: str) -> list[NamedProject]:
         if name.namespace != caller.account_name:
             return []
         match = _WORKSPACE.fullmatch(name.name)
@@ -154,11 +172,16 @@ class Volumes:
             found = await self._database.read(lambda c: workspaces.projects_by_name(c, name.name))
         else:
             found = await self._database.read(lambda c: workspaces.projects_by_prefix(c, match[1]))
-        return [one for one in found if await self._sees(caller, one.ref.id)]
+        return [one for one in found if await self._enters(caller, one.ref.id, scope)]
 
-    async def _sees(self, caller: Caller, project_id: str) -> bool:
+    async def _enters(self, caller: Caller, project_id: str, scope: str) -> bool:
+        """Whether the project exists for the caller.
+
+        Raises:
+            Problem: forbidden, where it does, and their role in it does not allow this.
+        """
         try:
-            await self._projects.visible(caller, project_id)
+            await self._projects.enter(caller, project_id, scope)
         except Problem as problem:
             if problem.kind != "not-found":
                 raise
@@ -170,3 +193,8 @@ class Volumes:
             return named.dot
         new_id, now = str(uuid4()), self._clock()
         return await self._database.write(lambda c: workspaces.ensure_dot(c, named.ref, new_id, now))
+
+
+def _name_taken() -> Problem:
+    detail = "a project that you cannot see has this name; choose another one, or ask its owner to let you in"
+    return Problem("path-taken", detail, extra={"id": NAME_TAKEN})

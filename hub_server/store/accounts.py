@@ -9,9 +9,12 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
 
 from hub_server.domain.cursor import Position, Slice, slice_of
-from hub_server.domain.types import AccountInfo, TokenInfo
+from hub_server.domain.types import AccountInfo, BrowserSession, TokenInfo
 from hub_server.store.counting import capped_count
 from hub_server.store.schema import account, login_code, project, session, setting, token
+
+SESSION_ID_CHARS = 16
+"""A session is named by the beginning of its secret's hash, which tells nobody the secret."""
 
 
 class Credential(Struct, frozen=True, kw_only=True):
@@ -37,6 +40,16 @@ class NewTokenRow(Struct, frozen=True, kw_only=True):
     scopes: list[str]
     created_at: datetime
     expires_at: datetime | None
+
+
+class NewSession(Struct, frozen=True, kw_only=True):
+    """A session to be stored."""
+
+    hash: bytes
+    account_id: str
+    created_at: datetime
+    expires_at: datetime
+    by_code: bool
 
 
 class Owned(Struct, frozen=True, kw_only=True):
@@ -174,6 +187,12 @@ def _tokens(owned: Owned) -> ColumnElement[bool]:
     return mine & (token.c.project_id == key)
 
 
+def set_scopes(connection: Connection, account_id: str, name: str, scopes: list[str]) -> None:
+    """Give the account's tokens of this name other scopes."""
+    mine = (token.c.account_id == account_id) & (token.c.name == name)
+    connection.execute(update(token).where(mine).values(scopes=" ".join(scopes)))
+
+
 def touch_token(connection: Connection, token_id: str, now: datetime) -> None:
     """Note that the token was used."""
     connection.execute(update(token).where(token.c.id == token_id).values(last_used_at=now))
@@ -200,6 +219,51 @@ def touch_session(connection: Connection, secret_hash: bytes, now: datetime) -> 
     connection.execute(update(session).where(session.c.hash == secret_hash).values(last_used_at=now))
 
 
+def add_session(connection: Connection, new: NewSession) -> None:
+    """Begin a session, and forget those that have expired."""
+    connection.execute(delete(session).where(session.c.expires_at <= new.created_at))
+    values = {name: getattr(new, name) for name in new.__struct_fields__}
+    connection.execute(insert(session).values(last_used_at=new.created_at, **values))
+
+
+def began_by_code(connection: Connection, secret_hash: bytes) -> bool:
+    """Whether a login link began the session."""
+    return bool(connection.scalar(select(session.c.by_code).where(session.c.hash == secret_hash)))
+
+
+def list_sessions(
+    connection: Connection, account_id: str, now: datetime, *, current: bytes | None
+) -> list[BrowserSession]:
+    """An account's sessions that have not expired, last used first."""
+    mine = (session.c.account_id == account_id) & (session.c.expires_at > now)
+    rows = connection.execute(select(session).where(mine).order_by(session.c.last_used_at.desc()))
+    return [
+        BrowserSession(
+            id=row.hash.hex()[:SESSION_ID_CHARS],
+            created_at=row.created_at,
+            last_used_at=row.last_used_at,
+            expires_at=row.expires_at,
+            is_current=row.hash == current,
+        )
+        for row in rows
+    ]
+
+
+def end_session(connection: Connection, account_id: str, session_id: str) -> bool:
+    """End one of an account's sessions; whether there was one."""
+    hashes = connection.scalars(select(session.c.hash).where(session.c.account_id == account_id)).all()
+    found = [one for one in hashes if one.hex()[:SESSION_ID_CHARS] == session_id]
+    for one in found:
+        delete_session(connection, one)
+    return bool(found)
+
+
+def delete_sessions(connection: Connection, account_id: str, *, keep: bytes | None) -> None:
+    """End an account's sessions but one."""
+    mine = session.c.account_id == account_id
+    connection.execute(delete(session).where(mine if keep is None else mine & (session.c.hash != keep)))
+
+
 def delete_session(connection: Connection, secret_hash: bytes) -> None:
     """End a session; nothing to do where it has ended."""
     connection.execute(delete(session).where(session.c.hash == secret_hash))
@@ -223,15 +287,11 @@ def exchange_login_code(
     row = connection.execute(
         select(account.c.id, account.c.name)
         .join(login_code, login_code.c.account_id == account.c.id)
-        .where(login_code.c.hash == code_hash, login_code.c.expires_at > now)
+        .where(login_code.c.hash == code_hash, login_code.c.expires_at > now, account.c.role != "disabled")
     ).first()
     if row is None:
         return None
     connection.execute(delete(login_code).where(login_code.c.hash == code_hash))
-    connection.execute(delete(session).where(session.c.expires_at <= now))
-    connection.execute(
-        insert(session).values(
-            hash=session_hash, account_id=row.id, created_at=now, last_used_at=now, expires_at=session_expires_at
-        )
-    )
+    new = NewSession(hash=session_hash, account_id=row.id, created_at=now, expires_at=session_expires_at, by_code=True)
+    add_session(connection, new)
     return AccountInfo(row.id, row.name)

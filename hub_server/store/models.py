@@ -1,4 +1,7 @@
-"""Models and their versions: what runs have published as models, numbered in the order in which it came."""
+"""Models and their versions: what runs have published as models, numbered in the order in which it came.
+
+Versions of runs in the trash keep their numbers, and are not shown.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,7 @@ def list_versions(
         limit,
         item=_version,
         position=lambda row: [row.number],
-        count=(found.versions, True),
+        count=capped_count(connection, _versions().where(model.c.id == found.id)),
     )
 
 
@@ -105,7 +108,7 @@ def _versions() -> Select[Any]:
         select(model.c.name, model_version.c.number, model_version.c.doc, run.c.uuid, run.c.ingested_at, commit.c.hash)
         .select_from(model_version)
         .join(model, model.c.id == model_version.c.model_id)
-        .join(run, run.c.id == model_version.c.run_id)
+        .join(run, (run.c.id == model_version.c.run_id) & run.c.deleted_at.is_(None))
         .join(commit, commit.c.id == run.c.commit_id)
     )
 

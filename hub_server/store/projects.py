@@ -7,13 +7,15 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, select, true
+from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, insert, literal, select, update
 
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.names import number_name
+from hub_server.domain.scopes import Caller
 from hub_server.domain.types import ProjectInfo
+from hub_server.store.collaborators import owned_by, put_collaborator, seen_by
 from hub_server.store.counting import capped_count
-from hub_server.store.schema import branch, dot, project
+from hub_server.store.schema import branch, collaborator, dot, project
 
 MAIN_BRANCH = "main"
 
@@ -52,7 +54,6 @@ class NewProject(Struct, frozen=True, kw_only=True):
 
 # Made once, as most requests run one of them: to make a statement costs SQLAlchemy more than to run it.
 
-_PROJECT_KEY = select(project.c.id).where(project.c.uuid == bindparam("uuid"))
 _DOTS = select(dot.c.id, dot.c.gc_epoch, project.c.id.label("key"), project.c.uuid).join(
     project, project.c.id == dot.c.project_id
 )
@@ -60,22 +61,18 @@ _FIND_DOT = _DOTS.where(dot.c.id == bindparam("id"))
 _GC_STATE = select(dot.c.gc_epoch, dot.c.gc_cycle).where(dot.c.id == bindparam("id"))
 
 
-def project_key(connection: Connection, project_id: str) -> int | None:
-    """The database's key of a project."""
-    return connection.scalar(_PROJECT_KEY, {"uuid": project_id})
-
-
-def find_project(connection: Connection, project_id: str) -> ProjectInfo | None:
-    """One project by its id."""
-    return _find(connection, project.c.uuid == project_id)
+def find_project(connection: Connection, caller: Caller, project_id: str) -> ProjectInfo | None:
+    """One project by its id, in the trash or not."""
+    return _find(connection, caller, project.c.uuid == project_id)
 
 
 def list_projects(
-    connection: Connection, *, only: str | None, after: Position | None, limit: int
+    connection: Connection, caller: Caller, *, in_trash: bool, after: Position | None, limit: int
 ) -> Slice[ProjectInfo]:
-    """Projects, newest first; `only` restricts to one id."""
-    mine = true() if only is None else project.c.uuid == only
-    query = _projects().where(mine).order_by(project.c.id.desc()).limit(limit + 1)
+    """The projects that a caller sees, newest first; or those of the trash that they own."""
+    trashed = project.c.deleted_at.is_not(None)
+    mine = trashed & owned_by(caller) if in_trash else ~trashed & seen_by(caller)
+    query = _projects(caller).where(mine).order_by(project.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(project.c.id < after[0])
     rows = connection.execute(query).all()
@@ -83,12 +80,15 @@ def list_projects(
     return slice_of(rows, limit, _info, lambda row: [row.key], count)
 
 
-def ensure_project(connection: Connection, new: NewProject) -> ProjectInfo:
-    """Store a project, and its dot when it has one; where that dot has a project already, that one."""
-    known = None if new.dot_id is None else _find(connection, dot.c.id == new.dot_id)
-    if known is not None:
-        return known
-    key = connection.execute(
+def find_project_of_dot(connection: Connection, dot_id: str) -> str | None:
+    """The id of the project that a dot belongs to, in the trash or not."""
+    query = select(project.c.uuid).join(dot, dot.c.project_id == project.c.id).where(dot.c.id == dot_id)
+    return connection.scalar(query)
+
+
+def add_project(connection: Connection, new: NewProject) -> int:
+    """Store a project with its dot, when it has one, and with its owner; its database key."""
+    key: int = connection.execute(
         insert(project)
         .values(
             uuid=new.id,
@@ -100,15 +100,35 @@ def ensure_project(connection: Connection, new: NewProject) -> ProjectInfo:
     ).scalar_one()
     if new.dot_id is not None:
         connection.execute(insert(dot).values(id=new.dot_id, project_id=key, created_at=new.created_at))
-    return ProjectInfo(
-        id=new.id,
-        name=connection.execute(select(project.c.name).where(project.c.id == key)).scalar_one(),
-        dot_id=new.dot_id,
-        created_at=new.created_at,
-        runs=0,
-        last_run_at=None,
-        head=None,
-    )
+    put_collaborator(connection, key, new.created_by, "owner", new.created_at)
+    return key
+
+
+def change_project(connection: Connection, key: int, *, name: str | None, is_public: bool | None) -> bool:
+    """Rename a project, or open it to the public or close it; False where another one has the name."""
+    if name is not None:
+        others = select(project.c.id).where(project.c.name == name, project.c.id != key)
+        if connection.scalar(others) is not None:
+            return False
+        connection.execute(update(project).where(project.c.id == key).values(name=name))
+    if is_public is not None:
+        connection.execute(update(project).where(project.c.id == key).values(is_public=is_public))
+    return True
+
+
+def trash_project(connection: Connection, key: int, now: datetime) -> None:
+    """Move a project to the trash."""
+    connection.execute(update(project).where(project.c.id == key).values(deleted_at=now))
+
+
+def restore_project(connection: Connection, caller: Caller, project_id: str) -> bool:
+    """Move a project that the caller owns back from the trash; False where it is not there."""
+    mine = (project.c.uuid == project_id) & project.c.deleted_at.is_not(None) & owned_by(caller)
+    key = connection.scalar(select(project.c.id).where(mine))
+    if key is None:
+        return False
+    connection.execute(update(project).where(project.c.id == key).values(deleted_at=None))
+    return True
 
 
 def gc_state(connection: Connection, dot_id: str) -> GcState:
@@ -142,28 +162,36 @@ class _NamesTaken(Container[str]):
         return self._connection.scalar(select(project.c.id).where(project.c.name == name)) is not None
 
 
-def _find(connection: Connection, condition: ColumnElement[bool]) -> ProjectInfo | None:
-    row = connection.execute(_projects().where(condition)).first()
+def _find(connection: Connection, caller: Caller, condition: ColumnElement[bool]) -> ProjectInfo | None:
+    row = connection.execute(_projects(caller).where(condition)).first()
     return None if row is None else _info(row)
 
 
-def _projects() -> Select[Any]:
+def _projects(caller: Caller) -> Select[Any]:
+    mine = (collaborator.c.project_id == project.c.id) & (collaborator.c.account_id == caller.account_id)
+    role = literal("owner") if caller.is_admin else collaborator.c.role
     head = (
         select(branch.c.head)
         .where(branch.c.dot_id == dot.c.id, branch.c.name == MAIN_BRANCH)
         .scalar_subquery()
         .label("head")
     )
-    return select(
-        project.c.id.label("key"),
-        project.c.uuid,
-        project.c.name,
-        project.c.created_at,
-        project.c.runs,
-        project.c.last_run_at,
-        dot.c.id.label("dot_id"),
-        head,
-    ).outerjoin(dot, dot.c.project_id == project.c.id)
+    return (
+        select(
+            project.c.id.label("key"),
+            project.c.uuid,
+            project.c.name,
+            project.c.created_at,
+            project.c.runs,
+            project.c.last_run_at,
+            project.c.is_public,
+            role.label("role"),
+            dot.c.id.label("dot_id"),
+            head,
+        )
+        .outerjoin_from(project, dot, dot.c.project_id == project.c.id)
+        .outerjoin(collaborator, mine)
+    )
 
 
 def _info(row: Row[Any]) -> ProjectInfo:
@@ -175,4 +203,6 @@ def _info(row: Row[Any]) -> ProjectInfo:
         runs=row.runs,
         last_run_at=row.last_run_at,
         head=None if row.head is None else row.head.hex(),
+        is_public=row.is_public,
+        role=row.role,
     )

@@ -30,7 +30,7 @@ MOST_READERS = 500
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """How far to go: `depth` steps, `runs` in all, for so many seconds; only in the project `only`, where it is given.
+    """How far to go: `depth` steps, `runs` in all, for so many seconds; within the projects whose keys a query gives.
 
     What was not gone into is said in the answer.
     """
@@ -38,7 +38,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     depth: int
     runs: int
     seconds: float
-    only: int | None = None
+    within: Select[tuple[int]] | None = None
 
 
 class _File(Struct, frozen=True):
@@ -99,7 +99,7 @@ class _Search:
     def __init__(self, connection: Connection, direction: Direction, limits: Limits) -> None:
         self._connection = connection
         self._direction = direction
-        self._only = limits.only
+        self._within = limits.within
 
     def around(self, key: int) -> tuple[list[_Link], list[_File], bool]:
         """The links from a run on, the inputs of it that nobody made, and whether that is all."""
@@ -154,7 +154,7 @@ class _Search:
         return (_File(*row) for row in self._connection.execute(query).all())
 
     def _visible(self, query: Select[Any]) -> Select[Any]:
-        return query if self._only is None else query.where(run.c.project_id == self._only)
+        return query if self._within is None else query.where(run.c.project_id.in_(self._within))
 
 
 def _files() -> Select[Any]:

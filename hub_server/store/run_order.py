@@ -168,7 +168,7 @@ def _phases(connection: Connection, project_key: int, order: Order) -> list[_Pha
 
 
 def _by_time(project_key: int, descending: bool) -> _Phase:
-    mine = run.c.project_id == project_key
+    mine = and_(run.c.project_id == project_key, run.c.deleted_at.is_(None))
     return _Phase(mine, _HAPPENED, AT_RUN, _when_happened(true()), descending)
 
 
@@ -191,7 +191,7 @@ def _by_value(key: KeyRow, value: ColumnElement[Any], is_of_phase: ColumnElement
 def _without(project_key: int, key: KeyRow) -> _Phase:
     value = run_value.alias()
     has_value = select(literal(1)).where(value.c.run_id == run.c.id, value.c.key_id == key.id).exists()
-    mine = and_(run.c.project_id == project_key, ~has_value)
+    mine = and_(run.c.project_id == project_key, run.c.deleted_at.is_(None), ~has_value)
     return _Phase(mine, _HAPPENED, AT_RUN, _when_happened(~has_value), descending=True)
 
 

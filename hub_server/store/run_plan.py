@@ -115,10 +115,11 @@ def count_runs(connection: Connection, selection: Selection) -> tuple[int, bool]
     """How many runs there are, and whether that is all of them: with a filter, they are counted to `COUNT_MOST`."""
     narrowing = narrow(connection, selection, COUNT_MOST)
     if narrowing is None:
-        mine = project.c.id == selection.project_key
-        return connection.execute(select(project.c.runs).where(mine)).scalar_one(), True
+        every = select(project.c.runs).where(project.c.id == selection.project_key)
+        return connection.execute(every).scalar_one(), True
     if narrowing.driver is None:
-        query = narrowing.walked(select(literal(1)).where(run.c.project_id == selection.project_key), AT_RUN)
+        mine = (run.c.project_id == selection.project_key) & run.c.deleted_at.is_(None)
+        query = narrowing.walked(select(literal(1)).where(mine), AT_RUN)
     else:
         query = narrowing.driven(narrowing.driver, literal(1))
     counted = select(func.count()).select_from(query.limit(COUNT_MOST + 1).subquery())

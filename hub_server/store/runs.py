@@ -9,17 +9,43 @@ from typing import Any
 
 import msgspec
 from msgspec import Raw, Struct
-from sqlalchemy import Connection, Row, Select, bindparam, case, func, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    select,
+    type_coerce,
+    update,
+)
 
 from dotscience.record import FileRef, RunRecord
+from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.types import Columns, RunInfo
 from hub_server.domain.values import IndexedValue, index_name, index_value
 from hub_server.store import models
-from hub_server.store.schema import UtcTime, commit, project, run, run_file, run_key, run_value
+from hub_server.store.counting import capped_count
+from hub_server.store.schema import (
+    UtcTime,
+    comment,
+    commit,
+    project,
+    run,
+    run_edit,
+    run_file,
+    run_key,
+    run_value,
+)
 from hub_server.store.upsert import Upsert
 
 Key = tuple[str, str]
-"""Kind (param, summary or label) and name of a value."""
+"""Kind (param, summary, label or tag) and name of a value."""
 
 
 class NewRun(Struct, frozen=True, kw_only=True):
@@ -50,6 +76,14 @@ _LAST_SEQ = select(func.coalesce(func.max(run.c.seq), 0)).where(_IN_PROJECT)
 _ADD_RUNS = insert(run).returning(run.c.uuid, run.c.id)
 _ADD_VALUES = insert(run_value)
 _ADD_FILES = insert(run_file)
+_TAGGED = {"num": 1.0, "txt": "true"}
+"""A run has a tag as it has a value that is true, so that filters find it alike."""
+_COMMENTS = (
+    select(func.count())
+    .where(comment.c.project_id == run.c.project_id, comment.c.run_uuid == run.c.uuid)
+    .correlate(run)
+    .scalar_subquery()
+)
 _COUNT_KEYS = Upsert(
     run_key,
     lambda new: new.on_conflict_do_update(
@@ -95,10 +129,29 @@ def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[
     return [one.record.run_id for one in added]
 
 
+def list_trash(connection: Connection, project_key: int, after: Position | None, limit: int) -> Slice[RunInfo]:
+    """The project's runs in the trash, those that came there last first."""
+    mine = (run.c.project_id == project_key) & run.c.deleted_at.is_not(None)
+    deleted: ColumnElement[int] = type_coerce(run.c.deleted_at, BigInteger)
+    query = _runs().add_columns(deleted.label("deleted")).where(mine)
+    query = query.order_by(deleted.desc(), run.c.id.desc()).limit(limit + 1)
+    if after is not None:
+        query = query.where((deleted < after[0]) | ((deleted == after[0]) & (run.c.id < after[1])))
+    rows = connection.execute(query).all()
+    count = capped_count(connection, select(run.c.id).where(mine))
+    return slice_of(rows, limit, _info, lambda row: [row.deleted, row.id], count)
+
+
 def find_run(connection: Connection, project_key: int, run_id: str) -> RunInfo | None:
     """One run of the project."""
     row = connection.execute(_runs().where(run.c.project_id == project_key, run.c.uuid == run_id)).first()
     return None if row is None else _info(row)
+
+
+def find_runs(connection: Connection, project_key: int, run_ids: list[str]) -> dict[str, RunInfo]:
+    """Those of the runs that the project has, by their ids."""
+    mine = (run.c.project_id == project_key) & run.c.uuid.in_(run_ids)
+    return {row.uuid: _info(row) for row in connection.execute(_runs().where(mine))}
 
 
 def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
@@ -109,11 +162,51 @@ def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
 
 def list_columns(connection: Connection, project_key: int) -> Columns:
     """The names in use in the project."""
-    query = select(run_key.c.kind, run_key.c.name).where(run_key.c.project_id == project_key).order_by(run_key.c.name)
-    names: dict[str, list[str]] = {"param": [], "summary": [], "label": []}
+    mine = (run_key.c.project_id == project_key) & (run_key.c.runs > 0)
+    query = select(run_key.c.kind, run_key.c.name).where(mine).order_by(run_key.c.name)
+    names: dict[str, list[str]] = {"param": [], "summary": [], "label": [], "tag": []}
     for row in connection.execute(query):
         names[row.kind].append(row.name)
-    return Columns(parameters=names["param"], summary=names["summary"], labels=names["label"])
+    return Columns(parameters=names["param"], summary=names["summary"], labels=names["label"], tags=names["tag"])
+
+
+def trash_run(connection: Connection, project_key: int, run_key_: int, now: datetime) -> None:
+    """Move a run that is not there to the trash: out of every index that lists and filters go along."""
+    mine = run_value.c.run_id == run_key_
+    used = select(run_value.c.key_id).where(mine)
+    connection.execute(update(run_key).where(run_key.c.id.in_(used)).values(runs=run_key.c.runs - 1))
+    connection.execute(delete(run_value).where(mine))
+    connection.execute(delete(run_file).where(run_file.c.run_id == run_key_))
+    connection.execute(update(run).where(run.c.id == run_key_).values(deleted_at=now))
+    connection.execute(update(project).where(project.c.id == project_key).values(runs=project.c.runs - 1))
+
+
+def restore_run(connection: Connection, project_key: int, run_key_: int, tags: list[str]) -> None:
+    """Move a run that is in the trash back."""
+    doc = connection.execute(select(run.c.doc).where(run.c.id == run_key_)).scalar_one()
+    record = msgspec.json.decode(doc, type=RunRecord)
+    _insert_values(connection, project_key, [(run_key_, record)])
+    _insert_files(connection, [(run_key_, record)])
+    add_tags(connection, project_key, run_key_, tags)
+    connection.execute(update(run).where(run.c.id == run_key_).values(deleted_at=None))
+    connection.execute(update(project).where(project.c.id == project_key).values(runs=project.c.runs + 1))
+
+
+def add_tags(connection: Connection, project_key: int, run_key_: int, tags: list[str]) -> None:
+    """Index a run by tags that it does not have."""
+    if not tags:
+        return
+    keys = _count_keys(connection, project_key, Counter({("tag", index_name(tag)): 1 for tag in tags}))
+    connection.execute(_ADD_VALUES, [{"run_id": run_key_, "key_id": key, **_TAGGED} for key in keys.values()])
+
+
+def remove_tags(connection: Connection, project_key: int, run_key_: int, tags: list[str]) -> None:
+    """Index a run by tags no longer."""
+    names = [index_name(tag) for tag in tags]
+    named = (run_key.c.project_id == project_key) & (run_key.c.kind == "tag") & run_key.c.name.in_(names)
+    keys = connection.scalars(select(run_key.c.id).where(named)).all()
+    connection.execute(delete(run_value).where(run_value.c.run_id == run_key_, run_value.c.key_id.in_(keys)))
+    connection.execute(update(run_key).where(run_key.c.id.in_(keys)).values(runs=run_key.c.runs - 1))
 
 
 def _stored_hashes(connection: Connection, project_key: int, run_ids: list[str]) -> dict[str, bytes]:
@@ -226,11 +319,18 @@ def _runs() -> Select[Any]:
             run.c.ingested_at,
             run.c.warnings,
             run.c.doc,
+            run.c.deleted_at,
             commit.c.hash.label("commit_hash"),
             project.c.uuid.label("project_uuid"),
+            run_edit.c.name,
+            run_edit.c.notes,
+            run_edit.c.tags,
+            run_edit.c.version,
+            _COMMENTS.label("comments"),
         )
         .join(commit, commit.c.id == run.c.commit_id)
         .join(project, project.c.id == run.c.project_id)
+        .outerjoin(run_edit, (run_edit.c.project_id == run.c.project_id) & (run_edit.c.run_uuid == run.c.uuid))
     )
 
 
@@ -243,4 +343,10 @@ def _info(row: Row[Any]) -> RunInfo:
         ingested_at=row.ingested_at,
         warnings=msgspec.json.decode(row.warnings),
         record=Raw(row.doc.encode()),
+        name=row.name or "",
+        notes=row.notes or "",
+        tags=msgspec.json.decode(row.tags or "[]"),
+        version=row.version or 0,
+        comments=row.comments,
+        deleted_at=row.deleted_at,
     )

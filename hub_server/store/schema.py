@@ -30,6 +30,7 @@ from sqlalchemy import (
     UniqueConstraint,
     false,
     text,
+    true,
 )
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeEngine
@@ -93,6 +94,7 @@ account = Table(
     Column("name", String, nullable=False, unique=True),
     Column("role", String, nullable=False),
     Column("created_at", UtcTime, nullable=False),
+    Column("password_hash", String),
 )
 
 project = Table(
@@ -105,7 +107,21 @@ project = Table(
     Column("created_by", ForeignKey("account.id"), nullable=False),
     Column("runs", Integer, nullable=False, server_default="0"),
     Column("last_run_at", UtcTime),
+    Column("is_public", Boolean, nullable=False, server_default=false()),
+    Column("deleted_at", UtcTime),
 )
+"""`deleted_at` is when the project was moved to the trash, where nothing of it is lost."""
+
+collaborator = Table(
+    "collaborator",
+    metadata,
+    Column("project_id", ForeignKey("project.id", ondelete="CASCADE"), primary_key=True),
+    Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), primary_key=True, index=True),
+    Column("role", String, nullable=False),
+    Column("added_at", UtcTime, nullable=False),
+    sqlite_with_rowid=False,
+)
+"""Who works on a project; `role` is owner, editor or viewer."""
 
 token = Table(
     "token",
@@ -129,7 +145,9 @@ session = Table(
     Column("created_at", UtcTime, nullable=False),
     Column("last_used_at", UtcTime, nullable=False),
     Column("expires_at", UtcTime, nullable=False),
+    Column("by_code", Boolean, nullable=False, server_default=true()),
 )
+"""`by_code`: a login link began it, so that a forgotten password can be set anew."""
 
 login_code = Table(
     "login_code",
@@ -138,6 +156,35 @@ login_code = Table(
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False),
     Column("expires_at", UtcTime, nullable=False),
 )
+
+audit = Table(
+    "audit",
+    metadata,
+    _row_id(),
+    Column("at", UtcTime, nullable=False, index=True),
+    Column("account_id", String(36)),
+    Column("account_name", String, nullable=False),
+    Column("credential", String, nullable=False),
+    Column("client", String, nullable=False),
+    Column("action", String, nullable=False),
+    Column("project", String(36), index=True),
+    Column("target", Words, nullable=False),
+    Column("status", Integer, nullable=False),
+)
+"""Who did what, when, from where, and with which outcome (an HTTP status). Never changed, whatever goes elsewhere."""
+
+idempotent = Table(
+    "idempotent",
+    metadata,
+    Column("owner", String, primary_key=True),
+    Column("key", Words, primary_key=True),
+    Column("request_hash", LargeBinary(32), nullable=False),
+    Column("status", Integer),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary),
+    Column("at", UtcTime, nullable=False, index=True),
+)
+"""What was answered to requests with an Idempotency-Key; `body` is empty where it held a secret."""
 
 dot = Table(
     "dot",
@@ -191,14 +238,54 @@ run = Table(
     Column("warnings", Text, nullable=False),
     Column("record_hash", LargeBinary(32), nullable=False),
     Column("doc", Text, nullable=False),
+    Column("deleted_at", UtcTime),
     UniqueConstraint("project_id", "uuid"),
     UniqueConstraint("project_id", "seq"),
     Index(None, "project_id", "happened_at", "id"),
+    Index(
+        "ix_run_deleted",
+        "project_id",
+        "deleted_at",
+        sqlite_where=text("deleted_at IS NOT NULL"),
+        postgresql_where=text("deleted_at IS NOT NULL"),
+    ),
 )
-"""`happened_at` is when the run started, else ended, else was committed.
+"""`happened_at` is when the run started, else ended, else was committed; never empty, so that every run has its place.
 
-Never empty, so that every run has its place.
+`deleted_at` is when the run was moved to the trash. There it has no values and no files in the tables below, which can
+be made again from `doc`.
 """
+
+run_edit = Table(
+    "run_edit",
+    metadata,
+    Column("project_id", ForeignKey("project.id"), primary_key=True),
+    Column("run_uuid", String(36), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("name", Words, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("tags", Text, nullable=False),
+    Column("edited_at", UtcTime, nullable=False),
+    Column("edited_by", ForeignKey("account.id"), nullable=False),
+    sqlite_with_rowid=False,
+)
+"""What people have said about a run, beside its record, which never changes. `version` grows with every change; `tags`
+is a JSON list. By the run's id rather than its key, as runs can be taken in again.
+"""
+
+comment = Table(
+    "comment",
+    metadata,
+    _row_id(),
+    Column("project_id", ForeignKey("project.id"), nullable=False),
+    Column("run_uuid", String(36), nullable=False),
+    Column("account_id", ForeignKey("account.id"), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("created_at", UtcTime, nullable=False),
+    Column("edited_at", UtcTime),
+    Index(None, "project_id", "run_uuid", "id"),
+)
+"""What people have written below a run."""
 
 run_key = Table(
     "run_key",
@@ -210,7 +297,7 @@ run_key = Table(
     Column("runs", Integer, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "kind", "name"),
 )
-"""A name in use in a project; `kind` is param, summary or label, `runs` counts the runs that have an indexed value."""
+"""A name in use in a project; `kind` is param, summary, label or tag, `runs` counts the runs with an indexed value."""
 
 run_value = Table(
     "run_value",

@@ -72,14 +72,15 @@ def count_commits(connection: Connection, dot_ids: Sequence[str]) -> dict[str, i
 
 
 def read_log(connection: Connection, dot_id: str, branch: str, limit: int) -> list[tuple[CommitInfo, list[RunRecord]]]:
-    """The last commits of a branch, oldest first, each with those of its runs that it brought."""
+    """The last commits of a branch, oldest first, each with the runs that it brought and that are not in the trash."""
     mine = (commit.c.dot_id == dot_id) & (commit.c.branch == branch)
     rows = connection.execute(
         select(commit.c.id, commit.c.doc).where(mine).order_by(commit.c.id.desc()).limit(limit)
     ).all()
     runs: dict[int, list[RunRecord]] = defaultdict(list)
     if rows:
-        brought = select(run.c.commit_id, run.c.doc).join(commit, commit.c.id == run.c.commit_id)
+        kept = (commit.c.id == run.c.commit_id) & run.c.deleted_at.is_(None)
+        brought = select(run.c.commit_id, run.c.doc).join(commit, kept)
         for row in connection.execute(brought.where(mine, commit.c.id >= rows[-1].id).order_by(run.c.seq)):
             runs[row.commit_id].append(decode_json(row.doc, RunRecord))
     return [(msgspec.json.decode(row.doc, type=CommitInfo), runs[row.id]) for row in reversed(rows)]
@@ -106,7 +107,7 @@ _MODELS = (
     )
     .select_from(model_version)
     .join(model, model.c.id == model_version.c.model_id)
-    .join(run, run.c.id == model_version.c.run_id)
+    .join(run, (run.c.id == model_version.c.run_id) & run.c.deleted_at.is_(None))
     .join(project, project.c.id == model.c.project_id)
 )
 

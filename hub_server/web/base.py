@@ -12,7 +12,7 @@ from tornado.web import HTTPError, RequestHandler
 
 from dotscience.errors import CorruptObject, DiskFull, MissingObject, StorageUnavailable
 from hub_server.domain.problems import Problem, not_found
-from hub_server.domain.scopes import ANONYMOUS, Caller
+from hub_server.domain.scopes import ANONYMOUS, ANYBODY, Caller
 from hub_server.services.identity import sign_in_required
 from hub_server.services.services import Services
 from hub_server.web import security
@@ -73,21 +73,23 @@ class HubHandler(RequestHandler):
                 log.error("request.failed", exc_info=error)
                 self.send_problem(Problem("internal", "the hub failed; its log says why, under the request id"))
 
-    async def authenticate(self, scope: str) -> Caller | None:
+    async def authenticate(self, scope: str, *, is_inside_project: bool = False) -> Caller | None:
         """The caller, by bearer token or else by session; None for anonymous operations.
+
+        Inside a project everybody may ask to read: it may be public.
 
         Raises:
             Problem: unauthenticated; forbidden or not-found where the caller lacks the scope.
         """
         if scope == ANONYMOUS:
             return None
-        caller = await self.find_caller()
+        caller = await self.find_caller(or_anybody=is_inside_project and scope in ANYBODY.scopes)
         structlog.contextvars.bind_contextvars(caller=caller.credential)
         authorise(caller, scope, self.request.path)
         return caller
 
-    async def find_caller(self) -> Caller:
-        """Who sent the request, by bearer token or else by session.
+    async def find_caller(self, *, or_anybody: bool) -> Caller:
+        """Who sent the request, by bearer token or else by session; where that is enough, anybody.
 
         Raises:
             Problem: unauthenticated.
@@ -97,6 +99,8 @@ class HubHandler(RequestHandler):
             return await self.hub.identity.by_token(token)
         if (session := self.session_secret()) is not None:
             return await self.hub.identity.by_session(session)
+        if or_anybody:
+            return ANYBODY
         raise sign_in_required()
 
     def session_secret(self) -> str | None:

@@ -25,7 +25,9 @@ from hub_server.web.activity import Activity
 from hub_server.web.base import HubHandler
 from hub_server.web.bodies import check_announced, open_receiver
 from hub_server.web.decoding import decode_query
+from hub_server.web.noting import note
 from hub_server.web.operation import Call, Media, Operation, Receiver, Reply, Request
+from hub_server.web.repeating import once
 
 log = structlog.get_logger()
 
@@ -46,13 +48,14 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
     request, headers = handler.request, handler.request.headers
     if security.bearer_token(headers) is None:
         security.check_source(operation.method, headers, handler.origin())
-    caller = await handler.authenticate(operation.scope)
     path = dict(handler.path_kwargs)
+    caller = await handler.authenticate(operation.scope, is_inside_project="project" in path or "dot" in path)
+    handler.hub.rates.take(request.remote_ip or "" if caller is None or caller.is_anonymous else caller.credential)
     project = dot = None
     if caller is not None and "project" in path:
-        project = await handler.hub.projects.visible(caller, path["project"])
+        project = await handler.hub.projects.enter(caller, path["project"], operation.scope)
     if caller is not None and "dot" in path:
-        dot = await handler.hub.projects.visible_dot(caller, path["dot"])
+        dot = await handler.hub.projects.enter_dot(caller, path["dot"], operation.scope)
     return Call(
         request=Request(headers=headers, client=request.remote_ip or "", session=handler.session_secret()),
         query=decode_query(operation.query, request.query, request.query_arguments),
@@ -73,6 +76,7 @@ class ApiHandler(HubHandler):
         self.hub = hub
         self._operations = operations
         self._receiver: Receiver | None = None
+        self._etag: str | None = None
         self._activity = activity
         self._running = False
         self._failure: Exception | None = None
@@ -131,13 +135,12 @@ class ApiHandler(HubHandler):
         self._running = True
         await self._run()
 
-    head = post = put = delete = get
+    head = post = put = patch = delete = get
 
     async def _run(self) -> None:
         try:
             call = dataclasses.replace(self._call, body=await self._body())
-            result = await self._operation.run(self.hub, call)
-            await self._send(result if isinstance(result, Reply) else Reply(body=result))
+            await self._send(await self._answer(call))
         except StreamClosedError:
             log.info("request.abandoned")
         except Exception as error:
@@ -148,6 +151,16 @@ class ApiHandler(HubHandler):
                 self.send_failure(error)
         finally:
             self._leave()
+
+    async def _answer(self, call: Call[Any, Any]) -> Reply:
+        """What the operation answers; for the audit log, too."""
+        try:
+            reply = await once(self.hub, self._operation, call)
+        except Problem as problem:
+            await note(self.hub, self._operation, call, problem.type.status)
+            raise
+        await note(self.hub, self._operation, call, reply.status, reply.signed_in)
+        return reply
 
     async def _body(self) -> Any:
         if self._failure is not None:
@@ -161,6 +174,7 @@ class ApiHandler(HubHandler):
             self.set_header("Content-Type", self._operation.response_media)
         for name, value in reply.headers.items():
             self.set_header(name, value)
+        self._etag = reply.etag
         if reply.cookie is not None:
             self.set_session(reply.cookie)
         if isinstance(reply.body, AsyncIterator):
@@ -169,6 +183,10 @@ class ApiHandler(HubHandler):
             self.finish()
         else:
             self.finish(reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body))
+
+    def compute_etag(self) -> str | None:
+        """Tornado's hook, for the ETag of an answer that is not streamed, and for If-None-Match."""
+        return super().compute_etag() if self._etag is None else f'"{self._etag}"'
 
     async def _stream(self, pieces: AsyncIterator[bytes]) -> None:
         if self.request.method != "HEAD":

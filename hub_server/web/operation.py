@@ -18,6 +18,7 @@ from msgspec import Struct
 from dotscience.errors import ConfigError
 from hub_server.domain.problems import PROBLEM_TYPES
 from hub_server.domain.scopes import ACCESS_LEVELS, SCOPES, Caller
+from hub_server.domain.types import AccountInfo
 from hub_server.services.services import Services
 from hub_server.store.projects import DotRow, ProjectRef
 
@@ -27,11 +28,12 @@ B = TypeVar("B")
 MAX_JSON_BYTES = 2**20
 PARAMETER = re.compile(r"\{(\w+)\}")
 PARAMETERS = frozenset(
-    {"project", "run", "commit", "dot", "pack", "token", "model", "version", "volume", "snapshot", "key", "build"}
+    {"project", "run", "commit", "dot", "pack", "token", "model", "version", "account", "session", "comment"}
+    | {"volume", "snapshot", "key", "build"}
 )
 PATTERNS = {"key": ".+", "snapshot": "[0-9a-f]{64}|latest"}
 """What path parameters look like, where they are not anything up to the next slash."""
-METHODS = frozenset({"GET", "POST", "PUT", "DELETE"})
+METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
 class Nothing(Struct, frozen=True, forbid_unknown_fields=True):
@@ -131,6 +133,10 @@ class Reply:
     body: Any = None
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
+    etag: str | None = None
+    """The version of what is answered, for If-Match; without one a hash of the answer stands for it."""
+    signed_in: AccountInfo | None = None
+    """Whom the answer signs in, for the audit log."""
     cookie: str | None = None
     """A session's secret to keep in the browser; an empty one makes it forget the session."""
 
@@ -156,6 +162,20 @@ class Operation:
     answers: tuple[int, ...] = (200,)
     problems: tuple[str, ...] = ()
     response_media: str = "application/json"
+    audited: bool = True
+    noted: Callable[[Call[Any, Any]], str] | None = None
+    holds_secret: bool = False
+
+    @property
+    def is_audited(self) -> bool:
+        """Whether the audit log has the operation's calls."""
+        return self.audited and self.method != "GET"
+
+    def target(self, call: Call[Any, Any]) -> str:
+        """What a call is about, for the audit log: what its declaration says, else its path without the project."""
+        if self.noted is not None:
+            return self.noted(call)
+        return " ".join(call.path[name] for name in self.parameters if name != "project")
 
     @property
     def name(self) -> str:
@@ -177,12 +197,14 @@ def operation(method: str, path: str, *, scope: str, **declared: Any) -> Callabl
     """Declare the function below as an operation; it becomes an `Operation`.
 
     Args:
-        method: GET, POST, PUT or DELETE; HEAD comes with GET.
+        method: GET, POST, PUT, PATCH or DELETE; HEAD comes with GET.
         path: The path with its parameters in braces. `{project}` and `{dot}` are looked up, and are a 404 for callers
             who do not see them.
         scope: The scope that a caller needs, or `ANONYMOUS` or `SIGNED_IN`.
         declared: `query` and `body` (Structs), `media`, `max_body` and `receive` for other bodies, `response` (a type),
-            `answers` (statuses of success), `problems` (types beyond those that any operation may answer).
+            `answers` (statuses of success), `problems` (types beyond those that any operation may answer); `audited`
+            (false for what is too frequent for the audit log), `noted` (what the log says that a call is about), and
+            `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key).
     """
     if declared.get("body") is not None:
         declared.setdefault("media", Media.JSON)

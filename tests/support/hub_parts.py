@@ -87,7 +87,8 @@ class HubParts:
             return known
         owner = accounts.ensure_first_account(connection, AccountInfo(str(uuid4()), "o"), "admin", START)
         new = projects.NewProject(id=str(uuid4()), name="p", dot_id=str(uuid4()), created_by=owner.id, created_at=START)
-        return projects.ensure_project(connection, new).dot_id
+        projects.add_project(connection, new)
+        return new.dot_id
 
     @property
     def dot(self):

@@ -7,8 +7,7 @@ from uuid import UUID
 
 from dotscience.record import RunRecord, encode_json
 from hub_server.domain.types import AccountInfo
-from hub_server.store import accounts, commits, runs
-from hub_server.store.projects import NewProject, ensure_project, project_key
+from hub_server.store import accounts, commits, projects, runs
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -17,8 +16,8 @@ def add_project(connection, number: int = 1) -> tuple[int, str]:
     """Another project for each number; its key, and the id of its dot."""
     account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
     dot = str(UUID(int=number))
-    wanted = NewProject(id=f"p{number}", name="p", dot_id=dot, created_by=account.id, created_at=START)
-    return project_key(connection, ensure_project(connection, wanted).id), dot
+    wanted = projects.NewProject(id=f"p{number}", name="p", dot_id=dot, created_by=account.id, created_at=START)
+    return projects.add_project(connection, wanted), dot
 
 
 def new_run(record: RunRecord, happened_at: datetime = START) -> runs.NewRun:

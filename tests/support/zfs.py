@@ -1,7 +1,7 @@
 """A pool to test with, in a file: of the kernel's ZFS where that is loaded, else of zfs-fuse. Needs root.
 
 zfs-fuse has one socket for the whole machine, so those who test with it take turns. A daemon that runs already is used
-and left alone.
+and left alone. One of ours that ends by itself fails the test that needed it, with its last words, and no other.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import itertools
 import os
 import socket
 import subprocess
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,7 @@ TURNS = Path("/run/lock/dotscience-tests-zfs")
 ENVIRONMENT = {**os.environ, "LC_ALL": "C", "PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"}
 
 _numbers = itertools.count()
+_running: list[tuple[subprocess.Popen, object]] = []
 
 
 def run(*command: str) -> str:
@@ -53,6 +55,7 @@ def zfs():
 @contextmanager
 def pool(folder: Path, size: str):
     """The name of a new pool in a file in `folder`, mounted at `folder/pool`."""
+    _revive()
     name = f"dstest{os.getpid()}n{next(_numbers)}"
     image = folder / f"{name}.img"
     run("truncate", "-s", size, str(image))
@@ -71,25 +74,51 @@ def _destroy_pool(name: str) -> None:
         if ended.returncode == 0:
             return
         time.sleep(0.02 * attempt)
-    raise AssertionError(f"the pool {name} cannot be destroyed: {ended.stderr.decode()}")
+    raise AssertionError(f"the pool {name} cannot be destroyed: {ended.stderr.decode()}{_last_words()}")
 
 
 @contextmanager
 def _daemon():
-    daemon = subprocess.Popen(
-        ["zfs-fuse", "--no-daemon", "--no-kstat-mount"],
-        env=ENVIRONMENT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+    _start()
     try:
-        while not _answers():
-            assert daemon.poll() is None, "zfs-fuse does not start"
-            time.sleep(0.01)
         yield
     finally:
+        daemon, log = _running.pop()
         daemon.terminate()
         daemon.wait()
+        log.close()
+
+
+def _start() -> None:
+    log = tempfile.TemporaryFile()  # noqa: SIM115 - kept as long as the daemon
+    daemon = subprocess.Popen(
+        ["zfs-fuse", "--no-daemon", "--no-kstat-mount"], env=ENVIRONMENT, stdout=log, stderr=subprocess.STDOUT
+    )
+    _running.append((daemon, log))
+    while not _answers():
+        assert daemon.poll() is None, f"zfs-fuse does not start{_last_words()}"
+        time.sleep(0.01)
+
+
+def _revive() -> None:
+    """Start our daemon again if it has ended; its mounts are in the way of whoever cleans up."""
+    if not _running or _running[-1][0].poll() is None:
+        return
+    print(_last_words())
+    _running.pop()[1].close()
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines() if " fuse.zfs " in line]
+    for place in mounted:
+        subprocess.run(["umount", "--lazy", place], check=False)
+    _start()
+
+
+def _last_words() -> str:
+    """How our daemon has ended, and what it said; nothing as long as it runs."""
+    if not _running or _running[-1][0].poll() is None:
+        return ""
+    daemon, log = _running[-1]
+    log.seek(0)
+    return f"; zfs-fuse ended with {daemon.returncode}: {log.read().decode(errors='replace')[-2000:]}"
 
 
 def _answers() -> bool:

@@ -1,6 +1,7 @@
 import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 
+import { ToastProvider } from "./components/Toasts";
 import { isUnauthenticated, isWorthRetrying } from "./api/problem";
 import { LiveFeed } from "./features/live/feed";
 import { LiveContext } from "./features/live/hooks";
@@ -20,7 +21,9 @@ export function createApp() {
       <QueryClientProvider client={client}>
         <LiveContext value={feed}>
           <ShortcutProvider>
-            <RouterProvider router={router} />
+            <ToastProvider>
+              <RouterProvider router={router} />
+            </ToastProvider>
           </ShortcutProvider>
         </LiveContext>
       </QueryClientProvider>

@@ -9,6 +9,7 @@ import "./styles/layout.css";
 import "./styles/table.css";
 import "./styles/run.css";
 import "./styles/files.css";
+import "./styles/forms.css";
 
 applyTheme(storedTheme());
 

@@ -2,16 +2,23 @@ import { createRootRoute, createRoute, createRouter, Outlet, type ErrorComponent
 
 import { AppShell } from "./components/AppShell";
 import { EmptyState, ErrorPanel } from "./components/states";
+import { AccountPage } from "./features/account/AccountPage";
+import { AccountsPage } from "./features/admin/AccountsPage";
+import { AuditPage, ProjectAuditPage } from "./features/admin/AuditPage";
 import { CommitPage } from "./features/commits/CommitPage";
 import { CommitsPage } from "./features/commits/CommitsPage";
 import { readFilesSearch } from "./features/files/paths";
 import { ModelPage } from "./features/models/ModelPage";
 import { ModelsPage } from "./features/models/ModelsPage";
+import { PeoplePage } from "./features/people/PeoplePage";
 import { ProjectLayout } from "./features/projects/ProjectLayout";
 import { ProjectsPage } from "./features/projects/ProjectsPage";
+import { ProjectTrashPage } from "./features/projects/ProjectTrashPage";
+import { ComparePage, readCompareSearch } from "./features/runs/ComparePage";
 import { RunPage } from "./features/runs/RunPage";
 import { RunsPage } from "./features/runs/RunsPage";
 import { readRunsSearch } from "./features/runs/search";
+import { TrashPage } from "./features/runs/TrashPage";
 import { LoginPage } from "./features/session/LoginPage";
 
 const rootRoute = createRootRoute({
@@ -52,6 +59,27 @@ const runRoute = createRoute({
   component: RunPage,
 });
 
+const accountRoute = createRoute({ getParentRoute: () => shellRoute, path: "/account", component: AccountPage });
+
+const accountsRoute = createRoute({ getParentRoute: () => shellRoute, path: "/admin/accounts", component: AccountsPage });
+
+const auditRoute = createRoute({ getParentRoute: () => shellRoute, path: "/admin/audit", component: AuditPage });
+
+const projectTrashRoute = createRoute({ getParentRoute: () => shellRoute, path: "/trash", component: ProjectTrashPage });
+
+const compareRoute = createRoute({
+  getParentRoute: () => projectRoute,
+  path: "/compare",
+  validateSearch: readCompareSearch,
+  component: ComparePage,
+});
+
+const peopleRoute = createRoute({ getParentRoute: () => projectRoute, path: "/people", component: PeoplePage });
+
+const projectAuditRoute = createRoute({ getParentRoute: () => projectRoute, path: "/audit", component: ProjectAuditPage });
+
+const trashRoute = createRoute({ getParentRoute: () => projectRoute, path: "/trash", component: TrashPage });
+
 const modelsRoute = createRoute({ getParentRoute: () => projectRoute, path: "/models", component: ModelsPage });
 
 const modelRoute = createRoute({ getParentRoute: () => projectRoute, path: "/models/$model", component: ModelPage });
@@ -69,7 +97,22 @@ const routeTree = rootRoute.addChildren([
   loginRoute,
   shellRoute.addChildren([
     projectsRoute,
-    projectRoute.addChildren([runsRoute, runRoute, modelsRoute, modelRoute, commitsRoute, commitRoute]),
+    accountRoute,
+    accountsRoute,
+    auditRoute,
+    projectTrashRoute,
+    projectRoute.addChildren([
+      runsRoute,
+      runRoute,
+      compareRoute,
+      modelsRoute,
+      modelRoute,
+      commitsRoute,
+      commitRoute,
+      peopleRoute,
+      projectAuditRoute,
+      trashRoute,
+    ]),
   ]),
 ]);
 

@@ -15,6 +15,8 @@ export function aProject(changes: Partial<Project> = {}): Project {
     runs: 1,
     last_run_at: "2026-11-23T10:00:00Z",
     head: COMMIT,
+    is_public: false,
+    role: "owner",
     ...changes,
   };
 }
@@ -32,6 +34,12 @@ export function aRun(record: Partial<RunRecord> = {}, changes: Partial<Omit<RunD
     commit: COMMIT,
     ingested_at: "2026-11-23T10:00:02Z",
     warnings: [],
+    name: "",
+    notes: "",
+    tags: [],
+    version: 0,
+    comments: 0,
+    deleted_at: null,
     record: {
       run_id: id,
       started_at: "2026-11-23T09:59:00Z",

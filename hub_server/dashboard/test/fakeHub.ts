@@ -31,6 +31,8 @@ export class FakeHub {
   isSignedIn = true;
   /** Paths answered with a problem while they are in here. */
   readonly failures = new Map<string, Failure>();
+  /** Answers to single operations ("PATCH /api/v1/…"), from what was sent; a status other than 200 comes first. */
+  readonly answers = new Map<string, (body: unknown) => object | [number, object | null]>();
   readonly requests: string[] = [];
   readonly subscriptions: string[][] = [];
   private readonly usedCodes = new Set<string>();
@@ -97,7 +99,9 @@ export class FakeHub {
     this.requests.push(`${request.method} ${url.pathname}${url.search}`);
     const failure = this.failures.get(url.pathname);
     const body = await readBody(request);
+    const answer = this.answers.get(`${request.method} ${url.pathname}`);
     if (failure) sendProblem(response, failure);
+    else if (answer) sendAnswer(response, answer(body ? JSON.parse(body) : null));
     else this.route(request, response, url, body);
   }
 
@@ -112,6 +116,7 @@ export class FakeHub {
     const found = this.projects.find((candidate) => candidate.id === project);
     if (!found) return notFound(response, "No such project");
     if (kind === undefined) return sendJson(response, 200, found);
+    if (kind === "runs" && view === "comments") return sendJson(response, 200, listOf([]));
     if (kind === "columns") return sendJson(response, 200, this.columns(project));
     if (kind === "runs" && view === "trace") return this.trace(response, url, project, id);
     if (kind === "runs") return this.runRoutes(response, url, project, id);
@@ -120,8 +125,8 @@ export class FakeHub {
   }
 
   private signIn(response: ServerResponse, body: string): void {
-    const { code } = JSON.parse(body) as { code: string };
-    if (code !== CODE || this.usedCodes.has(code)) {
+    const { code } = JSON.parse(body) as { code?: string };
+    if (code === undefined || code !== CODE || this.usedCodes.has(code)) {
       return sendProblem(response, { status: 401, title: "Login code refused", detail: "Ask for a new link." });
     }
     this.usedCodes.add(code);
@@ -131,7 +136,7 @@ export class FakeHub {
 
   private session(request: IncomingMessage, response: ServerResponse): void {
     if (request.method !== "DELETE") {
-      return sendJson(response, 200, { account: { id: "a1", name: "ada" }, scopes: ["runs:read"] });
+      return sendJson(response, 200, { account: { id: "a1", name: "ada" }, scopes: ["runs:read"], is_admin: true });
     }
     this.isSignedIn = false;
     response.writeHead(204).end();
@@ -207,6 +212,7 @@ export class FakeHub {
       parameters: names((record) => record.parameters),
       summary: names((record) => record.summary),
       labels: names((record) => record.labels),
+      tags: [],
     };
   }
 }
@@ -291,6 +297,13 @@ function notFound(response: ServerResponse, detail: string): void {
 function sendProblem(response: ServerResponse, { status, title, detail, type = "/problems/x", position }: Failure): void {
   response.writeHead(status, { "Content-Type": "application/problem+json" });
   response.end(JSON.stringify({ type, title, status, detail, position, request_id: "req-4711" }));
+}
+
+function sendAnswer(response: ServerResponse, answer: object | [number, object | null]): void {
+  const [status, body] = Array.isArray(answer) && typeof answer[0] === "number" ? answer : [200, answer];
+  if (body === null) response.writeHead(status).end();
+  else if (status < 400) sendJson(response, status, body);
+  else sendProblem(response, { status, title: "No", detail: "", ...body });
 }
 
 function sendJson(response: ServerResponse, status: number, body: object): void {

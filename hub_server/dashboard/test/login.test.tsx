@@ -42,6 +42,7 @@ test("without a code the page explains where links come from", async () => {
   app.open("/login");
   expect(await screen.findByText("Sign in with a link")).toBeTruthy();
   expect(screen.getByText("ds up")).toBeTruthy();
+  expect(screen.getByLabelText("Password")).toBeTruthy();
 });
 
 test("a hub that fails is not the link's fault", async () => {

@@ -2,12 +2,15 @@
 
 from hub_server.web.operation import Operation, collect
 from hub_server.web.operations import (
+    collaborators,
     commits,
     identity,
     live,
     models,
     objects,
+    people,
     projects,
+    run_edits,
     runs,
     sync,
     system,
@@ -15,5 +18,22 @@ from hub_server.web.operations import (
     zfs,
 )
 
-ALL: list[Operation] = collect([system, identity, projects, runs, models, commits, sync, objects, zfs, live, upkeep])
+ALL: list[Operation] = collect(
+    [
+        system,
+        identity,
+        people,
+        projects,
+        collaborators,
+        runs,
+        run_edits,
+        models,
+        commits,
+        sync,
+        objects,
+        zfs,
+        live,
+        upkeep,
+    ]
+)
 """Every operation, checked when this module is imported: a hub with an incomplete declaration does not start."""

@@ -32,7 +32,7 @@ async def events(hub: Services, call: Call[Nothing, Channel]) -> None:
     listener, channel = hub.events.open(), call.body
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_send(listener, channel))
+            tasks.create_task(_send(hub, call.caller, listener, channel))
             async for message in channel.messages():
                 topics = _MESSAGES.decode(message).subscribe
                 hub.events.subscribe(listener, [topic for topic in topics if await _hears(hub, call.caller, topic)])
@@ -40,9 +40,12 @@ async def events(hub: Services, call: Call[Nothing, Channel]) -> None:
         hub.events.close(listener)
 
 
-async def _send(listener: Listener, channel: Channel) -> None:
+async def _send(hub: Services, caller: Caller, listener: Listener, channel: Channel) -> None:
     while True:
-        await channel.send(msgspec.json.encode(await listener.next()).decode())
+        event = await listener.next()
+        if event.topic == PROJECTS and event.id and not await _sees(hub, caller, event.id):
+            event = msgspec.structs.replace(event, id="")  # that something happened tells nobody what exists
+        await channel.send(msgspec.json.encode(event).decode())
 
 
 async def _hears(hub: Services, caller: Caller, topic: str) -> bool:
@@ -54,8 +57,12 @@ async def _hears(hub: Services, caller: Caller, topic: str) -> bool:
         return caller.may("projects:read")
     if not topic.startswith(PROJECT_PREFIX) or not caller.may("runs:read"):
         return False
+    return await _sees(hub, caller, topic.removeprefix(PROJECT_PREFIX))
+
+
+async def _sees(hub: Services, caller: Caller, project_id: str) -> bool:
     try:
-        await hub.projects.visible(caller, topic.removeprefix(PROJECT_PREFIX))
+        await hub.projects.enter(caller, project_id, "runs:read")
     except Problem:
         return False
     return True

@@ -6,6 +6,7 @@ from hub_server.domain.types import ModelInfo, ModelVersion, Page
 from hub_server.services.services import Services
 from hub_server.web.operation import Call, Nothing, operation
 from hub_server.web.paging import Cursors, PageQuery
+from hub_server.web.values import parse_number
 
 BASE = "/api/v1/projects/{project}/models"
 
@@ -29,4 +30,6 @@ async def list_model_versions(hub: Services, call: Call[PageQuery, None]) -> Pag
 @operation("GET", BASE + "/{model}/versions/{version}", scope="runs:read", response=ModelVersion)
 async def get_model_version(hub: Services, call: Call[Nothing, None]) -> ModelVersion:
     """One version of a model, with the run that published it."""
-    return await hub.models.version(call.project, call.path["model"], call.path["version"])
+    return await hub.models.version(
+        call.project, call.path["model"], parse_number(call.path["version"], "version of that model")
+    )

@@ -16,6 +16,7 @@ ANSWERED_HEADER = "X-Dotscience-Answered"
     scope="runs:read",
     media=Media.BYTES,
     max_body=HASH_SIZE * MAX_NAMES,
+    audited=False,
     response=bytes,
     response_media="application/octet-stream",
     problems=("storage-unavailable",),

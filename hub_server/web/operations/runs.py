@@ -11,8 +11,9 @@ from hub_server.domain.problems import Problem, invalid
 from hub_server.domain.types import Columns, Page, RunDetail, RunInfo, Trace
 from hub_server.services.services import Services
 from hub_server.store.run_order import Order
-from hub_server.web.operation import Call, Nothing, operation
+from hub_server.web.operation import Call, Nothing, Reply, operation
 from hub_server.web.paging import Cursors, PageQuery
+from hub_server.web.values import version_tag
 
 MAX_DEPTH = 100
 MAX_TRACED = 500
@@ -53,9 +54,10 @@ async def list_columns(hub: Services, call: Call[Nothing, None]) -> Columns:
 
 
 @operation("GET", "/api/v1/projects/{project}/runs/{run}", scope="runs:read", response=RunDetail)
-async def get_run(hub: Services, call: Call[Nothing, None]) -> RunDetail:
-    """One run, with the environment that it ran in."""
-    return await hub.history.run(call.project, call.path["run"])
+async def get_run(hub: Services, call: Call[Nothing, None]) -> Reply:
+    """One run, with the environment that it ran in; its ETag is what a change of it needs."""
+    found = await hub.history.run(call.project, call.path["run"])
+    return Reply(body=found, etag=version_tag(found))
 
 
 class TraceQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -42,6 +42,7 @@ async def get_dot(hub: Services, call: Call[Nothing, None]) -> DotInfo:
     scope="commits:write",
     media=Media.BYTES,
     max_body=HASH_SIZE * MAX_HASHES,
+    audited=False,
     response=bytes,
     response_media="application/octet-stream",
 )
@@ -63,6 +64,7 @@ async def get_damaged(hub: Services, call: Call[Nothing, None]) -> DamagedObject
     scope="commits:write",
     media=Media.PACK,
     max_body=MAX_PACK_BYTES,
+    audited=False,
     response=PackAccepted,
     answers=(200, 201),
     problems=("corrupt-pack", "pack-busy", "storage-full", "storage-unavailable"),
@@ -78,6 +80,7 @@ async def put_pack(hub: Services, call: Call[Nothing, Upload]) -> Reply:
     "/api/v1/dots/{dot}/commits",
     scope="commits:write",
     body=MoveBody,
+    audited=False,
     response=CommitAccepted,
     answers=(200, 201),
     problems=("missing-objects", "missing-parents", "head-moved", "storage-full", "storage-unavailable"),

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
+from sqlalchemy import literal, select
 from support.hub_rows import START, add_project, add_runs, new_run
 
 from committer.storage.codec import digest
@@ -183,10 +184,14 @@ def test_who_sees_one_project_learns_nothing_of_another(database, fresh):
     wanted = [Run(0, 0, (), (("secret", "x"),)), Run(1, 1, (("in", "x"),), (("out", "y"),)), Run(0, 2, (("in", "y"),))]
     keys = fresh(wanted)
     assert edges(trace(database, keys, wanted, 1, "upstream")) == {(0, 1, "in", "secret")}
-    alone = trace(database, keys, wanted, 1, "upstream", Limits(depth=9, runs=9, seconds=60, only=keys[1]))
+    alone = trace(
+        database, keys, wanted, 1, "upstream", Limits(depth=9, runs=9, seconds=60, within=select(literal(keys[1])))
+    )
     assert alone.edges == []
     assert [one.path for one in alone.unclaimed] == ["in"]
-    alone = trace(database, keys, wanted, 1, "downstream", Limits(depth=9, runs=9, seconds=60, only=keys[1]))
+    alone = trace(
+        database, keys, wanted, 1, "downstream", Limits(depth=9, runs=9, seconds=60, within=select(literal(keys[1])))
+    )
     assert numbers(one.id for one in alone.runs) == [1]
 
 

@@ -13,8 +13,8 @@ from support.hub_rows import START, add_project, add_runs, new_run
 from dotscience.record import ModelArtefact, RunRecord
 from hub_server.domain.types import AccountInfo, CommitInfo
 from hub_server.services.workspace_heads import CLIENT, Volume, find_head
-from hub_server.store import accounts, commits, runs, workspaces
-from hub_server.store.projects import NewProject, ensure_project, find_dot
+from hub_server.store import accounts, commits, projects, runs, workspaces
+from hub_server.store.projects import NewProject, find_dot
 from hub_server.store.schema import commit as commit_
 
 
@@ -27,7 +27,7 @@ def do(database):
 def project(connection, project_id, name="p", dot_id=None):
     account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
     new = NewProject(id=project_id, name=name, dot_id=dot_id, created_by=account.id, created_at=START)
-    return ensure_project(connection, new)
+    projects.add_project(connection, new)
 
 
 def a_run(number, *names):

@@ -49,12 +49,31 @@ class RunningHub:
         assert answer.ok, answer.text
         return answer.json()
 
-    def new_project(self, name: str = "project") -> Project:
+    def new_project(self, name: str = "project", *, owner: str | None = None) -> Project:
         dot_id = str(uuid4())
-        made = self.call("POST", "/api/v1/projects", json={"name": name, "dot_id": dot_id})
+        made = self.call("POST", "/api/v1/projects", token=owner, json={"name": name, "dot_id": dot_id})
         wanted = {"name": "committer", "scopes": ["commits:write", "runs:read"], "project_id": made["id"]}
-        token = self.call("POST", "/api/v1/tokens", json=wanted)["token"]
+        token = self.call("POST", "/api/v1/tokens", token=owner, json=wanted)["token"]
         return Project(self, made["id"], dot_id, token)
+
+    def new_person(self, role: str = "member") -> Person:
+        """A new account, signed in with its login link, with a token that can do all that the account can."""
+        name = f"p{uuid4().hex[:12]}"
+        made = self.call("POST", "/api/v1/accounts", json={"name": name, "role": role})
+        signed_in = self.request("POST", "/api/v1/sessions", json={"code": made["link"]["code"]})
+        cookies = dict(signed_in.cookies)
+        scopes = self.request("GET", "/api/v1/session", cookies=cookies).json()["scopes"]
+        wanted = {"name": "all", "scopes": scopes}
+        token = self.request("POST", "/api/v1/tokens", cookies=cookies, json=wanted).json()["token"]
+        return Person(name, cookies, token)
+
+
+class Person(Struct):
+    """Somebody with an account."""
+
+    name: str
+    cookies: dict[str, str]
+    token: str
 
 
 class Pushed(Struct):
@@ -163,8 +182,11 @@ ON_EVERY_DATABASE = frozenset(
         "test_content",
         "test_legacy_api",
         "test_models",
+        "test_people",
         "test_push",
         "test_requests",
+        "test_roles",
+        "test_run_edits",
         "test_run_lists",
         "test_upkeep",
     }

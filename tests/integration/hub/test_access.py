@@ -20,6 +20,22 @@ BODIES = {
     "sign_in": {"code": "x"},
     "collect_garbage": {"dry_run": True},
     "scrub": {},
+    "set_password": {"password": "a long password"},
+    "create_account": {"name": "UPPER"},
+    "change_account": {"role": "member"},
+    "invite_account": {},
+    "change_project": {"is_public": False},
+    "restore_project": {"project_id": "nope"},
+    "put_collaborator": {"role": "viewer"},
+    "change_run": {"name": "n"},
+    "restore_run": {},
+    "add_comment": {"text": "hello"},
+    "change_comment": {"text": "hello"},
+}
+QUERIES = {
+    "get_content": "?path=a.txt",
+    "suggest_names": "?start=o",
+    "compare_runs": "?runs={run},{run}",
 }
 
 
@@ -40,13 +56,14 @@ def pushed(project, new_run):
         "token": "0123456789abcdef",
         "model": "iris",
         "version": "1",
+        "account": "nobody-has-this-name",
+        "session": "0" * 16,
+        "comment": "7",
     }
 
 
 def call(hub, operation, values, token):
-    path = operation.path.format(**values)
-    if operation.name == "get_content":
-        path += "?path=a.txt"
+    path = (operation.path + QUERIES.get(operation.name, "")).format(**values)
     options = {}
     if operation.media is Media.JSON:
         default = {"commit": values["commit"], "branch": "main", "expected_parent": None}
@@ -95,6 +112,19 @@ def test_the_right_token_gets_through(hub, operation, pushed):
         "receive_zfs": {400},
         "delete_token": {404},
         "sign_in": {401},
+        "set_password": {403},  # that takes a browser's session
+        "end_session": {404},
+        "create_account": {422},
+        "change_account": {404},
+        "invite_account": {404},
+        "restore_project": {404},
+        "put_collaborator": {404},
+        "remove_collaborator": {404},
+        "leave_project": {422},  # the only owner
+        "compare_runs": {400},  # with itself
+        "change_run": {428},
+        "change_comment": {404},
+        "delete_comment": {404},
     }.get(operation.name, set(operation.answers))
     assert answer.status_code in expected, answer.text
 

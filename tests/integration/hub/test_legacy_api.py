@@ -175,6 +175,86 @@ def test_what_is_not_there_is_a_problem_document(legacy):
     assert legacy.request("GET", "/v2/deployers").json() == []
 
 
+# -- people
+
+
+@pytest.fixture
+def person(hub):
+    return hub.new_person()
+
+
+def let_in(workspace, person, role):
+    path = f"/api/v1/projects/{workspace.id}/collaborators/{person.name}"
+    workspace.hub.call("PUT", path, json={"role": role})
+    return workspace.as_user(person.token, person.name)
+
+
+def test_somebody_elses_project_does_not_exist(workspace, person):
+    workspace.put("a.txt", b"1")
+    stranger = workspace.as_user(person.token, person.name)
+    assert workspace.id not in {one["id"] for one in stranger.client.request("GET", "/v2/projects").json()}
+    assert stranger.get("a.txt").status_code == stranger.put("a.txt", b"2").status_code == 404
+    assert stranger.client.result("Exists", stranger.params) == ""
+    assert workspace.name not in stranger.client.result("List")[person.name]
+    for method in ("Lookup", "Commits", "Branches", "Commit"):
+        params = {**stranger.params, "Metadata": {}}
+        assert stranger.client.rpc(method, params)["error"]["data"]["status"] == 404
+    assert stranger.client.rpc("Get", workspace.dot_id)["error"]["data"]["status"] == 404
+    assert stranger.client.rpc("CommitsById", workspace.dot_id)["error"]["data"]["status"] == 404
+
+
+def test_a_viewer_reads(workspace, person):
+    workspace.put("a.txt", b"1")
+    viewer = let_in(workspace, person, "viewer")
+    assert workspace.id in {one["id"] for one in viewer.client.request("GET", "/v2/projects").json()}
+    assert viewer.get("a.txt").content == b"1"
+    assert len(viewer.client.result("Commits", viewer.params)) == 1
+    for answer in (viewer.put("a.txt", b"2"), viewer.client.request("DELETE", viewer.key("a.txt"))):
+        assert (answer.status_code, answer.json()["type"]) == (403, "/problems/forbidden")
+    assert viewer.commit({})["error"]["data"]["status"] == 403
+    assert workspace.get("a.txt").content == b"1"
+
+
+def test_an_editor_publishes_in_the_namespace_of_their_own_name(workspace, person):
+    editor = let_in(workspace, person, "editor")
+    editor.put("a.txt", b"1")
+    run_id = str(uuid4())
+    commit = editor.commit(run_metadata(run_id, ["a.txt"]))["result"]
+    assert workspace.api(f"/commits/{commit}")["author"] == person.name
+    assert workspace.get("a.txt").content == b"1"
+
+
+def test_a_public_project_can_be_read_with_credentials_of_ones_own(hub, workspace, person):
+    workspace.put("a.txt", b"1")
+    etag = hub.request("GET", f"/api/v1/projects/{workspace.id}", token=hub.admin).headers["ETag"]
+    hub.call("PATCH", f"/api/v1/projects/{workspace.id}", json={"is_public": True}, headers={"If-Match": etag})
+    visitor = workspace.as_user(person.token, person.name)
+    assert visitor.get("a.txt").content == b"1"
+    assert visitor.put("a.txt", b"2").status_code == 403
+    assert hub.request("GET", workspace.key("a.txt")).status_code == 401
+
+
+def test_the_name_of_a_project_that_one_does_not_see(workspace, person, legacy):
+    """The hub would number it, and the client, which looks for its name, would make another with every run."""
+    name = workspace.api("")["name"]
+    stranger = LegacyClient(workspace.hub, person.token, person.name)
+    made = stranger.request("POST", "/v2/projects", json={"name": name})
+    assert (made.status_code, made.json()["type"]) == (409, "/problems/path-taken")
+    params = {"Namespace": person.name, "Name": f"project-{made.json()['id'][:8]}-default-workspace", "Branch": ""}
+    assert "a project that you cannot see has this name" in stranger.rpc("Lookup", params)["error"]["message"]
+    assert stranger.rpc("Create", params | {"Name": name})["error"]["data"]["status"] == 409
+    assert legacy.request("POST", "/v2/projects", json={"name": name}).status_code == 201
+
+
+def test_a_project_in_the_trash_is_gone(hub, workspace):
+    workspace.put("a.txt", b"1")
+    etag = hub.request("GET", f"/api/v1/projects/{workspace.id}", token=hub.admin).headers["ETag"]
+    gone = hub.request("DELETE", f"/api/v1/projects/{workspace.id}", token=hub.admin, headers={"If-Match": etag})
+    assert gone.ok
+    assert workspace.get("a.txt").status_code == 404
+    assert workspace.id not in {one["id"] for one in workspace.client.request("GET", "/v2/projects").json()}
+
+
 # -- projects and volumes
 
 

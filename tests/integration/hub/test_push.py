@@ -45,7 +45,8 @@ def test_a_pushed_run_is_listed_as_it_was_written(project, new_run, new_pack, en
     assert run["record"] == msgspec.json.decode(encode_json(record))
     shown = project.get(f"/runs/{record.run_id}")
     assert shown["environment"] == msgspec.json.decode(encode_json(environment))
-    assert project.get("/columns") == {"parameters": ["lr"], "summary": ["loss"], "labels": ["who"]}
+    columns = {"parameters": ["lr"], "summary": ["loss"], "labels": ["who"], "tags": []}
+    assert project.get("/columns") == columns
     info = project.hub.call("GET", project.base)
     assert (info["runs"], info["head"], info["last_run_at"]) == (1, commit, "2026-01-02T03:04:05Z")
     assert project.get(f"/commits/{commit}")["runs"] == [record.run_id]

@@ -47,7 +47,7 @@ def test_only_these_operations_are_open_to_everybody():
     [
         ({"scope": ""}, "scope"),
         ({"scope": "runs:raed"}, "runs:raed"),
-        ({"scope": "runs:read", "method": "PATCH"}, "PATCH"),
+        ({"scope": "runs:read", "method": "TRACE"}, "TRACE"),
         ({"scope": "runs:read", "path": "/api/{unknown}"}, "unknown"),
         ({"scope": "runs:read", "problems": ("nope",)}, "nope"),
         ({"scope": "runs:read", "run": undocumented}, "docstring"),

@@ -4,7 +4,7 @@ import { HubUnreachable, readProblem } from "./problem";
 type Query = Record<string, string | number | undefined>;
 
 interface Options {
-  method?: "GET" | "POST" | "DELETE";
+  method?: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
   query?: Query;
   body?: object;
   headers?: Record<string, string>;

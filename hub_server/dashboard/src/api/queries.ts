@@ -10,16 +10,23 @@ import { getJson, send } from "./http";
 import { HubError } from "./problem";
 import { readRun, readRunDetails, type WireRun } from "./record";
 import type {
+  AuditEntry,
+  BrowserSession,
+  Collaborator,
   Columns,
+  Comment,
   CommitInfo,
+  Comparison,
   Direction,
   List,
   Model,
   ModelVersion,
+  Person,
   Project,
   Run,
   RunDetails,
   Session,
+  Token,
   Trace,
   Tree,
 } from "./types";
@@ -42,8 +49,18 @@ export const keys = {
   session: ["session"] as const,
   projects: ["projects"] as const,
   projectList: ["projects", "list"] as const,
+  projectTrash: ["projects", "list", "trash"] as const,
+  sessions: ["session", "all"] as const,
+  tokens: ["session", "tokens"] as const,
+  accounts: ["accounts"] as const,
+  audit: ["audit"] as const,
   project: (project: string) => ["projects", "one", project] as const,
   details: (project: string) => [...keys.project(project), "details"] as const,
+  collaborators: (project: string) => [...keys.project(project), "collaborators"] as const,
+  projectAudit: (project: string) => [...keys.project(project), "audit"] as const,
+  trash: (project: string) => [...keys.project(project), "trash"] as const,
+  comparison: (project: string, runs: readonly string[]) => [...keys.runs(project), "compare", ...runs] as const,
+  comments: (project: string, run: string) => [...keys.run(project, run), "comments"] as const,
   columns: (project: string) => [...keys.project(project), "columns"] as const,
   runs: (project: string) => [...keys.project(project), "runs"] as const,
   runList: (project: string, { sort, order, filter }: Listing) =>
@@ -187,3 +204,60 @@ function emptyFile(error: unknown): null {
   if (error instanceof HubError && error.status === 416) return null;
   throw error;
 }
+
+/** A list of the hub whose pages are fetched as they are needed. */
+function listQuery<T>(queryKey: readonly unknown[], segments: readonly string[], query: Record<string, string> = {}) {
+  return infiniteQueryOptions({
+    queryKey,
+    initialPageParam: "",
+    queryFn: ({ signal, pageParam }) =>
+      getJson<List<T>>(segments, { signal, query: { ...query, limit: PAGE, cursor: pageParam || undefined } }),
+    getNextPageParam: (page) => page.next,
+  });
+}
+
+export const trashedProjectsQuery = () => listQuery<Project>(keys.projectTrash, ["projects"], { trash: "true" });
+
+export const collaboratorsQuery = (project: string) =>
+  listQuery<Collaborator>(keys.collaborators(project), ["projects", project, "collaborators"]);
+
+export const accountsQuery = () => listQuery<Person>(keys.accounts, ["accounts"]);
+
+export const tokensQuery = () => listQuery<Token>(keys.tokens, ["tokens"]);
+
+export const auditQuery = (project: string | null) =>
+  project === null
+    ? listQuery<AuditEntry>(keys.audit, ["audit"])
+    : listQuery<AuditEntry>(keys.projectAudit(project), ["projects", project, "audit"]);
+
+export const sessionsQuery = () =>
+  queryOptions({
+    queryKey: keys.sessions,
+    queryFn: ({ signal }) => getJson<BrowserSession[]>(["sessions"], { signal }),
+  });
+
+export const commentsQuery = (project: string, run: string) =>
+  listQuery<Comment>(keys.comments(project, run), ["projects", project, "runs", run, "comments"]);
+
+export const trashQuery = (project: string) =>
+  infiniteQueryOptions({
+    queryKey: keys.trash(project),
+    initialPageParam: "",
+    queryFn: async ({ signal, pageParam }): Promise<List<Run>> => {
+      const query = { limit: PAGE, cursor: pageParam || undefined };
+      const page = await getJson<List<WireRun>>(["projects", project, "trash"], { signal, query });
+      return { ...page, items: page.items.map(readRun) };
+    },
+    getNextPageParam: (page) => page.next,
+  });
+
+export const comparisonQuery = (project: string, runs: readonly string[]) =>
+  queryOptions({
+    queryKey: keys.comparison(project, runs),
+    queryFn: async ({ signal }): Promise<Comparison> => {
+      const query = { runs: runs.join(",") };
+      const found = await getJson<Comparison>(["projects", project, "compare"], { signal, query });
+      return { ...found, runs: found.runs.map(readRun) };
+    },
+    enabled: runs.length > 1,
+  });

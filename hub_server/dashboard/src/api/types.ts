@@ -17,6 +17,62 @@ export interface Account {
 export interface Session {
   account: Account;
   scopes: string[];
+  is_admin: boolean;
+}
+
+/** An account as administrators see it. */
+export interface Person {
+  id: string;
+  name: string;
+  role: "admin" | "member" | "disabled";
+  created_at: string;
+  has_password: boolean;
+}
+
+/** A link that signs one browser in, once. */
+export interface LoginLink {
+  code: string;
+  url: string;
+  expires_at: string;
+}
+
+export type ProjectRole = "viewer" | "editor" | "owner";
+
+export interface Collaborator {
+  id: string;
+  name: string;
+  role: ProjectRole;
+  added_at: string;
+}
+
+export interface BrowserSession {
+  id: string;
+  created_at: string;
+  last_used_at: string;
+  expires_at: string;
+  is_current: boolean;
+}
+
+export interface Token {
+  id: string;
+  name: string;
+  scopes: string[];
+  project_id: string | null;
+  created_at: string;
+  expires_at: string | null;
+  last_used_at: string | null;
+}
+
+/** Who did what, with its outcome in HTTP. */
+export interface AuditEntry {
+  at: string;
+  account: string;
+  credential: string;
+  client: string;
+  action: string;
+  project_id: string | null;
+  target: string;
+  status: number;
 }
 
 export interface List<T> {
@@ -34,6 +90,9 @@ export interface Project {
   runs: number;
   last_run_at: string | null;
   head: string | null;
+  is_public: boolean;
+  /** What the reader is in it; null where they only see it because it is public. */
+  role: ProjectRole | null;
 }
 
 export interface FileRef {
@@ -111,6 +170,45 @@ export interface Run {
   ingested_at: string;
   warnings: string[];
   record: RunRecord;
+  /** What people say about it, beside the record. */
+  name: string;
+  notes: string;
+  tags: string[];
+  /** Counts the changes to what people say. */
+  version: number;
+  comments: number;
+  /** Since when it is in the trash. */
+  deleted_at: string | null;
+}
+
+export interface Comment {
+  id: number;
+  author: string;
+  text: string;
+  created_at: string;
+  edited_at: string | null;
+}
+
+/** What each of the compared runs has under a name, in their order. */
+export interface ComparedValue {
+  name: string;
+  values: Value[];
+  differs: boolean;
+}
+
+export interface ComparedFile {
+  direction: "input" | "output";
+  path: string;
+  content_hashes: (string | null)[];
+  differs: boolean;
+}
+
+export interface Comparison {
+  runs: Run[];
+  parameters: ComparedValue[];
+  summary: ComparedValue[];
+  labels: ComparedValue[];
+  files: ComparedFile[];
 }
 
 export interface RunDetails extends Run {
@@ -122,6 +220,7 @@ export interface Columns {
   parameters: string[];
   summary: string[];
   labels: string[];
+  tags: string[];
 }
 
 export type Direction = "upstream" | "downstream";

@@ -2,7 +2,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, Outlet, useNavigate } from "@tanstack/react-router";
 
 import { sessionQuery } from "../api/queries";
-import { signOut } from "../api/session";
+import { signOut } from "../api/changes";
 import { useLiveProjects, useLiveState } from "../features/live/hooks";
 import { useShortcuts } from "../lib/shortcuts";
 import { useTheme, type Theme } from "../lib/theme";
@@ -75,7 +75,14 @@ function AccountMenu() {
   if (!session.data) return null;
   return (
     <span className="account">
-      <span className="account-name">{session.data.account.name}</span>
+      {session.data.is_admin && (
+        <Link to="/admin/accounts" className="button quiet">
+          Accounts
+        </Link>
+      )}
+      <Link to="/account" className="button quiet account-name" title="Password, browsers, tokens">
+        {session.data.account.name}
+      </Link>
       <button type="button" className="button quiet" onClick={() => void leave()}>
         Sign out
       </button>

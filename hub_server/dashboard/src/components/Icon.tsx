@@ -1,6 +1,7 @@
 /** The icons of the dashboard, drawn on a grid of 16; decorative, so a control next to them must be named. */
 const PATHS = {
   check: "M3.5 8.5l3 3 6-7",
+  comment: "M2.5 3.5h11v7.5h-6L4.5 13.5V11h-2z",
   cross: "M4.5 4.5l7 7M11.5 4.5l-7 7",
   copy: "M5.5 5.5h7v8h-7zM3.5 10.5v-8h7",
   columns: "M2.5 3.5h11v9h-11zM6.2 3.5v9M9.8 3.5v9",

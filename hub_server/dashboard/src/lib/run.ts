@@ -1,4 +1,4 @@
-import type { Authority, RunRecord } from "../api/types";
+import type { Authority, Run, RunRecord } from "../api/types";
 import { shorten } from "./format";
 
 export type Status = "success" | "error";
@@ -11,6 +11,11 @@ export function statusOf(record: RunRecord): Status {
 /** What to call a run: its description, else its notebook or script, else its id. */
 export function nameOf(record: RunRecord): string {
   return record.description?.trim() || sourceOf(record) || shorten(record.run_id);
+}
+
+/** What to call a run where people may have named it. */
+export function titleOf(run: Pick<Run, "name" | "record">): string {
+  return run.name || nameOf(run.record);
 }
 
 export function sourceOf(record: RunRecord): string {

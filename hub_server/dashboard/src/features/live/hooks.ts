@@ -80,5 +80,8 @@ function invalidate(client: QueryClient, project: string, type: string): void {
     void client.invalidateQueries({ queryKey: keys.columns(project) });
     void client.invalidateQueries({ queryKey: keys.runs(project), refetchType: "none" });
   }
+  if (type === "run.changed") {
+    void client.invalidateQueries({ queryKey: keys.project(project) });
+  }
   if (type === "commit.created") void client.invalidateQueries({ queryKey: keys.commits(project) });
 }

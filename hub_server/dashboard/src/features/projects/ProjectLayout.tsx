@@ -4,6 +4,7 @@ import { Link, Outlet, useLocation, useParams } from "@tanstack/react-router";
 import { projectQuery } from "../../api/queries";
 import { isNotFound } from "../../api/problem";
 import { ErrorPanel } from "../../components/states";
+import { Badge } from "../../components/Badge";
 import { useLiveProject } from "../live/hooks";
 
 /** The head of every page of a project: its name and its sections. */
@@ -31,6 +32,7 @@ export function ProjectLayout() {
         <Link to="/p/$project" params={{ project }} className="crumb project-name" activeOptions={{ exact: true }}>
           {query.data?.name ?? "…"}
         </Link>
+        {query.data?.is_public && <Badge hint="Everybody who reaches this hub can read it">public</Badge>}
         <span className="tabs">
           <Link to="/p/$project" params={{ project }} className="tab" data-active={section === "runs"}>
             Runs
@@ -41,6 +43,12 @@ export function ProjectLayout() {
           <Link to="/p/$project/commits" params={{ project }} className="tab" data-active={section === "commits"}>
             Commits
           </Link>
+          <Link to="/p/$project/people" params={{ project }} className="tab" data-active={section === "people"}>
+            People
+          </Link>
+          <Link to="/p/$project/trash" params={{ project }} className="tab" data-active={section === "trash"}>
+            Trash
+          </Link>
         </span>
       </nav>
       <Outlet />
@@ -48,8 +56,15 @@ export function ProjectLayout() {
   );
 }
 
-/** The section of a project's page: the part of its path after the project. */
+const SECTIONS: Record<string, string> = {
+  models: "models",
+  commits: "commits",
+  people: "people",
+  audit: "people",
+  trash: "trash",
+};
+
+/** The section of a project's page, by the part of its path after the project. */
 function sectionOf(pathname: string): string {
-  const part = pathname.split("/")[3];
-  return part === "models" || part === "commits" ? part : "runs";
+  return SECTIONS[pathname.split("/")[3] ?? ""] ?? "runs";
 }

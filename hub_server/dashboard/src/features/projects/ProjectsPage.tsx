@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 
 import { projectsQuery } from "../../api/queries";
 import type { Project } from "../../api/types";
+import { Badge } from "../../components/Badge";
 import { ListPage } from "../../components/ListPage";
 import { EmptyState } from "../../components/states";
 import { FIRST_RUN, Snippet } from "../../components/Snippet";
@@ -14,7 +15,14 @@ export function ProjectsPage() {
   const query = useInfiniteQuery(projectsQuery());
   return (
     <ListPage title="Projects" noun="project" query={query} more="Show more projects" empty={<NoProjects />}>
-      {(projects) => <ProjectTable projects={projects} />}
+      {(projects) => (
+        <>
+          <ProjectTable projects={projects} />
+          <p>
+            <Link to="/trash">Projects in the trash</Link>
+          </p>
+        </>
+      )}
     </ListPage>
   );
 }
@@ -39,7 +47,9 @@ function ProjectTable({ projects }: { projects: Project[] }) {
               <th scope="row">
                 <Link to="/p/$project" params={{ project: project.id }} className="row-link">
                   {project.name}
-                </Link>
+                </Link>{" "}
+                {project.is_public && <Badge>public</Badge>}
+                {project.role === "viewer" && <Badge hint="You can read it and comment">shared with you</Badge>}
               </th>
               <td className="numeric">{project.runs.toLocaleString("en")}</td>
               <td>

@@ -9,15 +9,18 @@ import { ErrorPanel, Skeleton } from "../../components/states";
 import { Time } from "../../components/Time";
 import { durationOf, formatDuration } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { nameOf, sourceOf, statusOf } from "../../lib/run";
+import { sourceOf, statusOf, titleOf } from "../../lib/run";
 import { CommitPanel } from "../commits/CommitPanel";
 import { FileBrowser } from "../files/FileBrowser";
 import { AuthorityBadge } from "./badges";
+import { CommentsPanel } from "./CommentsPanel";
 import { EnvironmentPanel } from "./EnvironmentPanel";
 import { FilesPanel } from "./FilesPanel";
 import { ModelsPanel } from "./ModelsPanel";
 import { OriginPanel } from "./OriginPanel";
 import { ProvenancePanel } from "./ProvenancePanel";
+import { SaidPanel } from "./SaidPanel";
+import { InTrash, TrashButton } from "./trash";
 import { ValuesPanel } from "./ValuesPanel";
 import { plainText } from "../../lib/ansi";
 
@@ -25,7 +28,7 @@ export function RunPage() {
   const { project, run } = useParams({ from: "/shell/p/$project/runs/$run" });
   const query = useQuery(runQuery(project, run));
   const projectName = useQuery(projectQuery(project)).data?.name;
-  useTitle(query.data && nameOf(query.data.record), projectName);
+  useTitle(query.data && titleOf(query.data), projectName);
   return (
     <div className="page wide">
       {query.isPending && <Skeleton what="the run" rows={10} />}
@@ -40,6 +43,7 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
   return (
     <>
       <RunHeader run={run} />
+      <InTrash run={run} />
       {record.error !== null && <FailurePanel record={record} />}
       <WarningList warnings={[...record.warnings, ...run.warnings]} />
       <div className="columns">
@@ -52,9 +56,11 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
           <FilesPanel title="Outputs" files={record.outputs} project={project} commit={commit} />
           <ProvenancePanel project={project} run={run.id} />
           <ModelsPanel models={record.models} project={project} />
+          <CommentsPanel run={run} />
           {commit !== null && <FileBrowser project={project} commit={commit} />}
         </div>
         <aside className="column-side" aria-label="About this run">
+          <SaidPanel run={run} />
           <OriginPanel run={run} />
           {Object.keys(record.labels).length > 0 && <ValuesPanel title="Labels" values={record.labels} empty="" />}
           {commit !== null && <CommitPanel project={project} commit={commit} />}
@@ -70,7 +76,10 @@ function RunHeader({ run }: { run: RunDetails }) {
   const status = statusOf(record);
   return (
     <header className="run-header">
-      <h1>{nameOf(record)}</h1>
+      <div className="run-title">
+        <h1>{titleOf(run)}</h1>
+        <TrashButton run={run} />
+      </div>
       <p className="run-facts">
         <Badge tone={status === "success" ? "good" : "bad"}>{status}</Badge>
         <AuthorityBadge record={record} />

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useMemo, useRef, type ReactNode } from "react";
+import { useMemo, useRef, useState, type ReactNode } from "react";
 
 import { isAboutFilter } from "../../api/problem";
 import { columnsQuery, projectQuery, runsQuery } from "../../api/queries";
@@ -10,13 +10,14 @@ import { FIRST_RUN, Snippet } from "../../components/Snippet";
 import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
 import { formatCount } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { nameOf } from "../../lib/run";
+import { titleOf } from "../../lib/run";
 import { useBaseline } from "./baseline";
 import { ColumnPicker } from "./ColumnPicker";
 import { allColumns, chosenColumns, defaultColumnIds } from "./columns";
 import { FilterBar } from "./FilterBar";
 import { RunsTable } from "./RunsTable";
 import { filtered, nextSorting, toggledBaseline, toggledColumn, type RunsSearch } from "./search";
+import { SelectionBar } from "./SelectionBar";
 import { useLiveRuns } from "./useLiveRuns";
 
 const TOP_PX = 24;
@@ -35,6 +36,7 @@ export function RunsPage() {
   const scroller = useRef<HTMLDivElement>(null);
   const live = useLiveRuns(project, listing, () => (scroller.current?.scrollTop ?? 0) < TOP_PX);
   const baseline = useBaseline(project, search.baseline);
+  const [selected, setSelected] = useState<readonly string[]>([]);
 
   const runs = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
   const columns = useMemo(() => allColumns(names, query.data?.pages[0]?.items ?? []), [names, query.data]);
@@ -71,6 +73,7 @@ export function RunsPage() {
           </button>
         )}
         {baseline && <BaselineNote baseline={baseline} clear={() => change((now) => toggledBaseline(now, baseline.id))} />}
+        <SelectionBar project={project} selected={selected} clear={() => setSelected([])} />
         <ColumnPicker
           columns={columns}
           shown={shownIds}
@@ -90,6 +93,8 @@ export function RunsPage() {
           onSort={(sort) => change((now) => nextSorting(now, sort))}
           baseline={baseline}
           onBaseline={(run) => change((now) => toggledBaseline(now, run))}
+          selected={selected}
+          onSelect={(run) => setSelected((now) => (now.includes(run) ? now.filter((one) => one !== run) : [...now, run]))}
           fresh={live.fresh}
           scroller={scroller}
           isStale={query.isPlaceholderData}
@@ -112,7 +117,7 @@ function Framed({ children }: { children: ReactNode }) {
 function BaselineNote({ baseline, clear }: { baseline: Run; clear: () => void }) {
   return (
     <span className="baseline-note">
-      <Icon name="pin" /> Compared with <strong>{nameOf(baseline.record)}</strong>
+      <Icon name="pin" /> Compared with <strong>{titleOf(baseline)}</strong>
       <button type="button" className="icon-button small" aria-label="Stop comparing" title="Stop comparing" onClick={clear}>
         <Icon name="cross" />
       </button>

@@ -5,7 +5,8 @@ import { useEffect, useRef, type MouseEvent, type RefObject } from "react";
 import type { Sorting } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { Icon } from "../../components/Icon";
-import { nameOf } from "../../lib/run";
+import { formatCount } from "../../lib/format";
+import { titleOf } from "../../lib/run";
 import { useShortcuts } from "../../lib/shortcuts";
 import { AuthorityBadge, StatusMark } from "./badges";
 import { groupSpans, type Column } from "./columns";
@@ -25,6 +26,8 @@ interface Props {
   onSort: (sort: string) => void;
   baseline: Run | null;
   onBaseline: (run: string) => void;
+  selected: readonly string[];
+  onSelect: (run: string) => void;
   fresh: ReadonlySet<string>;
   scroller: RefObject<HTMLDivElement | null>;
   /** The rows of the former order are still shown. */
@@ -51,7 +54,11 @@ export function RunsTable(props: Props) {
   useEffect(() => {
     if (loadMore && last >= runs.length - LOAD_AHEAD) loadMore();
   }, [last, loadMore, runs.length]);
-  useRowKeys(scroller, runs.length, (index) => virtual.scrollToIndex(index, { align: "auto" }));
+  const select = (index: number) => {
+    const run = runs[index];
+    if (run) props.onSelect(run.id);
+  };
+  useRowKeys(scroller, runs.length, (index) => virtual.scrollToIndex(index, { align: "auto" }), select);
 
   const width_px = columns.reduce((sum, column) => sum + column.width_px, NAME_PX);
   const above_px = items[0]?.start ?? 0;
@@ -137,7 +144,8 @@ function HeadCell({ column, sorting, onSort }: { column: Column; sorting: Sortin
   );
 }
 
-function RunRow({ item, runs, columns, project, baseline, onBaseline, fresh }: Props & { item: VirtualItem }) {
+function RunRow(props: Props & { item: VirtualItem }) {
+  const { item, runs, columns, project, baseline, onBaseline, selected, onSelect, fresh } = props;
   const navigate = useNavigate();
   const run = runs[item.index];
   if (!run) return null;
@@ -152,16 +160,35 @@ function RunRow({ item, runs, columns, project, baseline, onBaseline, fresh }: P
       data-index={item.index}
       data-fresh={fresh.has(run.id) || undefined}
       data-baseline={baseline?.id === run.id || undefined}
+      data-selected={selected.includes(run.id) || undefined}
       onClick={open}
     >
       <th scope="row" className="pinned">
         <span className="run-name">
+          <input
+            type="checkbox"
+            className="select"
+            aria-label={`Select ${titleOf(run)}`}
+            checked={selected.includes(run.id)}
+            onChange={() => onSelect(run.id)}
+          />
           <StatusMark record={run.record} />
           <Link to="/p/$project/runs/$run" params={{ project, run: run.id }} search={{}} className="row-link">
-            {nameOf(run.record)}
+            {titleOf(run)}
           </Link>
+          {run.tags.map((tag) => (
+            <span key={tag} className="tag">
+              {tag}
+            </span>
+          ))}
+          {run.comments > 0 && (
+            <span className="comment-count" title={formatCount(run.comments, "comment")}>
+              <Icon name="comment" />
+              {run.comments}
+            </span>
+          )}
           {run.record.authority !== "workload" && <AuthorityBadge record={run.record} />}
-          <PinButton isPinned={baseline?.id === run.id} name={nameOf(run.record)} onClick={() => onBaseline(run.id)} />
+          <PinButton isPinned={baseline?.id === run.id} name={titleOf(run)} onClick={() => onBaseline(run.id)} />
         </span>
       </th>
       {columns.map((column) => (
@@ -192,17 +219,27 @@ function PinButton({ isPinned, name, onClick }: { isPinned: boolean; name: strin
 /** A click that means "open": not on a control, not with a modifier, not the end of a text selection. */
 function isPlainClick(event: MouseEvent): boolean {
   if (event.button !== 0 || event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return false;
-  if (event.target instanceof Element && event.target.closest("a, button")) return false;
+  if (event.target instanceof Element && event.target.closest("a, button, input")) return false;
   return window.getSelection()?.isCollapsed ?? true;
 }
 
+function focusedRow(): number | null {
+  const row = document.activeElement?.closest("[data-index]")?.getAttribute("data-index");
+  return row ? Number(row) : null;
+}
+
 /** `j` and `k` walk the rows by moving the focus, so that Enter opens and screen readers follow. */
-function useRowKeys(scroller: RefObject<HTMLDivElement | null>, count: number, reveal: (index: number) => void): void {
+function useRowKeys(
+  scroller: RefObject<HTMLDivElement | null>,
+  count: number,
+  reveal: (index: number) => void,
+  select: (index: number) => void,
+): void {
   const wanted = useRef<number | null>(null);
   const rowOf = (index: number) => scroller.current?.querySelector<HTMLElement>(`[data-index="${index}"] .row-link`);
   const move = (step: number) => {
-    const row = document.activeElement?.closest("[data-index]")?.getAttribute("data-index");
-    const index = row ? Math.min(count - 1, Math.max(0, Number(row) + step)) : 0;
+    const row = focusedRow();
+    const index = row === null ? 0 : Math.min(count - 1, Math.max(0, row + step));
     reveal(index);
     wanted.current = index;
     rowOf(index)?.focus({ preventScroll: true });
@@ -217,6 +254,7 @@ function useRowKeys(scroller: RefObject<HTMLDivElement | null>, count: number, r
   useShortcuts([
     { key: "j", description: "Next run", run: () => move(1) },
     { key: "k", description: "Previous run", run: () => move(-1) },
+    { key: "x", description: "Select the run", run: () => select(focusedRow() ?? -1) },
     { key: "Enter", description: "Open the run", run: null },
   ]);
 }

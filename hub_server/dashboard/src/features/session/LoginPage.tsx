@@ -1,20 +1,21 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useLocation, useNavigate, useSearch } from "@tanstack/react-router";
-import { useEffect, useRef } from "react";
+import { useCallback, useEffect, useRef } from "react";
 
 import { sessionQuery } from "../../api/queries";
 import { HubError } from "../../api/problem";
-import { signIn } from "../../api/session";
+import { signIn } from "../../api/changes";
 import { Logo } from "../../components/Logo";
 import { Snippet } from "../../components/Snippet";
 import { ErrorPanel } from "../../components/states";
 import { useTitle } from "../../lib/hooks";
 import { localPath } from "./next";
+import { PasswordForm } from "./PasswordForm";
 
 /** Signs in with the one-time code in the fragment, which no server log ever sees. */
 export function LoginPage() {
   useTitle("Sign in");
-  const attempt = useLoginCode();
+  const { attempt, enter } = useLoginCode();
   const isRefused = attempt.error instanceof HubError && attempt.error.status < 500;
   return (
     <main className="login" id="content">
@@ -27,7 +28,10 @@ export function LoginPage() {
       ) : attempt.error && !isRefused ? (
         <ErrorPanel error={attempt.error} />
       ) : (
-        <NewLinkHelp isRefused={isRefused} />
+        <>
+          {!isRefused && <PasswordForm done={enter} />}
+          <NewLinkHelp isRefused={isRefused} />
+        </>
       )}
     </main>
   );
@@ -39,13 +43,13 @@ function NewLinkHelp({ isRefused }: { isRefused: boolean }) {
       <h2>{isRefused ? "This link does not work any more" : "Sign in with a link"}</h2>
       <p role={isRefused ? "alert" : undefined}>
         {isRefused
-          ? "A sign-in link works once, for 10 minutes. This one was used, or it is too old."
-          : "This hub has no passwords. A command on the hub’s machine prints a link that signs you in."}
+          ? "A sign-in link works once, and not for long. This one was used, or it is too old."
+          : "An administrator of the hub makes one for you. On the hub’s own machine a command prints one:"}
       </p>
-      <p>Start everything and get a link:</p>
-      <Snippet code="ds up" label="Command that starts the hub and prints a link" />
-      <p>Or, when the hub is already running:</p>
       <Snippet code="ds hub login-link" label="Command that prints a new link" />
+      <p>
+        On your own machine <code>ds up</code> starts everything and prints a link.
+      </p>
     </section>
   );
 }
@@ -67,11 +71,12 @@ function useLoginCode() {
     void navigate({ to: "/login", search: (search) => search, hash: "", replace: true });
     mutate(code);
   }, [hash, mutate, navigate]);
+  const enter = useCallback(() => void navigate({ href: localPath(next), replace: true }), [navigate, next]);
   const isSignedIn = attempt.isSuccess || session.isSuccess;
   useEffect(() => {
-    if (isSignedIn) void navigate({ href: localPath(next), replace: true });
-  }, [isSignedIn, navigate, next]);
-  return attempt;
+    if (isSignedIn) enter();
+  }, [isSignedIn, enter]);
+  return { attempt, enter };
 }
 
 function codeIn(hash: string): string | null {

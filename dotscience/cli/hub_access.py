@@ -1,0 +1,96 @@
+"""Which hub a command talks to, and as whom."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from dotscience.errors import NotAWorkspace, WorkspaceError
+
+if TYPE_CHECKING:
+    from dotscience.client.hub import HubClient
+    from dotscience.workspace import HubBinding
+
+HUB = click.option("--hub", "hub_url", metavar="URL", help="The hub; by default the one of this folder's project.")
+
+
+def folders_project() -> tuple[HubClient, str]:
+    """A client that may read this folder's project, and the project's id.
+
+    Raises:
+        WorkspaceError: the folder is not tracked, or bound to no hub, or its token is gone.
+    """
+    from dotscience.client import credentials
+    from dotscience.client.hub import HubClient
+
+    hub = _binding()
+    token = credentials.load(hub.url, hub.project_id)
+    if token is None:
+        raise WorkspaceError(f"there is no token for {hub.url}; `ds init --hub {hub.url}` gets one")
+    return HubClient(hub.url, token), hub.project_id
+
+
+def own_project() -> tuple[HubClient, str]:
+    """A client that may do in this folder's project what the user's account may, and the project's id.
+
+    Raises:
+        WorkspaceError: the folder is bound to no hub, or the user has not logged in to it.
+    """
+    hub = _binding()
+    return own_account(hub.url), hub.project_id
+
+
+def own_account(hub_url: str | None) -> HubClient:
+    """A client that may do what the user's account may: on a hub, else on that of this folder, else on the only one.
+
+    Raises:
+        WorkspaceError: it is not clear which hub is meant, or the user has not logged in to it.
+    """
+    from dotscience.client import credentials
+    from dotscience.client.hub import HubClient
+
+    url = hub_url or _likely_hub()
+    token = credentials.load(url, credentials.ACCOUNT) or _token_of_own_hub(url)
+    if token is None:
+        raise WorkspaceError(f"you are not logged in to {url}; `ds login {url}` does that")
+    return HubClient(url, token)
+
+
+def _likely_hub() -> str:
+    from dotscience.client import credentials
+
+    try:
+        return _binding().url
+    except WorkspaceError as error:
+        known = credentials.hubs()
+        if len(known) == 1:
+            return known[0]
+        named = ", ".join(known) or "none so far"
+        raise WorkspaceError(f"say which hub with --hub URL; you are logged in to: {named}") from error
+
+
+def _token_of_own_hub(url: str) -> str | None:
+    """The administrator's token of a hub that this user runs on this machine."""
+    import os
+
+    import platformdirs
+
+    from dotscience.client.local_hub import read_hub_file, read_token
+
+    data = Path(os.environ.get("DS_HUB_DATA") or Path(platformdirs.user_data_dir("dotscience")) / "hub")
+    running = read_hub_file(data)
+    return read_token(data) if running is not None and running.url == url else None
+
+
+def _binding() -> HubBinding:
+    from dotscience.workspace import open_workspace
+
+    try:
+        workspace = open_workspace()
+    except NotAWorkspace as error:
+        raise WorkspaceError(f"{error}; or say which hub with --hub URL") from error
+    if workspace.hub is None:
+        raise WorkspaceError(f"{workspace.root} is bound to no hub; `ds init --hub URL` binds it")
+    return workspace.hub
