@@ -18,8 +18,11 @@ import pytest
 from support.legacy_client import OWNER, LegacyClient, entry, run_metadata, tar
 from support.requirements import require_root_and
 
+from committer.storage.tree import EntryKind, TreeEntry
+from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.services import upload_content
 from hub_server.services.arrivals import MAX_UPLOAD_BYTES
+from hub_server.services.hub_commits import Draft
 
 
 def files_in(folder):
@@ -165,6 +168,31 @@ def test_a_commit_waits_for_the_uploads_that_its_caller_began_before(workspace):
 
 def credential(workspace):
     return "token:" + workspace.hub.admin.split("_")[1]
+
+
+def test_a_commit_whose_branch_was_moved_meanwhile_is_made_anew(workspace):
+    """As by a committer, who takes no part in the hub's own turns."""
+    caller = Caller(account_id="a", account_name=OWNER, scopes=frozenset(SCOPES), is_admin=True)
+    services, dot_id, tried = workspace.hub.services, workspace.dot_id, []
+
+    def edit(tree):
+        tried.append(tree.find((b"other.txt",)) is not None)
+        if len(tried) == 1:
+            workspace.put("other.txt", b"1")
+        tree.put((b"mine.txt",), TreeEntry(b"", EntryKind.SYMLINK, 0o777, 1, 0, b"x"))
+        return ()
+
+    async def work():
+        volume = await services.volumes.by_dot(caller, dot_id, "commits:write")
+        async with services.workspaces.commits.new_objects(volume.dot) as new:
+            draft = Draft(message="m", author=OWNER, edit=edit)
+            return await services.workspaces.commits.commit(volume, draft, new)
+
+    made = workspace.hub.on_loop(work())
+    assert tried == [False, True]
+    assert head(workspace) == made.id.hex()
+    tree = workspace.api(f"/commits/{made.id.hex()}/tree")
+    assert [one["name"] for one in tree["entries"]] == ["mine.txt", "other.txt"]
 
 
 # -- broken off
