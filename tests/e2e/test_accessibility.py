@@ -113,6 +113,7 @@ def test_the_dashboards_screens(up, dashboard):
     trained, failed = runs["trained a line"], runs["a failed attempt"]
     commit = f"{project}/commits/{trained['commit']}"
     compared = urlencode({"sort": "summary.loss", "order": "asc", "baseline": trained["id"]})
+    both = urlencode({"runs": json.dumps([trained["id"], failed["id"]])})
     screens = [
         ("/", "work"),
         (project, "trained a line"),
@@ -124,6 +125,15 @@ def test_the_dashboards_screens(up, dashboard):
         (f"{commit}?file={NOTEBOOK}", "ds.start"),
         (f"{commit}?file=points.csv", "x,y"),
         (f"{commit}?file=page.html", "page.html"),
+        (f"{project}/compare?{both}", "rate"),
+        (f"{project}/compare", "Nothing to compare yet"),
+        (f"{project}/people", "also decides about the project"),
+        (f"{project}/trash", "The trash is empty"),
+        (f"{project}/audit", "Nothing was changed yet"),
+        ("/account", "Signed-in browsers"),
+        ("/admin/accounts", "Let somebody in"),
+        ("/admin/audit", "create login code"),
+        ("/trash", "The trash is empty"),
         (f"/p/{NOBODY}", "Not found"),
         (f"{project}/runs/{NOBODY}", "Not found"),
         (f"{project}/commits/{'0' * 64}", "Not found"),

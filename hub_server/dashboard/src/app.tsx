@@ -1,8 +1,9 @@
-import { QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { hashKey, QueryCache, QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
 
-import { ToastProvider } from "./components/Toasts";
 import { isUnauthenticated, isWorthRetrying } from "./api/problem";
+import { keys } from "./api/queries";
+import { ToastProvider } from "./components/Toasts";
 import { LiveFeed } from "./features/live/feed";
 import { LiveContext } from "./features/live/hooks";
 import { ShortcutProvider } from "./lib/shortcuts";
@@ -34,8 +35,9 @@ export function createApp() {
 function createQueryClient(router: AppRouter): QueryClient {
   return new QueryClient({
     queryCache: new QueryCache({
-      onError: (error) => {
-        if (isUnauthenticated(error)) askToSignIn(router);
+      onError: (error, query) => {
+        // That nobody has signed in is no reason to do so where all that is shown is public.
+        if (isUnauthenticated(error) && query.queryHash !== hashKey(keys.session)) askToSignIn(router);
       },
     }),
     defaultOptions: {

@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link, Outlet, useNavigate } from "@tanstack/react-router";
+import { Link, Outlet, useLocation, useNavigate } from "@tanstack/react-router";
 
+import { isUnauthenticated } from "../api/problem";
 import { sessionQuery } from "../api/queries";
 import { signOut } from "../api/changes";
 import { useLiveProjects, useLiveState } from "../features/live/hooks";
@@ -43,6 +44,8 @@ const LIVE_TEXT = { connecting: "Connecting", live: "Live", offline: "Reconnecti
 
 function LiveIndicator() {
   const state = useLiveState();
+  const isSignedIn = useQuery(sessionQuery()).isSuccess;
+  if (!isSignedIn) return null;
   return (
     <span className="live" data-state={state} role="status" title="New runs appear without reloading">
       <span className="live-dot" aria-hidden="true" />
@@ -72,6 +75,14 @@ function AccountMenu() {
     client.clear();
     await navigate({ to: "/login", search: {} });
   };
+  const next = useLocation({ select: ({ pathname }) => pathname });
+  if (session.isError && isUnauthenticated(session.error)) {
+    return (
+      <Link to="/login" search={{ next }} className="button">
+        Sign in
+      </Link>
+    );
+  }
   if (!session.data) return null;
   return (
     <span className="account">

@@ -128,7 +128,7 @@ function AccountTable({ people }: { people: Person[] }) {
                     type="button"
                     className="button"
                     disabled={person.role === "disabled"}
-                    aria-label={`New login link for ${person.name}`}
+                    aria-label={`New link for ${person.name}`}
                     onClick={() => invite.mutate(person.name)}
                   >
                     New link

@@ -1,7 +1,7 @@
-import { useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
 import { createContext, useContext, useEffect, useRef, useSyncExternalStore } from "react";
 
-import { keys } from "../../api/queries";
+import { keys, sessionQuery } from "../../api/queries";
 import { LiveFeed, type LiveEvent, type LiveState } from "./feed";
 
 const BATCH_MS = 200;
@@ -24,7 +24,8 @@ export function useLiveState(): LiveState {
 export function useLiveEvents(topics: readonly string[], onEvents: (events: LiveEvent[] | "resync") => void): void {
   const feed = useContext(LiveContext);
   const latest = useRef(onEvents);
-  const subject = topics.join("\n");
+  const isSignedIn = useQuery(sessionQuery()).isSuccess; // the hub has no events for others
+  const subject = isSignedIn ? topics.join("\n") : "";
   useEffect(() => {
     latest.current = onEvents;
   });
