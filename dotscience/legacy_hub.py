@@ -91,7 +91,7 @@ class LegacyHub:
     def put(self, dot: str, path: str, content: IO[bytes], *, extract: bool = False) -> None:
         """Upload a file to a workspace, streaming it; with `extract`, a tar archive that becomes the folder `path`.
 
-        The original hub removes what the folder held before.
+        The original hub removes what the folder held before, this one replaces what the archive names.
         """
         workspace = f"/v2/dotmesh/s3/{quote(self.username, safe='')}:{quote(dot, safe='')}/"
         self._send(

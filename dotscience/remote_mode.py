@@ -152,8 +152,8 @@ class Upload(NamedTuple):
 def _uploads(run: Run, root: str) -> Iterator[Upload]:
     """Each output once: a folder that the run named in one archive, other files on their own.
 
-    An archive replaces a folder on the hub. So only folders that the run named as outputs are sent as one, and never
-    the root, whose other files are not the run's to remove.
+    The original's hubs replace a folder by an archive. So only folders that the run named as outputs are sent as one,
+    and never the root, whose other files are not the run's to remove.
     """
     folders = {seen.path for named in run.outputs if (seen := _inside(named, root)) and os.path.isdir(named)}  # noqa: PTH112
     folders -= {"."}

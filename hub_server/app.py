@@ -21,6 +21,7 @@ from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
+from hub_server.legacy.api import LEGACY_API
 from hub_server.opening import open_backend, open_storage
 from hub_server.services.audit import Audit
 from hub_server.services.collaborators import Collaborators
@@ -29,7 +30,9 @@ from hub_server.services.comments import Comments
 from hub_server.services.comparing import Comparing
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
+from hub_server.services.folders import Folders
 from hub_server.services.history import History
+from hub_server.services.hub_commits import HubCommits
 from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity, TokenRequest, utc_now
 from hub_server.services.live_runs import LiveRuns
@@ -49,7 +52,9 @@ from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
 from hub_server.services.upkeep_context import UpkeepContext
+from hub_server.services.volumes import Volumes
 from hub_server.services.workers import Workers
+from hub_server.services.workspaces import Workspaces
 from hub_server.services.zfs import ZfsSync
 from hub_server.serving import Listener, close_listeners, host_names, listen, serve, stop_serving
 from hub_server.settings import HubSettings
@@ -65,6 +70,7 @@ log = structlog.get_logger()
 STATIC = Path(__file__).parent / "static"
 WORKERS = 4
 UPKEEP_WORKERS = 2
+UPLOAD_WORKERS = 2
 PASSWORD_WORKERS = 2
 FIRST_ACCOUNT = "owner"
 ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's name
@@ -135,6 +141,11 @@ async def _open_services(
     packs = Packs(folder.path, await workers.run(lambda: open_storage(settings)))
     packs.sweep()
     events = EventBus()
+    projects = Projects(database, events, clock=clock)
+    sync = Sync(database, packs, workers, events, clock=clock, runs_came=metrics.runs_came)
+    upload_workers = Workers(UPLOAD_WORKERS)  # of their own: to take in a large file must not keep requests waiting
+    stack.callback(upload_workers.close)
+    hub_commits = HubCommits(database, packs, sync, upload_workers, clock=clock)
     identity = Identity(database, clock=clock)
     return Services(
         identity=identity,
@@ -143,7 +154,7 @@ async def _open_services(
         audit=Audit(database, clock=clock),
         idempotency=Idempotency(database, clock=clock),
         rates=RateLimit(settings.requests_per_minute, time.monotonic),
-        projects=Projects(database, events, clock=clock),
+        projects=projects,
         live_runs=LiveRuns(database, events, clock=clock),
         run_edits=RunEdits(database, events, clock=clock),
         comments=Comments(database, events, clock=clock),
@@ -151,8 +162,11 @@ async def _open_services(
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
-        sync=Sync(database, packs, workers, events, clock=clock, runs_came=metrics.runs_came),
+        sync=sync,
         fetching=Fetching(database, packs, workers),
+        volumes=Volumes(database, projects, clock=clock),
+        workspaces=Workspaces(hub_commits, packs, upload_workers, receiving=workers, clock=clock),
+        folders=Folders(hub_commits, workers),
         events=events,
         workers=workers,
         zfs=await _open_zfs(settings, workers, stack),
@@ -222,6 +236,7 @@ async def _serve(settings: HubSettings, listeners: list[Listener], services: Ser
         dashboard=await services.workers.run(lambda: load_dashboard(STATIC, prefix)),
         hosts=host_names(settings),
         proxies=TrustedProxies(settings.trusted_proxies),
+        further=[LEGACY_API],
     )
     servers = [serve(application, one) for one in listeners]
     stack.push_async_callback(stop_serving, servers, application)

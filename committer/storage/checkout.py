@@ -8,18 +8,17 @@ from __future__ import annotations
 
 import os
 import stat
-import unicodedata
 from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
 from committer.storage.census import MAX_DEPTH
 from committer.storage.placing import Placer, Problem, new_temporary, sweep
+from committer.storage.state_names import folded, is_state
 from committer.storage.target import Target, finish
 from committer.storage.tree import EntryKind, TreeEntry, decode_tree
 from committer.workspace.stat import open_below
 from dotscience.errors import CorruptObject
-from dotscience.workspace import STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,10 +108,10 @@ class _Checkout:
             return "is where Dotscience keeps its own state; no snapshot should hold it"
         if not self._target.folds_case:
             return None
-        folded = _folded(name)
-        if folded in taken:
+        plain = folded(name)
+        if plain in taken:
             return "differs from another name here only in upper and lower case, which this file system takes for one"
-        taken.add(folded)
+        taken.add(plain)
         return None
 
     def _directory(self, parent: int, path: bytes, entry: TreeEntry, depth: int) -> None:
@@ -177,16 +176,6 @@ def _is_same_file(parent: int, name: bytes, original: os.stat_result) -> bool:
         return os.path.samestat(os.stat(name, dir_fd=parent, follow_symlinks=False), original)
     except OSError:
         return False
-
-
-def is_state(name: bytes) -> bool:
-    """Whether a name is that of our own state's folder, on file systems that fold case as well (CVE-2014-9390)."""
-    return _folded(name) == STATE_DIR
-
-
-def _folded(name: bytes) -> str:
-    """What file systems that fold case compare; they normalise, too (APFS, ext4 with casefold)."""
-    return unicodedata.normalize("NFD", os.fsdecode(name)).casefold()
 
 
 def _name(path: bytes) -> bytes:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
     from committer.storage.preparation import Found, Preparation
-    from committer.storage.store import ObjectStore
+    from committer.storage.sink import ObjectSink
 
 BLOCK_SIZE = 2 * LARGEST
 BLOCKS = 6
@@ -38,7 +38,7 @@ class ChunkQueue:
     Usable for one file after the other, each ended with `finish` or `abandon`.
     """
 
-    def __init__(self, store: ObjectStore, preparation: Preparation) -> None:
+    def __init__(self, store: ObjectSink, preparation: Preparation) -> None:
         self._store = store
         self._preparation = preparation
         self._blocks: deque[_Block] = deque()

@@ -7,22 +7,25 @@ import os
 
 
 class Content:
-    """An open file up to a size that was asked for, or to where it turned out to end before.
+    """An open file, or a part of it, up to a size that was asked for, or to where it turned out to end before.
+
+    Positions count from where the part starts.
 
     Bytes are read with preadv(2): a process that mapped a file that shrinks would be killed (mmap(2), SIGBUS). Holes
     are asked for with lseek(2), so the descriptor's own position moves.
     """
 
-    def __init__(self, descriptor: int, size: int) -> None:
+    def __init__(self, descriptor: int, size: int, start: int = 0) -> None:
         self._descriptor = descriptor
+        self._start = start
         self.size = size
         self._data = range(0)
 
     def read(self) -> bytes:
         """All of it, for files that fit in memory."""
-        data = os.pread(self._descriptor, self.size, 0)
+        data = os.pread(self._descriptor, self.size, self._start)
         while len(data) < self.size:
-            more = os.pread(self._descriptor, self.size - len(data), len(data))
+            more = os.pread(self._descriptor, self.size - len(data), self._start + len(data))
             if not more:
                 self.size = len(data)
             data += more
@@ -33,7 +36,7 @@ class Content:
         filled = 0
         wanted = min(len(buffer), self.size - position)
         while filled < wanted:
-            count = os.preadv(self._descriptor, [buffer[filled:wanted]], position + filled)
+            count = os.preadv(self._descriptor, [buffer[filled:wanted]], self._start + position + filled)
             if count == 0:
                 self.size = position + filled
                 break
@@ -53,10 +56,10 @@ class Content:
     def _seek(self, position: int, whence: int) -> int:
         """Where data or a hole is next. A file system that cannot say that has data only."""
         try:
-            return min(self.size, os.lseek(self._descriptor, position, whence))
+            return min(self.size, os.lseek(self._descriptor, self._start + position, whence) - self._start)
         except OSError as error:
             if error.errno != errno.ENXIO:
                 return position if whence == os.SEEK_DATA else self.size
         # Nothing but a hole up to the end, which is elsewhere by now if the file was cut off meanwhile.
-        self.size = max(position, min(self.size, os.fstat(self._descriptor).st_size))
+        self.size = max(position, min(self.size, os.fstat(self._descriptor).st_size - self._start))
         return self.size

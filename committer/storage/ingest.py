@@ -25,8 +25,8 @@ from dotscience.errors import CorruptObject, MissingObject
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from committer.storage.store import ObjectStore
-    from committer.workspace.source import Range
+    from committer.storage.ranges import Range
+    from committer.storage.sink import ObjectSink
 
 SMALL_FILE = 4 * SMALL_AVERAGE
 """Bytes up to which a file is read at once: it may still be a single chunk."""
@@ -49,7 +49,7 @@ class FileIngest:
     is closed. Close it, or use it as a context manager.
     """
 
-    def __init__(self, store: ObjectStore) -> None:
+    def __init__(self, store: ObjectSink) -> None:
         self._store = store
         self._preparation = Preparation(store.knows)
         self._queue = ChunkQueue(store, self._preparation)
@@ -71,8 +71,10 @@ class FileIngest:
         size: int,
         known: FileContent | None = None,
         changed: Sequence[Range] | None = None,
+        *,
+        start: int = 0,
     ) -> FileContent:
-        """Store the first `size` bytes of an open file; what was stored, shorter where the file turned out to be.
+        """Store `size` bytes of an open file from `start`; what was stored, shorter where the file turned out to be.
 
         `known` is the content that the file had in a commit of this store, and `changed` are the ranges, sorted and
         apart, in which it may differ from that; None where that is not known. Chunks of `known` that lie outside of
@@ -82,7 +84,7 @@ class FileIngest:
             OSError: the file cannot be read. The next file can be put.
             DiskFull: there is no room. What was put since the last commit has been dropped.
         """
-        content = Content(descriptor, size)
+        content = Content(descriptor, size, start)
         if size <= SMALL_FILE:
             return self.put_bytes(content.read())
         cutter = self._cutter(average_for(size))
@@ -93,7 +95,7 @@ class FileIngest:
             self._queue.abandon()
             raise
         if content.size < size:  # it was cut as one that ends elsewhere, and maybe as one of those that are large
-            return self.put(descriptor, content.size, known, changed)
+            return self.put(descriptor, content.size, known, changed, start=start)
         return self._store_list(chunks, cutter.largest)
 
     def put_bytes(self, data: bytes) -> FileContent:

@@ -12,7 +12,7 @@ from committer.storage.chunks import Chunk
 if TYPE_CHECKING:
     from collections.abc import Container, Sequence
 
-    from committer.workspace.source import Range
+    from committer.storage.ranges import Range
 
 UNLIMITED = 2**63
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from committer.storage.checkout import folder_of, is_in_place, is_state
+from committer.storage.checkout import folder_of, is_in_place
 from committer.storage.placing import Placer, Problem, sweep
+from committer.storage.state_names import is_state
 from committer.storage.tree import EntryKind
 from committer.workspace.stat import open_below, open_directory
 

@@ -18,7 +18,7 @@ import os
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
-from committer.workspace.source import Range
+from committer.storage.ranges import Range
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

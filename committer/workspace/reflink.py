@@ -20,8 +20,8 @@ from committer.workspace.stat import DIRECTORY_FLAGS
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from committer.storage.ranges import Range
     from committer.workspace.shadows import Clone, Shadows
-    from committer.workspace.source import Range
     from dotscience.record import Consistency
 
 log = structlog.get_logger(__name__)

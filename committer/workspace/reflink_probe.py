@@ -8,8 +8,8 @@ import sys
 from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
+from committer.storage.ranges import Range
 from committer.workspace.fiemap import changed_ranges, clone
-from committer.workspace.source import Range
 from dotscience.errors import WorkspaceError
 
 if TYPE_CHECKING:

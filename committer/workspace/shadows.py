@@ -30,7 +30,7 @@ from committer.workspace.stat import GRANULARITY_NS
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from committer.workspace.source import Range
+    from committer.storage.ranges import Range
 
 log = structlog.get_logger(__name__)
 

@@ -14,14 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from committer.storage.ranges import Range
     from dotscience.record import Consistency
-
-
-class Range(NamedTuple):
-    """The bytes of a file from `start` to before `stop`."""
-
-    start: int
-    stop: int
 
 
 class Dirty(NamedTuple):

@@ -20,7 +20,7 @@ from hub_server.backup.copying import Progress, copy_packs, find_damaged
 from hub_server.backup.making import DUMP
 from hub_server.backup.manifest import ListedPack, Manifest, check_files
 from hub_server.backup.place import BackupPlace
-from hub_server.content.packs import STAGING
+from hub_server.content.staging import STAGING
 from hub_server.content.storage import PackStorage
 from hub_server.data_folder import DataFolder
 from hub_server.store.backends.backend import Backend

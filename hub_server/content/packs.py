@@ -5,21 +5,17 @@ When a pack is deleted is not decided here (`hub_server.services.collector`). Up
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import IO
-from uuid import uuid4
 
 from blake3 import blake3
 
-from committer.storage.durability import make_folder, storage_errors
-from committer.storage.objects import MAX_OBJECT_SIZE
+from committer.storage.durability import make_folder
+from committer.storage.objects import MAX_OBJECT_SIZE, Kind
 from committer.storage.pack import (
+    MAX_RECORDS,
     Pack,
     PackEntry,
     PackWriter,
@@ -31,11 +27,12 @@ from committer.storage.pack import (
     record_size,
 )
 from dotscience.errors import CorruptObject, MissingObject
+from hub_server.content.staging import STAGING, StagedFile
 from hub_server.content.storage import PackStorage, StoredPack
 
-STAGING = "staging"
-FLUSH_SIZE = 2**20
 READ_SIZE = 4 * 2**20
+NEW_PACK_SIZE = 16 * 2**20
+"""Bytes after which the hub begins another pack of its own."""
 MAX_PLAIN_BYTES = 64 * 2**30
 """What one pack may decompress to: a minute of one thread's time, and far more than real data ever gets from 64 MiB."""
 
@@ -61,6 +58,14 @@ class Packs:
     def begin(self) -> Upload:
         """Start to receive a pack; does not touch the disk yet."""
         return Upload(self._folder, self._storage)
+
+    def begin_file(self) -> StagedFile:
+        """Start to receive a file that is no pack; does not touch the disk yet."""
+        return StagedFile(self._folder)
+
+    def new_writer(self) -> NewPacks:
+        """Start to write packs of the hub's own."""
+        return NewPacks(Path(tempfile.mkdtemp(dir=self._staging)), self._storage)
 
     def read(self, pack: bytes, entry: PackEntry) -> bytes:
         """One object of a pack, verified against its hash.
@@ -159,43 +164,68 @@ class PackCopy:
         shutil.rmtree(self._folder, ignore_errors=True)
 
 
-class Upload:
-    """A pack while it arrives: `add` its bytes, then `verify` and `keep` it; always end with `discard`.
+class NewPacks:
+    """Packs that the hub writes itself: `append` to them, `seal`, `keep` each; always end with `discard`.
 
-    Its methods are called one at a time, from any thread, and but for `add` they block. Only `discard` may come at any
-    moment: a client that goes away has its upload discarded while another thread writes.
+    Its methods block, and are called one at a time, from any thread.
     """
 
     def __init__(self, folder: Path, storage: PackStorage) -> None:
         self._folder = folder
         self._storage = storage
-        self._buffer = bytearray()
-        self._hasher = blake3()
-        self._path = folder / STAGING / uuid4().hex
-        self._file: IO[bytes] | None = None
-        self._lock = threading.Lock()
-        self.size = 0
-        self.discarded = False
+        self._writer: PackWriter | None = None
+        self._sealed: list[Pack] = []
 
-    def add(self, data: bytes) -> bool:
-        """Take the next bytes; whether so many have gathered that they should be flushed."""
-        self._buffer += data
-        self.size += len(data)
-        return len(self._buffer) >= FLUSH_SIZE
+    def append(self, kind: Kind, prepared: Prepared) -> None:
+        """Add an object.
 
-    def flush(self) -> None:
-        """Write what has gathered.
+        Raises:
+            DiskFull: there is no room for it; all that is left to do is to discard.
+        """
+        size = len(prepared.payload)
+        if self._writer is not None and not self._has_room(self._writer, size):
+            self._seal()
+        if self._writer is None:
+            self._writer = PackWriter(self._folder)
+        self._writer.append(kind, prepared)
+
+    def seal(self) -> list[Pack]:
+        """All packs so far, in the order in which they were written; what is added next begins another."""
+        self._seal()
+        return self._sealed
+
+    def keep(self, pack: Pack) -> None:
+        """Have one of them kept, durably.
 
         Raises:
             DiskFull: there is no room for it.
+            StorageUnavailable: it cannot be kept now.
         """
-        with self._lock, storage_errors(self._folder):
-            if not self.discarded:
-                file = self._open()
-                file.write(self._buffer)
-                file.flush()
-                self._hasher.update(self._buffer)
-            self._buffer.clear()
+        self._storage.keep(pack_path(self._folder, pack.hash), pack.hash)
+
+    def discard(self) -> None:
+        """Remove what was not kept. Idempotent."""
+        if self._writer is not None:
+            self._writer.discard()
+            self._writer = None
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _has_room(self, writer: PackWriter, size: int) -> bool:
+        return writer.size + size <= NEW_PACK_SIZE and len(writer.entries) < MAX_RECORDS
+
+    def _seal(self) -> None:
+        if self._writer is not None:
+            self._sealed.append(self._writer.seal())
+            self._writer = None
+
+
+class Upload(StagedFile):
+    """A pack while it arrives: `add` its bytes, then `verify` and `keep` it; always end with `discard`."""
+
+    def __init__(self, folder: Path, storage: PackStorage) -> None:
+        super().__init__(folder)
+        self._storage = storage
+        self._hasher = blake3()
 
     def verify(self, name: bytes, *, max_plain: int = MAX_PLAIN_BYTES) -> list[PackEntry]:
         """Check that all that was added has the hash `name`, and every record its own; what the pack holds.
@@ -208,7 +238,7 @@ class Upload:
         found = self._hasher.digest()
         if found != name:
             raise CorruptObject(f"the body's hash is {found.hex()}, not the {name.hex()} in the address; send it again")
-        file = self._open()
+        file = self.open()
         plain = sum(entry.size for entry in read_index(file))
         if plain > max_plain:
             raise CorruptObject(f"the pack's objects are {plain} bytes, more than the {max_plain} that one may hold")
@@ -223,17 +253,5 @@ class Upload:
         """
         self._storage.keep(self._path, self._hasher.digest())
 
-    def discard(self) -> None:
-        """Let go of the file, and remove it unless it was kept; never fails. Idempotent."""
-        with self._lock:
-            self.discarded = True
-            if self._file is not None:
-                with suppress(OSError):  # a pack that was kept is not there any more
-                    self._path.unlink()
-                with suppress(OSError):  # what could not be written before cannot be written now, nor need it be
-                    self._file.close()
-
-    def _open(self) -> IO[bytes]:
-        if self._file is None:
-            self._file = os.fdopen(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb+")
-        return self._file
+    def _flushed(self, data: bytearray) -> None:
+        self._hasher.update(data)

@@ -62,6 +62,10 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     ),
     "zfs-off": ProblemType(404, "No ZFS streams", "The hub takes no ZFS streams; push packs instead."),
     "zfs-busy": ProblemType(409, "Stream in progress", "Another ZFS stream of the dot is being received."),
+    "path-taken": ProblemType(409, "Path is taken", "Something of another kind is at the path, and is not replaced."),
+    "upload-refused": ProblemType(
+        409, "An upload was refused", "What the commit is about was not taken in; the detail says why."
+    ),
     "too-large": ProblemType(413, "Too large", "The request's body is larger than the operation accepts."),
     "unsupported-media-type": ProblemType(
         415, "Unsupported media type", "The body must be sent as the content type that the operation takes."
@@ -82,6 +86,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "trace-too-slow": ProblemType(
         422, "Trace takes too long", "Too many runs have files of the same content; ask for fewer steps."
     ),
+    "corrupt-archive": ProblemType(
+        422, "Archive not taken", "The tar archive is damaged, too large, or holds what a workspace cannot hold."
+    ),
     "zfs-refused": ProblemType(
         422,
         "Stream not received",
@@ -90,11 +97,15 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "headers-too-large": ProblemType(
         431, "Headers too large", "The address and the header fields of the request are larger than the hub accepts."
     ),
+    "locked": ProblemType(
+        423, "Workspace is locked", "Something else is writing to it; `holder` says what, and since when."
+    ),
     "rate-limited": ProblemType(
         429, "Too many requests", "Too many requests, or failed attempts. Wait as long as the Retry-After header says."
     ),
     "internal": ProblemType(500, "Internal error", "The hub failed; its log has the details under the request id."),
     "damaged": ProblemType(500, "Damaged data", "Stored bytes are gone or are not what their hash says."),
+    "not-implemented": ProblemType(501, "Not implemented", "This hub lacks a part that the request needs."),
     "pack-busy": ProblemType(
         503, "Pack is being deleted", "Nothing in the pack was used, and it is just being deleted; send it again."
     ),

@@ -204,13 +204,14 @@ def _item(entry: TreeEntry) -> TreeItem:
         kind=KINDS[entry.kind],
         size=entry.size,
         mode=entry.mode,
-        modified_at=None if entry.kind is EntryKind.DIRECTORY else _time(entry.mtime_ns),
+        modified_at=None if entry.kind is EntryKind.DIRECTORY else entry_time(entry.mtime_ns),
         content_hash=entry.content.hex() if is_hashed else None,
         target=None if is_hashed else entry.content.decode("utf-8", "replace"),
     )
 
 
-def _time(ns: int) -> datetime | None:
+def entry_time(ns: int) -> datetime | None:
+    """The time of an entry, from nanoseconds since the epoch; None where no calendar has it."""
     try:
         return EPOCH + timedelta(microseconds=ns // 1000)
     except OverflowError:  # a file system may hold times that no calendar has

@@ -10,6 +10,7 @@ from hub_server.services.comments import Comments
 from hub_server.services.comparing import Comparing
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
+from hub_server.services.folders import Folders
 from hub_server.services.history import History
 from hub_server.services.idempotency import Idempotency
 from hub_server.services.identity import Identity
@@ -24,7 +25,9 @@ from hub_server.services.readiness import Readiness
 from hub_server.services.run_edits import RunEdits
 from hub_server.services.sync import Sync
 from hub_server.services.upkeep import UpkeepService
+from hub_server.services.volumes import Volumes
 from hub_server.services.workers import Workers
+from hub_server.services.workspaces import Workspaces
 from hub_server.services.zfs import ZfsSync
 
 
@@ -51,6 +54,9 @@ class Services:
     provenance: Provenance
     sync: Sync
     fetching: Fetching
+    volumes: Volumes
+    workspaces: Workspaces
+    folders: Folders
     events: EventBus
     workers: Workers
     zfs: ZfsSync

@@ -15,7 +15,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from committer.storage.objects import Kind, Reference, decode_commit, references
-from committer.storage.pack import PackEntry
+from committer.storage.pack import Pack, PackEntry
 from dotscience.errors import CorruptObject
 from dotscience.record import Commit
 from hub_server.content.packs import Packs, Upload
@@ -119,6 +119,17 @@ class Sync:
         now, size = self._clock(), upload.size
         created = await self._database.write(lambda c: objects.add_pack(c, project, name, size, entries, now))
         return PackAccepted(pack=name.hex(), objects=len(entries)), created
+
+    async def add_pack(self, dot: DotRow, pack: Pack, keep: Callable[[], None]) -> None:
+        """Have a pack of the hub's own kept with `keep`, and make its objects the project's; durable then.
+
+        Raises:
+            Problem: pack-busy, as `accept_pack`.
+        """
+        await self._spare_pack(pack.hash)
+        await self._workers.run(keep)
+        project, now = dot.project.key, self._clock()
+        await self._database.write(lambda c: objects.add_pack(c, project, pack.hash, pack.size, pack.entries, now))
 
     async def accept_commit(self, dot: DotRow, move: Move) -> tuple[CommitAccepted, bool]:
         """Take a commit in and move its branch; whether anything changed. Parents first, then children.

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import structlog
@@ -16,10 +20,10 @@ from hub_server.web.activity import Activity
 from hub_server.web.base import UNKNOWN, HubHandler, NotFoundHandler, RefusalHandler
 from hub_server.web.dispatch import ApiHandler
 from hub_server.web.openapi import openapi_operation
-from hub_server.web.operation import PARAMETER, Media, Operation
+from hub_server.web.operation import PARAMETER, PATTERNS, Media, Operation
 from hub_server.web.operations import ALL
 from hub_server.web.proxies import TrustedProxies, path_prefix, strip_prefix
-from hub_server.web.security import host_name
+from hub_server.web.security import host_name, take_origin_form
 from hub_server.web.socket import GOING_AWAY, MAX_MESSAGE_BYTES, PING_S, SocketHandler
 from hub_server.web.static import Dashboard, DashboardHandler, ProblemPageHandler
 
@@ -30,10 +34,34 @@ MAX_READ_HEADER_BYTES = 8 * MAX_HEADER_BYTES
 """Headers up to this size are read, so that they can be refused in words; beyond it the connection is cut."""
 
 
+Route = tuple[str, type[RequestHandler], dict[str, Any]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FurtherApi:
+    """Operations beside those of `/api/v1`, below a `prefix` of their own, and what handles their requests.
+
+    `pages` are handlers for addresses outside of it, which take a hub.
+    """
+
+    prefix: str
+    operations: Sequence[Operation]
+    handler: type[ApiHandler]
+    pages: Sequence[tuple[str, type[HubHandler]]] = ()
+
+
 class HubApplication(Application):
     """Answers requests under the host names of this hub, and no others."""
 
-    def __init__(self, hub: Services, *, dashboard: Dashboard, hosts: frozenset[str], proxies: TrustedProxies) -> None:
+    def __init__(
+        self,
+        hub: Services,
+        *,
+        dashboard: Dashboard,
+        hosts: frozenset[str],
+        proxies: TrustedProxies,
+        further: Sequence[FurtherApi] = (),
+    ) -> None:
         self._hub = hub
         self._proxies = proxies
         self._prefix = path_prefix(hub.public_url)
@@ -44,8 +72,9 @@ class HubApplication(Application):
         operations = [*ALL, openapi_operation(ALL, hub.version)]
         super().__init__(
             [
-                *self._api_routes(operations),
+                *self._api_routes(operations, ApiHandler),
                 (r"/api(?:/.*)?", NotFoundHandler, {"hub": hub}),
+                *chain.from_iterable(self._further_routes(one) for one in further),
                 (r"/problems/(.*)", ProblemPageHandler, {"hub": hub, "dashboard": {}}),
                 (r"/(.*)", DashboardHandler, {"hub": hub, "dashboard": dashboard}),
             ],
@@ -56,6 +85,7 @@ class HubApplication(Application):
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: Any) -> Any:
         """Tornado's hook: some requests get no further."""
+        take_origin_form(request)
         self._proxies.apply(request)
         strip_prefix(request, self._prefix)
         problem = self._refusal(request)
@@ -82,18 +112,26 @@ class HubApplication(Application):
         for socket in list(self.sockets):
             socket.close(GOING_AWAY, "the hub is stopping")
 
-    def _api_routes(self, operations: list[Operation]) -> list[tuple[str, type[RequestHandler], dict[str, Any]]]:
+    def _further_routes(self, api: FurtherApi) -> list[Route]:
+        nothing = {"hub": self._hub}
+        return [
+            *self._api_routes(api.operations, api.handler),
+            (rf"{api.prefix}(?:/.*)?", NotFoundHandler, nothing),
+            *((pattern, handler, nothing) for pattern, handler in api.pages),
+        ]
+
+    def _api_routes(self, operations: Sequence[Operation], handler: type[ApiHandler]) -> list[Route]:
         by_path: dict[str, dict[str, Operation]] = defaultdict(dict)
         for one in operations:
             by_path[one.path][one.method] = one
-        return [self._route(path, methods) for path, methods in by_path.items()]
+        return [self._route(path, methods, handler) for path, methods in by_path.items()]
 
-    def _route(self, path: str, methods: dict[str, Operation]) -> tuple[str, type[RequestHandler], dict[str, Any]]:
-        pattern = PARAMETER.sub(r"(?P<\1>[^/]+)", path.replace(".", r"\."))
+    def _route(self, path: str, methods: dict[str, Operation], handler: type[ApiHandler]) -> Route:
+        pattern = PARAMETER.sub(_pattern, path.replace(".", r"\."))
         socket = next((one for one in methods.values() if one.media is Media.SOCKET), None)
         if socket is not None:
             return pattern, SocketHandler, {"hub": self._hub, "operation": socket, "sockets": self.sockets}
-        return pattern, ApiHandler, {"hub": self._hub, "operations": methods, "activity": self.activity}
+        return pattern, handler, {"hub": self._hub, "operations": methods, "activity": self.activity}
 
     def _note_request(self, handler: RequestHandler) -> None:
         """Tornado's hook: one line per request, and a measurement."""
@@ -108,3 +146,7 @@ class HubApplication(Application):
             status=handler.get_status(),
             duration_ms=round(seconds * 1000, 1),
         )
+
+
+def _pattern(parameter: re.Match[str]) -> str:
+    return f"(?P<{parameter[1]}>{PATTERNS.get(parameter[1], '[^/]+')})"

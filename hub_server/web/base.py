@@ -93,18 +93,25 @@ class HubHandler(RequestHandler):
         """
         if scope == ANONYMOUS:
             return None
+        caller = await self.find_caller(or_anybody=is_inside_project and scope in ANYBODY.scopes)
+        structlog.contextvars.bind_contextvars(caller=caller.credential)
+        authorise(caller, scope, self.request.path)
+        return caller
+
+    async def find_caller(self, *, or_anybody: bool) -> Caller:
+        """Who sent the request, by bearer token or else by session; where that is enough, anybody.
+
+        Raises:
+            Problem: unauthenticated.
+        """
         token = security.bearer_token(self.request.headers)
         if token is not None:
-            caller = await self.hub.identity.by_token(token)
-        elif (session := self.session_secret()) is not None:
-            caller = await self.hub.identity.by_session(session)
-        elif is_inside_project and scope in ANYBODY.scopes:
-            caller = ANYBODY
-        else:
-            raise sign_in_required()
-        structlog.contextvars.bind_contextvars(caller=caller.credential)
-        _authorise(caller, scope, self.request.path)
-        return caller
+            return await self.hub.identity.by_token(token)
+        if (session := self.session_secret()) is not None:
+            return await self.hub.identity.by_session(session)
+        if or_anybody:
+            return ANYBODY
+        raise sign_in_required()
 
     def session_secret(self) -> str | None:
         """The session in the browser's cookie."""
@@ -188,7 +195,12 @@ class RefusalHandler(HubHandler):
         """Tornado's hook: a body is dropped."""
 
 
-def _authorise(caller: Caller, scope: str, path: str) -> None:
+def authorise(caller: Caller, scope: str, path: str) -> None:
+    """Make sure that a caller holds a scope.
+
+    Raises:
+        Problem: forbidden; not-found for a token of one project, as for it nothing else exists.
+    """
     if caller.may(scope):
         return
     if caller.project_id is not None:  # outside of its scopes nothing exists for a token of one project

@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
 from hub_server.content.packs import Upload
 from hub_server.domain.problems import Problem
 from hub_server.services.services import Services
 from hub_server.services.workers import Workers
 from hub_server.web.decoding import decode_body
-from hub_server.web.operation import Call, Media, Operation
+from hub_server.web.operation import Call, Media, Operation, Receiver
 
 OCTETS = "application/octet-stream"
-
-
-class Receiver(Protocol):
-    """Takes a body in; used on the event loop, one call at a time."""
-
-    async def add(self, chunk: bytes) -> None:
-        """The next piece."""
-
-    async def finish(self) -> Any:
-        """The body as the operation gets it, after the last piece."""
-
-    def forget(self) -> None:
-        """Let go of what was received, if it is not kept elsewhere; idempotent."""
 
 
 def check_announced(operation: Operation, headers: Mapping[str, str]) -> None:
@@ -34,7 +21,7 @@ def check_announced(operation: Operation, headers: Mapping[str, str]) -> None:
     Raises:
         Problem: unsupported-media-type or too-large.
     """
-    if operation.media in (Media.NONE, Media.SOCKET):
+    if operation.media in (Media.NONE, Media.SOCKET, Media.FILE):
         return
     wanted = "application/json" if operation.media is Media.JSON else OCTETS
     given = headers.get("Content-Type", "").partition(";")[0].strip().lower()
@@ -47,6 +34,8 @@ def check_announced(operation: Operation, headers: Mapping[str, str]) -> None:
 
 def open_receiver(hub: Services, operation: Operation, call: Call[Any, Any]) -> Receiver | None:
     """What receives the operation's body; None where it takes none, and whatever comes is dropped."""
+    if operation.receive is not None:
+        return operation.receive(hub, call)
     if operation.media is Media.PACK:
         return _PackReceiver(operation, hub.workers, hub.sync.begin_pack())
     if operation.media is Media.ZFS:

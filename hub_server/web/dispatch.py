@@ -24,10 +24,10 @@ from hub_server.services.sync import MAX_PACK_BYTES
 from hub_server.web import security
 from hub_server.web.activity import Activity
 from hub_server.web.base import UNKNOWN, HubHandler
-from hub_server.web.bodies import Receiver, check_announced, open_receiver
+from hub_server.web.bodies import check_announced, open_receiver
 from hub_server.web.decoding import decode_query
 from hub_server.web.noting import note
-from hub_server.web.operation import Call, Media, Operation, Reply, Request
+from hub_server.web.operation import Call, Media, Operation, Receiver, Reply, Request
 from hub_server.web.repeating import once
 
 log = structlog.get_logger()
@@ -37,7 +37,7 @@ DRAIN_BYTES = 2**24
 
 
 STREAM_TIMEOUT_S = 7 * 86_400.0
-"""A ZFS stream takes as long as its size asks for."""
+"""A ZFS stream, or a file of any size, takes as long as it asks for."""
 
 
 async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any]:
@@ -103,15 +103,23 @@ class ApiHandler(HubHandler):
         self._activity.enter(self)
         try:
             self._operation = self._find_operation()
-            self._call = await check_call(self, self._operation)
+            self._call = await self.check(self._operation)
             check_announced(self._operation, self.request.headers)
             self._receiver = open_receiver(self.hub, self._operation, self._call)
             self._accept(self._operation.max_body or DRAIN_BYTES)
-            if self._operation.media is Media.ZFS:
+            if self._operation.media in (Media.ZFS, Media.FILE):
                 self._allow_time(STREAM_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - the request's boundary
             self._accept(DRAIN_BYTES)
             self.send_failure(error)
+
+    async def check(self, operation: Operation) -> Call[Any, Any]:
+        """The request's call, without a body.
+
+        Raises:
+            Problem: the request is refused.
+        """
+        return await check_call(self, operation)
 
     def _accept(self, size: int) -> None:
         cast(HTTP1Connection, self.request.connection).set_max_body_size(size)
@@ -177,6 +185,8 @@ class ApiHandler(HubHandler):
     async def _send(self, reply: Reply) -> None:
         self.set_status(reply.status)
         self.set_header("X-Request-Id", self.request_id)
+        if reply.body is not None and not isinstance(reply.body, AsyncIterator):
+            self.set_header("Content-Type", self._operation.response_media)
         for name, value in reply.headers.items():
             self.set_header(name, value)
         self._etag = reply.etag
@@ -187,11 +197,7 @@ class ApiHandler(HubHandler):
         elif reply.body is None:
             self.finish()
         else:
-            self._finish_with(reply.body)
-
-    def _finish_with(self, body: Any) -> None:
-        self.set_header("Content-Type", self._operation.response_media)
-        self.finish(body if isinstance(body, bytes) else msgspec.json.encode(body))
+            self.finish(reply.body if isinstance(reply.body, bytes) else msgspec.json.encode(reply.body))
 
     def compute_etag(self) -> str | None:
         """Tornado's hook, for the ETag of an answer that is not streamed, and for If-None-Match."""

@@ -29,7 +29,10 @@ MAX_JSON_BYTES = 2**20
 PARAMETER = re.compile(r"\{(\w+)\}")
 PARAMETERS = frozenset(
     {"project", "run", "commit", "dot", "pack", "token", "model", "version", "account", "session", "comment"}
+    | {"volume", "snapshot", "key", "build"}
 )
+PATTERNS = {"key": ".+", "snapshot": "[0-9a-f]{64}|latest"}
+"""What path parameters look like, where they are not anything up to the next slash."""
 METHODS = frozenset({"GET", "POST", "PUT", "PATCH", "DELETE"})
 
 
@@ -48,8 +51,23 @@ class Media(Enum):
     """Sent as octets and kept in a file: the call's `body` is an `Upload`."""
     ZFS = "zfs"
     """Sent as octets and handed to `zfs receive` as they arrive: the call's `body` is None, and it was received."""
+    FILE = "file"
+    """Sent as octets of any type, and taken by what the operation declares as `receive`."""
     SOCKET = "socket"
     """No body but a WebSocket: the call's `body` is a `Channel`; when it closes, the function is cancelled."""
+
+
+class Receiver(Protocol):
+    """Takes a body in; used on the event loop, one call at a time."""
+
+    async def add(self, chunk: bytes) -> None:
+        """The next piece."""
+
+    async def finish(self) -> Any:
+        """The body as the operation gets it, after the last piece."""
+
+    def forget(self) -> None:
+        """Let go of what was received, if it is not kept elsewhere; idempotent."""
 
 
 class Channel(Protocol):
@@ -124,6 +142,7 @@ class Reply:
 
 
 Run = Callable[[Services, Call[Any, Any]], Awaitable[Any]]
+Receive = Callable[[Services, Call[Any, Any]], Receiver]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,6 +157,7 @@ class Operation:
     body: Any = None
     media: Media = Media.NONE
     max_body: int = 0
+    receive: Receive | None = None
     response: Any = None
     answers: tuple[int, ...] = (200,)
     problems: tuple[str, ...] = ()
@@ -183,7 +203,7 @@ def operation(method: str, path: str, *, scope: str, **declared: Any) -> Callabl
         path: The path with its parameters in braces. `{project}` and `{dot}` are looked up, and are a 404 for callers
             who do not see them.
         scope: The scope that a caller needs, or `ANONYMOUS` or `SIGNED_IN`.
-        declared: `query` and `body` (Structs), `media` and `max_body` for bodies other than JSON, `response` (a type),
+        declared: `query` and `body` (Structs), `media`, `max_body` and `receive` for other bodies, `response` (a type),
             `answers` (statuses of success), `problems` (types beyond those that any operation may answer); `audited`
             (false for what is too frequent for the audit log), `noted` (what the log says that a call is about), and
             `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key), and

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Mapping
 from urllib.parse import urlsplit
+
+from tornado.httputil import HTTPServerRequest
 
 from hub_server.domain.problems import Problem
 
@@ -36,6 +39,36 @@ def host_name(host_header: str) -> str:
         return urlsplit(f"//{host_header}").hostname or ""
     except ValueError:
         return ""
+
+
+def take_origin_form(request: HTTPServerRequest) -> None:
+    """Where a request's target is a whole URL, leave its path and query, and take its host for the request's.
+
+    Such a target counts, and not the Host header (RFC 9112 §3.2.2). Clients send them to proxies, and some to anyone.
+    """
+    if not request.uri or not request.uri.lower().startswith(("http://", "https://")):
+        return
+    authority, slash, rest = request.uri.partition("://")[2].partition("/")
+    request.uri = slash + rest or "/"
+    request.path, _, request.query = request.uri.partition("?")
+    request.host = authority.rpartition("@")[2]
+
+
+def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
+    """User name and password in the Authorization header (RFC 7617, in UTF-8); None where there are none to be read."""
+    scheme, _, encoded = headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "basic":
+        return None
+    try:
+        name, colon, password = b64decode(encoded.strip(), validate=True).decode().partition(":")
+    except ValueError:
+        return None
+    return (name, password) if colon else None
+
+
+def is_browser(headers: Mapping[str, str]) -> bool:
+    """Whether a browser sends the request: all that are in use send fetch metadata, and nothing else does."""
+    return any(name.lower().startswith("sec-fetch-") for name in headers)
 
 
 def check_source(method: str, headers: Mapping[str, str], origin: str) -> None:

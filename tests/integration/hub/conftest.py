@@ -27,10 +27,15 @@ from hub_server.settings import HubSettings
 class RunningHub:
     """A hub in a thread of this process, and requests to it."""
 
-    def __init__(self, url: str, data: Path, clock: Clock) -> None:
+    def __init__(
+        self, url: str, data: Path, clock: Clock, services: Any = None, on_loop: Callable[[Any], Any] | None = None
+    ) -> None:
+        """`services`, and `on_loop` to run a coroutine on the hub's loop, are there where it runs in this process."""
         self.url = url
         self.data = data
         self.clock = clock
+        self.services = services
+        self.on_loop = on_loop
         self.admin = (data / "admin.token").read_text().strip()
 
     def request(
@@ -161,7 +166,7 @@ def serve(data: Path, **settings: Any) -> Iterator[RunningHub]:
     try:
         hub = on_loop(app.start(HubSettings(data=data, port=0, **settings), clock=clock))
         try:
-            yield RunningHub(hub.url, data, clock)
+            yield RunningHub(hub.url, data, clock, hub.services, on_loop)
         finally:
             on_loop(hub.stop())
             on_loop(loop.shutdown_default_executor())
@@ -188,6 +193,7 @@ ON_EVERY_DATABASE = frozenset(
     {
         "test_access",
         "test_content",
+        "test_legacy_api",
         "test_live_runs",
         "test_models",
         "test_people",

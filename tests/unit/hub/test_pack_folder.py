@@ -10,7 +10,8 @@ import pytest
 from committer.storage.objects import digest
 from dotscience.errors import CorruptObject, SnapshotError
 from hub_server.content.local import LocalStorage
-from hub_server.content.packs import FLUSH_SIZE, Packs
+from hub_server.content.packs import Packs
+from hub_server.content.staging import FLUSH_SIZE
 
 
 @pytest.fixture

@@ -22,8 +22,8 @@ from committer.storage.chunks import Chunk, read_chunks
 from committer.storage.codec import digest
 from committer.storage.ingest import FileContent, FileIngest
 from committer.storage.preparation import Found, Preparation
+from committer.storage.ranges import Range
 from committer.storage.tree import EntryKind
-from committer.workspace.source import Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence

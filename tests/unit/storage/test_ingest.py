@@ -11,10 +11,10 @@ from committer.storage import ingest as ingest_module
 from committer.storage.chunking import LARGE_FILE, SMALLEST
 from committer.storage.chunks import read_chunks
 from committer.storage.ingest import FileIngest
+from committer.storage.ranges import Range
 from committer.storage.reader import read_file
 from committer.storage.store import ObjectStore
 from committer.storage.tree import EntryKind, TreeEntry
-from committer.workspace.source import Range
 from dotscience.errors import DiskFull
 
 SEED = int(os.environ.get("DS_TEST_SEED") or random.SystemRandom().randrange(2**32))
