@@ -28,6 +28,7 @@ from hub_server.services.collaborators import Collaborators
 from hub_server.services.collector import Collector
 from hub_server.services.comments import Comments
 from hub_server.services.comparing import Comparing
+from hub_server.services.diffs import Diffs
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.folders import Folders
@@ -159,6 +160,7 @@ async def _open_services(
         run_edits=RunEdits(database, events, clock=clock),
         comments=Comments(database, events, clock=clock),
         comparing=Comparing(database),
+        diffs=Diffs(database, packs, workers),
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),

@@ -30,13 +30,22 @@ Examples:
 """,
 )
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
+@click.option("--files", is_flag=True, help="Of two runs: all files of their snapshots that differ.")
 @click.option("--all", "everything", is_flag=True, help="Also what is the same in all of them.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-def diff(*, runs: Sequence[str], everything: bool, as_json: bool) -> None:
+def diff(*, runs: Sequence[str], files: bool, everything: bool, as_json: bool) -> None:
     """Show in what runs differ: parameters, metrics, labels, files."""
+    if files and len(runs) != 2:
+        raise click.UsageError("--files compares the snapshots of two runs")
     client, project = folders_project()
     with client:
         found = client.compare(project, runs)
+        if files:
+            before, after = (run["commit"] for run in found["runs"])
+            found = client.diff(project, after, against=before)
+    if files and not as_json:
+        _print_changes(found)
+        return
     if as_json:
         click.echo(json.dumps(found))
         return
@@ -136,6 +145,18 @@ def _is_number(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _print_changes(found: dict[str, Any]) -> None:
+    marks = {"added": "A", "removed": "D", "changed": "M"}
+    for one in found["changes"]:
+        click.echo(
+            f"{marks[one['change']]}  {wording.printable(one['path'])}{' (mode only)' if one['only_mode'] else ''}"
+        )
+    if not found["changes"]:
+        click.echo("The snapshots of these runs have the same files.")
+    if not found["is_whole"]:
+        click.echo("There are more; check both out to compare them.")
 
 
 def _rows(found: dict[str, Any]) -> Iterator[tuple[str, list[str], bool]]:

@@ -47,6 +47,25 @@ class ContentCalls(Calls):
                 size += target.write(piece)
         return size
 
+    def diff(self, project_id: str, commit: str, *, against: str | None = None) -> dict[str, Any]:
+        """The paths that differ from another commit, or from the first parent: `changes`, and whether that `is_whole`.
+
+        Raises:
+            NotFound: the project lacks one of the commits.
+        """
+        path = path_of("projects", project_id, "commits", commit, "diff")
+        return self._call("GET", path, dict[str, Any], params={} if against is None else {"against": against})
+
+    def diff_file(self, project_id: str, commit: str, path: str, *, against: str | None = None) -> dict[str, Any]:
+        """How a file differs: its `kind`, then `lines` of a unified diff, or `cells` of a notebook.
+
+        Raises:
+            NotFound: neither commit has the file.
+        """
+        where = path_of("projects", project_id, "commits", commit, "diff", "file")
+        params = {"path": path} | ({} if against is None else {"against": against})
+        return self._call("GET", where, dict[str, Any], params=params)
+
     def columns(self, project_id: str) -> dict[str, list[str]]:
         """The names that the project's runs use: `parameters`, `summary`, `labels`, `tags`."""
         return self._call("GET", path_of("projects", project_id, "columns"), dict[str, list[str]])

@@ -333,6 +333,59 @@ class TreeItem(Struct, frozen=True, kw_only=True):
     target: str | None = None
 
 
+class FileChange(Struct, frozen=True, kw_only=True):
+    """A path that differs between two commits; `only_mode`: its content is the same, its mode or time is not.
+
+    Sizes are those of files, in bytes. A name that is not UTF-8 is shown with U+FFFD, as in `TreeItem`.
+    """
+
+    path: str
+    change: Literal["added", "removed", "changed"]
+    kind: Literal["file", "directory", "symlink"]
+    only_mode: bool
+    size_before: int | None
+    size_after: int | None
+    quoted_path: str | None = None
+
+
+class CommitDiff(Struct, frozen=True, kw_only=True):
+    """What differs between two commits, sorted by path; without `before` everything is new.
+
+    Where `is_whole` is false there are more changes than the hub cared to look for.
+    """
+
+    before: str | None
+    after: str
+    changes: list[FileChange]
+    is_whole: bool
+
+
+class NotebookCell(Struct, frozen=True, kw_only=True):
+    """A cell of a notebook that differs; `before` and `after` are its positions, from 0.
+
+    `lines` is a unified diff of its source without headers, `outputs` says whether its outputs differ.
+    """
+
+    kind: Literal["added", "removed", "changed"]
+    cell_type: str
+    before: int | None
+    after: int | None
+    lines: list[str]
+    outputs: bool
+
+
+class FileDiff(Struct, frozen=True, kw_only=True):
+    """How one file differs: the `lines` of a unified diff without headers, or the `cells` of a notebook.
+
+    `binary` files and those that are `too-large` are only known to differ.
+    """
+
+    path: str
+    kind: Literal["text", "notebook", "binary", "too-large", "same"]
+    lines: list[str] = []
+    cells: list[NotebookCell] = []
+
+
 class TreeListing(Struct, frozen=True, kw_only=True):
     """A folder of a commit, sorted by name: at most its first 10,000 entries of `total`."""
 

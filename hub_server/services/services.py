@@ -8,6 +8,7 @@ from hub_server.services.audit import Audit
 from hub_server.services.collaborators import Collaborators
 from hub_server.services.comments import Comments
 from hub_server.services.comparing import Comparing
+from hub_server.services.diffs import Diffs
 from hub_server.services.events import EventBus
 from hub_server.services.fetching import Fetching
 from hub_server.services.folders import Folders
@@ -50,6 +51,7 @@ class Services:
     run_edits: RunEdits
     comments: Comments
     comparing: Comparing
+    diffs: Diffs
     models: Models
     provenance: Provenance
     sync: Sync

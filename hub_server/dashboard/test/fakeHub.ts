@@ -227,6 +227,7 @@ export class FakeHub {
     if (!snapshot) return notFound(response, "No such commit");
     const path = url.searchParams.get("path") ?? "";
     if (view === undefined) return sendJson(response, 200, snapshot.info);
+    if (view === "diff") return sendJson(response, 200, { before: null, after: id, changes: [], is_whole: true });
     if (view === "tree") return sendJson(response, 200, treeOf(snapshot, path));
     const content = snapshot.files[path];
     if (content === undefined) return notFound(response, "No such file");

@@ -2,7 +2,7 @@ import { fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
 
 import { useHub } from "./app";
-import { aProject, aRun, PROJECT } from "./factories";
+import { aCommit, aProject, aRun, COMMIT, PROJECT } from "./factories";
 
 const app = useHub();
 const HOSTILE = `<img src=x onerror="document.title='owned'">`;
@@ -230,5 +230,31 @@ test("the audit log says who was refused", async () => {
   app.open("/admin/audit");
   expect(await screen.findByText("refused (401)")).toBeTruthy();
   expect(screen.getByText("nobody")).toBeTruthy();
+  expect(document.title).not.toContain("owned");
+});
+
+// ------------------------------------------------------------------------------------------------------ commits
+
+test("a commit shows which files it changed, and how when one is opened", async () => {
+  app.hub.snapshots = [{ info: aCommit(), files: { "train.py": "lr = 2" } }];
+  const path = `GET ${BASE}/commits/${COMMIT}/diff`;
+  const size = { only_mode: false, size_before: 6, size_after: 6 };
+  app.hub.answers.set(path, () => ({
+    before: "aa".repeat(32),
+    after: COMMIT,
+    is_whole: true,
+    changes: [
+      { path: HOSTILE, change: "removed", kind: "file", ...size },
+      { path: "train.py", change: "changed", kind: "file", ...size },
+    ],
+  }));
+  app.hub.answers.set(`${path}/file`, () => ({ path: "train.py", kind: "text", lines: ["@@ -1 +1 @@", "-lr = 1", "+lr = 2"], cells: [] }));
+  app.open(`/p/${PROJECT}/commits/${COMMIT}`);
+  expect(await screen.findByText("2 files")).toBeTruthy();
+  expect(screen.getByText(HOSTILE)).toBeTruthy();
+  const details = (await screen.findAllByText("train.py"))[0]!.closest("details")!;
+  details.open = true;
+  fireEvent(details, new Event("toggle"));
+  expect(await screen.findByText("+lr = 2")).toBeTruthy();
   expect(document.title).not.toContain("owned");
 });

@@ -4,6 +4,7 @@ from hub_server.web.operation import Operation, collect
 from hub_server.web.operations import (
     collaborators,
     commits,
+    diffs,
     identity,
     live,
     metrics,
@@ -31,6 +32,7 @@ ALL: list[Operation] = collect(
         metrics,
         models,
         commits,
+        diffs,
         sync,
         objects,
         zfs,

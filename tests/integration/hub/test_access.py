@@ -35,6 +35,7 @@ BODIES = {
 }
 QUERIES = {
     "get_content": "?path=a.txt",
+    "diff_file": "?path=a.txt",
     "suggest_names": "?start=o",
     "compare_runs": "?runs={run},{run}",
 }

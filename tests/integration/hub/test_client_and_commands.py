@@ -284,6 +284,14 @@ def test_runs_are_compared(folder, mine, new_run):
     assert ds_("runs", "diff", one).exit_code == 1
 
 
+def test_the_snapshots_of_runs_are_compared(folder, mine, new_run):
+    one = mine.push(new_run(), files={"a": b"1", "b": b"1"}).run_ids[0]
+    two = mine.push(new_run(), files={"a": b"2", "c": b"1"}).run_ids[0]
+    assert done("runs", "diff", one, two, "--files").splitlines() == ["M  a", "D  b", "A  c"]
+    assert len(json.loads(done("runs", "diff", one, two, "--files", "--json"))["changes"]) == 3
+    assert ds_("runs", "diff", one, "--files").exit_code == 2
+
+
 def test_the_address_of_a_run_is_printed(hub, folder, mine, new_run):
     run = mine.push(new_run()).run_ids[0]
     assert done("runs", "open", run, "--print") == f"{hub.url}/p/{mine.id}/runs/{run}\n"

@@ -109,8 +109,8 @@ def test_there_are_never_more_uploads_than_the_limit_can_feed(concurrency, limit
 
 
 def test_the_largest_pack_arrives_in_time_at_the_lowest_limit():
-    from hub_server.serving import BODY_TIMEOUT_S
     from hub_server.services.sync import MAX_PACK_BYTES
+    from hub_server.serving import BODY_TIMEOUT_S
 
     assert MAX_PACK_BYTES / MIN_BYTES_PER_S < 0.9 * BODY_TIMEOUT_S
 

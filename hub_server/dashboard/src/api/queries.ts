@@ -15,9 +15,11 @@ import type {
   Collaborator,
   Columns,
   Comment,
+  CommitDiff,
   CommitInfo,
   Comparison,
   Direction,
+  FileDiff,
   List,
   LiveRun,
   Model,
@@ -82,6 +84,8 @@ export const keys = {
   modelVersions: (project: string, model: string) => [...keys.models(project), model] as const,
   commits: (project: string) => [...keys.project(project), "commits"] as const,
   commit: (project: string, commit: string) => [...keys.project(project), "commit", commit] as const,
+  diff: (project: string, commit: string) => [...keys.commit(project, commit), "diff"] as const,
+  fileDiff: (project: string, commit: string, path: string) => [...keys.diff(project, commit), path] as const,
   tree: (project: string, commit: string, path: string) => [...keys.commit(project, commit), "tree", path] as const,
   content: (project: string, commit: string, path: string, limit: number) =>
     [...keys.commit(project, commit), "content", path, limit] as const,
@@ -300,4 +304,20 @@ export const comparisonQuery = (project: string, runs: readonly string[]) =>
       return { ...found, runs: found.runs.map(readRun) };
     },
     enabled: runs.length > 1,
+  });
+
+/** What a commit has changed. */
+export const diffQuery = (project: string, commit: string) =>
+  queryOptions({
+    queryKey: keys.diff(project, commit),
+    queryFn: ({ signal }) => getJson<CommitDiff>(["projects", project, "commits", commit, "diff"], { signal }),
+    ...IMMUTABLE,
+  });
+
+export const fileDiffQuery = (project: string, commit: string, path: string) =>
+  queryOptions({
+    queryKey: keys.fileDiff(project, commit, path),
+    queryFn: ({ signal }) =>
+      getJson<FileDiff>(["projects", project, "commits", commit, "diff", "file"], { signal, query: { path } }),
+    ...IMMUTABLE,
   });

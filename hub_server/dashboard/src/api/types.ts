@@ -332,6 +332,41 @@ export interface CommitInfo {
   runs: string[];
 }
 
+export interface FileChange {
+  path: string;
+  change: "added" | "removed" | "changed";
+  kind: "file" | "directory" | "symlink";
+  only_mode: boolean;
+  size_before: number | null;
+  size_after: number | null;
+  quoted_path?: string | null;
+}
+
+/** What differs between two commits; without `before` everything is new. */
+export interface CommitDiff {
+  before: string | null;
+  after: string;
+  changes: FileChange[];
+  is_whole: boolean;
+}
+
+export interface NotebookCell {
+  kind: "added" | "removed" | "changed";
+  cell_type: string;
+  before: number | null;
+  after: number | null;
+  /** A unified diff of the source. */
+  lines: string[];
+  outputs: boolean;
+}
+
+export interface FileDiff {
+  path: string;
+  kind: "text" | "notebook" | "binary" | "too-large" | "same";
+  lines: string[];
+  cells: NotebookCell[];
+}
+
 export interface TreeEntry {
   name: string;
   kind: "file" | "directory" | "symlink";

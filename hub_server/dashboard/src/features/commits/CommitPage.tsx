@@ -9,6 +9,7 @@ import { formatCount, shorten } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { nameOf } from "../../lib/run";
 import { FileBrowser } from "../files/FileBrowser";
+import { ChangesPanel } from "./ChangesPanel";
 import { CommitFacts } from "./CommitPanel";
 
 const NAMED_RUNS = 20;
@@ -35,6 +36,7 @@ function CommitView({ project, commit }: { project: string; commit: CommitInfo }
       </header>
       <div className="columns">
         <div className="column-main">
+          <ChangesPanel project={project} commit={commit.id} />
           <FileBrowser project={project} commit={commit.id} />
         </div>
         <aside className="column-side" aria-label="About this commit">

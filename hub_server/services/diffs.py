@@ -1,0 +1,176 @@
+"""What differs between two commits, and how a file or notebook differs.
+
+Both have budgets: whoever may push may push what is expensive to compare.
+"""
+
+from __future__ import annotations
+
+from difflib import unified_diff
+from itertools import islice
+from typing import Literal
+from urllib.parse import quote_from_bytes
+
+import msgspec
+
+from committer.notebook_diff import CellChange, diff_notebooks
+from committer.storage.diff import Change, diff
+from committer.storage.reader import Reader, read_file, resolve
+from committer.storage.tree import EntryKind, TreeEntry
+from dotscience.errors import NoSuchPath, NotebookError
+from hub_server.content.packs import Packs
+from hub_server.domain.problems import not_found
+from hub_server.domain.types import CommitDiff, CommitInfo, FileChange, FileDiff, NotebookCell
+from hub_server.services.objects import ProjectObjects
+from hub_server.services.workers import Workers
+from hub_server.store import commits
+from hub_server.store.database import Database
+from hub_server.store.projects import ProjectRef
+
+MAX_CHANGES = 2_000
+MAX_TEXT_BYTES = 256 * 2**10
+MAX_TEXT_LINES = 4_000
+MAX_NOTEBOOK_BYTES = 4 * 2**20
+SNIFFED_BYTES = 8_192
+
+KINDS: dict[EntryKind, Literal["file", "directory", "symlink"]] = {
+    EntryKind.FILE: "file",
+    EntryKind.CHUNKED_FILE: "file",
+    EntryKind.DIRECTORY: "directory",
+    EntryKind.SYMLINK: "symlink",
+}
+
+
+class Diffs:
+    """Compares commits of a project."""
+
+    def __init__(self, database: Database, packs: Packs, workers: Workers) -> None:
+        self._database = database
+        self._packs = packs
+        self._workers = workers
+
+    async def commits(self, project: ProjectRef, commit: bytes, against: bytes | None) -> CommitDiff:
+        """What differs from `against`, or from the commit's first parent; the first 2,000 paths that are found.
+
+        Raises:
+            Problem: not-found.
+        """
+        root, before = await self._roots(project, commit, against)
+        source = self._objects(project)
+        earlier = None if before is None else before[1]
+
+        def work() -> tuple[list[FileChange], bool]:
+            found = list(islice(diff(source, earlier, root), MAX_CHANGES + 1))
+            shown = sorted(found[:MAX_CHANGES], key=lambda change: change.path)
+            return [_file_change(change) for change in shown], len(found) <= MAX_CHANGES
+
+        changes, is_whole = await self._workers.run(work)
+        name = None if before is None else before[0].hex()
+        return CommitDiff(before=name, after=commit.hex(), changes=changes, is_whole=is_whole)
+
+    async def file(self, project: ProjectRef, commit: bytes, against: bytes | None, path: str) -> FileDiff:
+        """How a file differs; one that is on one side only differs from an empty one.
+
+        Raises:
+            Problem: not-found, for a commit or for a file that neither commit has.
+        """
+        root, before = await self._roots(project, commit, against)
+        source = self._objects(project)
+        earlier = None if before is None else before[1]
+        found = await self._workers.run(lambda: _compare(source, earlier, root, path))
+        if found is None:
+            raise not_found("file", path)
+        return found
+
+    async def _roots(
+        self, project: ProjectRef, commit: bytes, against: bytes | None
+    ) -> tuple[bytes, tuple[bytes, bytes] | None]:
+        """The tree of a commit, and name and tree of what it is compared with."""
+        info, root = await self._commit(project, commit)
+        if against is None and info.parents:
+            against = bytes.fromhex(info.parents[0])
+        if against is None:
+            return root, None
+        return root, (against, (await self._commit(project, against))[1])
+
+    async def _commit(self, project: ProjectRef, name: bytes) -> tuple[CommitInfo, bytes]:
+        found = await self._database.read(lambda c: commits.find_commit(c, project.key, name))
+        if found is None:
+            raise not_found("commit", name.hex())
+        return msgspec.json.decode(found[0], type=CommitInfo), found[1]
+
+    def _objects(self, project: ProjectRef) -> ProjectObjects:
+        return ProjectObjects(self._database, self._packs, project.key)
+
+
+def _file_change(change: Change) -> FileChange:
+    entry = change.after or change.before
+    path = change.path.decode("utf-8", "replace")
+    return FileChange(
+        path=path,
+        quoted_path=None if path.encode() == change.path else quote_from_bytes(change.path),
+        change="added" if change.before is None else "removed" if change.after is None else "changed",
+        kind=KINDS[entry.kind] if entry is not None else "file",
+        only_mode=not change.is_content,
+        size_before=_size(change.before),
+        size_after=_size(change.after),
+    )
+
+
+def _size(entry: TreeEntry | None) -> int | None:
+    return entry.size if entry is not None and entry.is_file else None
+
+
+def _compare(source: Reader, before: bytes | None, after: bytes, path: str) -> FileDiff | None:
+    one = None if before is None else _find(source, before, path)
+    other = _find(source, after, path)
+    if one is None and other is None:
+        return None
+    if one is not None and other is not None and one.content == other.content:
+        return FileDiff(path=path, kind="same")
+    sizes = [entry.size for entry in (one, other) if entry is not None]
+    if max(sizes) > (MAX_NOTEBOOK_BYTES if path.endswith(".ipynb") else MAX_TEXT_BYTES):
+        return FileDiff(path=path, kind="too-large")
+    return _compare_contents(path, _read(source, one), _read(source, other))
+
+
+def _compare_contents(path: str, before: bytes | None, after: bytes | None) -> FileDiff:
+    if path.endswith(".ipynb") and before is not None and after is not None:
+        try:
+            cells = [_cell(change) for change in diff_notebooks(before, after)]
+        except NotebookError:
+            pass  # then it is a text like any other
+        else:
+            return FileDiff(path=path, kind="notebook", cells=cells)
+    if any(b"\0" in content[:SNIFFED_BYTES] for content in (before, after) if content is not None):
+        return FileDiff(path=path, kind="binary")
+    old, new = _lines(before), _lines(after)
+    if max(len(old), len(new)) > MAX_TEXT_LINES:
+        return FileDiff(path=path, kind="too-large")
+    return FileDiff(path=path, kind="text", lines=list(unified_diff(old, new, lineterm=""))[2:])
+
+
+def _lines(content: bytes | None) -> list[str]:
+    return (content or b"").decode("utf-8", "replace").splitlines()
+
+
+def _cell(change: CellChange) -> NotebookCell:
+    return NotebookCell(
+        kind=change.kind,
+        cell_type=change.cell_type,
+        before=change.before,
+        after=change.after,
+        lines=change.source,
+        outputs=change.outputs,
+    )
+
+
+def _find(source: Reader, root: bytes, path: str) -> TreeEntry | None:
+    try:
+        entry = resolve(source, root, path)
+    except NoSuchPath:
+        return None
+    return entry if entry.is_file else None
+
+
+def _read(source: Reader, entry: TreeEntry | None) -> bytes | None:
+    return None if entry is None else b"".join(read_file(source, entry))
