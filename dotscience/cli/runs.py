@@ -172,6 +172,28 @@ def _pointing_at_mistakes(filter_string: str) -> Iterator[None]:
         raise DotscienceError(f"{error}\n\n  {line}\n  {' ' * position}^") from error
 
 
+@runs.command(epilog="Example: ds runs watch --json | jq -r .record.description")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per run and line.")
+def watch(*, as_json: bool) -> None:
+    """Print runs as they reach the hub, until Ctrl-C."""
+    client, project = folders_project()
+    with client:
+        for event in client.events(project):
+            if event["type"] == "resync":
+                click.echo("The hub was away; `ds runs ls` shows what came meanwhile.", err=True)
+            if event["type"] != "run.created":
+                continue
+            run = client.run(project, event["id"])
+            click.echo(json.dumps(run) if as_json else _line(run))
+
+
+def _line(run: Mapping[str, Any]) -> str:
+    record = run["record"]
+    state = "ok" if record.get("error") is None else "failed"
+    title = record.get("description") or record.get("workload_file") or ""
+    return f"{run['id']}  {_moment(record)}  {state}  {wording.printable(title)}".rstrip()
+
+
 def _print_table(shown: list[dict[str, Any]], sort: str) -> None:
     from rich import box
     from rich.table import Table

@@ -17,6 +17,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from dotscience.client.content_calls import ContentCalls
+from dotscience.client.event_calls import EventCalls
 from dotscience.client.people import PeopleCalls, Session
 from dotscience.client.run_calls import RunCalls
 from dotscience.errors import HUB_ERRORS, HubError, HubUnavailable, RateLimited
@@ -139,7 +140,7 @@ class PointsReceived(Struct, frozen=True, kw_only=True):
     published: bool
 
 
-class HubClient(RunCalls, ContentCalls, PeopleCalls):
+class HubClient(RunCalls, ContentCalls, EventCalls, PeopleCalls):
     """Calls one hub with one bearer token.
 
     Raises, from every call: `HubUnavailable` when no answer came, otherwise the `HubError` that fits the status.

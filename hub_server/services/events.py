@@ -85,6 +85,7 @@ class EventBus:
     def __init__(self) -> None:
         self._listeners: set[Listener] = set()
         self._sequence: Counter[str] = Counter()
+        self._ending = asyncio.Event()
 
     @property
     def listening(self) -> int:
@@ -96,6 +97,26 @@ class EventBus:
         listener = Listener()
         self._listeners.add(listener)
         return listener
+
+    async def wait(self, listener: Listener, seconds: float) -> Event | None:
+        """The listener's next event; None where none came for so long, or none will come any more."""
+        event = asyncio.ensure_future(listener.next())
+        ending = asyncio.ensure_future(self._ending.wait())
+        try:
+            await asyncio.wait({event, ending}, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+            return event.result() if event.done() else None
+        finally:
+            event.cancel()
+            ending.cancel()
+
+    @property
+    def is_ending(self) -> bool:
+        """Whether `end` was called."""
+        return self._ending.is_set()
+
+    def end(self) -> None:
+        """Let everybody who waits go: the hub is stopping."""
+        self._ending.set()
 
     def close(self, listener: Listener) -> None:
         """Forget a listener; idempotent."""

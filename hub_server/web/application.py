@@ -109,6 +109,7 @@ class HubApplication(Application):
     def stop(self) -> None:
         """Take no new requests, and tell the listeners that the hub is going away."""
         self._is_stopping = True
+        self._hub.events.end()
         for socket in list(self.sockets):
             socket.close(GOING_AWAY, "the hub is stopping")
 

@@ -8,7 +8,7 @@ ever held.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from typing import Any, cast
 
 import msgspec
@@ -204,10 +204,14 @@ class ApiHandler(HubHandler):
         return super().compute_etag() if self._etag is None else f'"{self._etag}"'
 
     async def _stream(self, pieces: AsyncIterator[bytes]) -> None:
-        if self.request.method != "HEAD":
-            async for piece in pieces:
-                self.write(piece)
-                await self.flush()
+        try:
+            if self.request.method != "HEAD":
+                async for piece in pieces:
+                    self.write(piece)
+                    await self.flush()
+        finally:
+            if isinstance(pieces, AsyncGenerator):  # a client that has gone away frees what it held at once
+                await pieces.aclose()
         self.finish()
 
     def _find_operation(self) -> Operation:

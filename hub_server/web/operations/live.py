@@ -1,8 +1,10 @@
-"""The WebSocket of live events."""
+"""Live events: a WebSocket for pages, a stream for programs."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
@@ -12,7 +14,7 @@ from hub_server.domain.problems import Problem
 from hub_server.domain.scopes import SIGNED_IN, Caller
 from hub_server.services.events import PROJECTS, Event, Listener, project_topic
 from hub_server.services.services import Services
-from hub_server.web.operation import Call, Channel, Media, Nothing, operation
+from hub_server.web.operation import Call, Channel, Media, Nothing, Reply, operation
 
 PROJECT_PREFIX = project_topic("")
 
@@ -22,6 +24,11 @@ class Subscribe(Struct, frozen=True, forbid_unknown_fields=True):
 
     subscribe: Annotated[list[Annotated[str, Meta(max_length=200)]], Meta(max_length=100)]
 
+
+STREAM_S = 600.0
+"""Then the caller shows its token anew: one that was revoked gets no further."""
+KEEP_ALIVE_S = 15.0
+"""A stream on which nothing is sent does not notice that its client has gone, and proxies cut it."""
 
 _MESSAGES = msgspec.json.Decoder(Subscribe)
 
@@ -38,6 +45,40 @@ async def events(hub: Services, call: Call[Nothing, Channel]) -> None:
                 hub.events.subscribe(listener, [topic for topic in topics if await _hears(hub, call.caller, topic)])
     finally:
         hub.events.close(listener)
+
+
+@operation(
+    "GET",
+    "/api/v1/projects/{project}/events",
+    scope="runs:read",
+    response=bytes,
+    response_media="text/event-stream",
+)
+async def stream_events(hub: Services, call: Call[Nothing, None]) -> Reply:
+    """A project's events as server-sent events; the stream ends after 10 minutes, to be asked for again."""
+    return Reply(body=_stream(hub, call.project.id, call.request.headers.get("Last-Event-ID")))
+
+
+async def _stream(hub: Services, project_id: str, last_seen: str | None) -> AsyncIterator[bytes]:
+    """Whoever comes back and has missed something is told to read everything again."""
+    listener = hub.events.open()
+    until = time.monotonic() + STREAM_S
+    try:
+        hub.events.subscribe(listener, [project_topic(project_id)])
+        first = await listener.next()
+        if last_seen is not None and last_seen != str(first.seq):
+            yield _as_text(msgspec.structs.replace(first, type="resync"))
+        yield _as_text(first)
+        while time.monotonic() < until and not hub.events.is_ending:
+            event = await hub.events.wait(listener, KEEP_ALIVE_S)
+            yield b": nothing new\n\n" if event is None else _as_text(event)
+    finally:
+        hub.events.close(listener)
+
+
+def _as_text(event: Event) -> bytes:
+    """As HTML's standard (9.2, server-sent events) has it."""
+    return f"id: {event.seq}\nevent: {event.type}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"
 
 
 async def _send(hub: Services, caller: Caller, listener: Listener, channel: Channel) -> None:

@@ -75,6 +75,11 @@ def call(hub, operation, values, token):
     elif operation.media is not Media.NONE:
         options["data"] = b""
         options["headers"]["Content-Type"] = "application/octet-stream"
+    if operation.name == "stream_events":  # whose answer goes on for ten minutes
+        with hub.request(operation.method, path, token=token, stream=True) as answer:
+            if not answer.ok:
+                assert answer.content
+            return answer
     return hub.request(operation.method, path, token=token, **options)
 
 

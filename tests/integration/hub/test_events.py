@@ -1,4 +1,4 @@
-"""The WebSocket of live events."""
+"""Live events, as pages and as programs hear them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from urllib.parse import urlsplit
 
 import pytest
 import websocket
+from support.cutting_proxy import Cut, cutting_proxy
+
+from dotscience.client import event_calls
+from dotscience.client.hub import HubClient
 
 
 @contextmanager
@@ -125,3 +129,62 @@ def test_a_stopping_hub_says_goodbye(serve_hub, tmp_path):
             assert receive(connection)["type"] == "subscribed"
         opcode, data = connection.recv_data()
         assert (opcode, int.from_bytes(data[:2], "big")) == (websocket.ABNF.OPCODE_CLOSE, 1001)
+
+
+# ---------------------------------------------------------------------------------- streams for programs
+
+
+def streamed(hub, project, **headers):
+    """The lines of a stream of server-sent events."""
+    answer = hub.request("GET", f"{project.base}/events", token=project.token, headers=headers, stream=True)
+    assert answer.status_code == 200
+    assert answer.headers["Content-Type"] == "text/event-stream"
+    return answer, (json.loads(line[6:]) for line in answer.iter_lines() if line.startswith(b"data: "))
+
+
+def test_a_program_hears_of_runs_as_they_come(hub, project, new_run):
+    answer, events = streamed(hub, project)
+    with answer:
+        assert next(events)["type"] == "subscribed"
+        run = project.push(new_run()).run_ids[0]
+        heard = [next(events), next(events)]
+        assert {(one["type"], one["id"]) for one in heard} >= {("run.created", run)}
+    last = heard[-1]["seq"]
+    answer, events = streamed(hub, project, **{"Last-Event-ID": str(last)})
+    with answer:
+        assert next(events)["type"] == "subscribed", "nothing was missed"
+    project.push(new_run())
+    answer, events = streamed(hub, project, **{"Last-Event-ID": str(last)})
+    with answer:
+        assert [next(events)["type"], next(events)["type"]] == ["resync", "subscribed"]
+
+
+def test_a_stream_is_for_those_who_may_read(hub, project):
+    stranger = hub.new_project()
+    assert hub.request("GET", f"{project.base}/events", token=stranger.token).status_code == 404
+    assert hub.request("GET", f"{project.base}/events").status_code == 401
+
+
+def test_a_stream_keeps_no_hub_from_stopping(serve_hub, tmp_path):
+    with serve_hub(tmp_path / "hub") as hub:
+        project = hub.new_project()
+        answer, events = streamed(hub, project)
+        assert next(events)["type"] == "subscribed"
+    with answer:
+        assert list(events) == []
+
+
+def test_the_client_goes_on_after_a_connection_broke_off(hub, project, new_run, monkeypatch):
+    monkeypatch.setattr(event_calls, "WAIT_S", 0)
+    port = urlsplit(hub.url).port
+    with (
+        cutting_proxy(port, lambda number: Cut(answers=2_000) if number == 1 else Cut()) as url,
+        HubClient(url, project.token) as client,
+    ):
+        events = client.events(project.id)
+        assert next(events)["type"] == "subscribed"
+        for _ in range(10):  # more than the first connection carries
+            project.push(new_run())
+        heard = list(iter(lambda: next(events)["type"], "subscribed"))
+        assert heard[-1] == "resync"
+        events.close()

@@ -13,7 +13,16 @@ VIEWERS_MAY = {
     *("add_comment", "change_comment", "delete_comment"),
     *("list_live_runs", "get_live_run", "get_run_metrics"),
     *("list_models", "list_model_versions", "get_model_version"),
-    *("list_commits", "get_commit", "get_tree", "get_content", "diff_commits", "diff_file", "fetch_objects"),
+    *(
+        "list_commits",
+        "get_commit",
+        "stream_events",
+        "get_tree",
+        "get_content",
+        "diff_commits",
+        "diff_file",
+        "fetch_objects",
+    ),
 }
 EDITORS_MAY = VIEWERS_MAY | {
     *("change_run", "trash_run", "restore_run"),
