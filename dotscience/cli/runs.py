@@ -7,7 +7,7 @@ import sys
 from contextlib import contextmanager
 from datetime import datetime
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from rich.markup import escape
@@ -118,9 +118,10 @@ def show(*, run: str, as_json: bool) -> None:
 Examples:
   ds runs trace 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0                which runs its inputs come from
   ds runs trace 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0 --downstream   which runs used its outputs
+  ds runs trace 4bf5122f…:data/features.csv                         which run made the file
 """
 )
-@click.argument("run")
+@click.argument("run", metavar="RUN|COMMIT:PATH")
 @click.option("--downstream", is_flag=True, help="Show what followed from the run, not what led to it.")
 @click.option("--depth", type=click.IntRange(1, 100), default=10, help="How many steps to go; default: 10.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -130,8 +131,13 @@ def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
     Runs are joined by content: what one wrote and another read is the same to the last byte, whatever its name.
     """
     client, project = folders_project()
+    direction: Literal["upstream", "downstream"] = "downstream" if downstream else "upstream"
+    commit, colon, path = run.partition(":")
     with client:
-        found = client.trace(project, run, direction="downstream" if downstream else "upstream", depth=depth)
+        if colon:
+            found = client.trace_file(project, commit, path, direction=direction, depth=depth)
+        else:
+            found = client.trace(project, run, direction=direction, depth=depth)
     if as_json:
         click.echo(json.dumps(found))
     else:

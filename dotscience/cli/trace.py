@@ -19,14 +19,19 @@ class _Branch(NamedTuple):
 
 
 def trace_lines(trace: Mapping[str, Any], *, downstream: bool) -> Iterator[str]:
-    """The lines that show a trace as the hub answers it, of which the first run is the one that was asked about."""
+    """The lines that show a trace as the hub answers it, a tree for each run that it begins with."""
     runs = {one["id"]: one for one in trace["runs"]}
     branches = _branches(trace, downstream=downstream)
-    start = next(iter(runs))
-    yield _name(runs[start])
-    if not branches[start]:
-        yield "    No run used what it wrote." if downstream else "    It read nothing that is known."
-    yield from _below(start, "", runs, branches, {start})
+    if not runs:
+        yield "No run read this." if downstream else "No run made this."
+    reached = {branch.run for below in branches.values() for branch in below}
+    starts = [run for run in runs if run not in reached] or list(runs)[:1]
+    shown = set(starts)
+    for start in starts:
+        yield _name(runs[start])
+        if not branches[start]:
+            yield "    No run used what it wrote." if downstream else "    It read nothing that is known."
+        yield from _below(start, "", runs, branches, shown)
     if trace["more"]:
         yield f"There is more beyond {wording.counted(len(trace['more']), 'run')}; --depth N goes further."
 

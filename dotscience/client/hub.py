@@ -294,6 +294,24 @@ class HubClient(RunCalls, ContentCalls, EventCalls, PeopleCalls):
         path = f"{_project_path(project_id)}/runs/{quote(run_id, safe='')}/trace"
         return self._call("GET", path, dict[str, Any], params={"direction": direction, "depth": str(depth)})
 
+    def trace_file(
+        self,
+        project_id: str,
+        commit: str,
+        path: str,
+        *,
+        direction: Literal["upstream", "downstream"] = "upstream",
+        depth: int = 10,
+    ) -> dict[str, Any]:
+        """As `trace`, of the content that a file has in a commit: who made it, or who read it.
+
+        Raises:
+            NotFound: the commit has no such file.
+        """
+        where = f"{_project_path(project_id)}/commits/{quote(commit, safe='')}/trace"
+        params = {"direction": direction, "depth": str(depth), "path": path}
+        return self._call("GET", where, dict[str, Any], params=params)
+
     def dot(self, dot_id: str) -> DotState:
         """The hub's heads of a dot."""
         return self._call("GET", _dot_path(dot_id), DotState)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 from sqlalchemy import Connection
 
 from hub_server.domain.problems import Problem, not_found
@@ -13,6 +16,8 @@ from hub_server.store.collaborators import seen_projects
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
 from hub_server.store.provenance import Direction, Limits
+
+T = TypeVar("T")
 
 SEARCH_S = 2.0
 READ_S = 10.0
@@ -37,14 +42,33 @@ class Provenance:
 
         def search(connection: Connection) -> Trace | None:
             key = provenance.find_run_key(connection, project.key, run_id)
-            return None if key is None else provenance.trace(connection, key, direction, limits)
+            return None if key is None else provenance.trace(connection, [key], direction, limits)
 
+        found = await self._search(search)
+        if found is None:
+            raise not_found("run", run_id)
+        return found
+
+    async def trace_file(
+        self, caller: Caller, project: ProjectRef, content: bytes, direction: Direction, *, depth: int, runs: int
+    ) -> Trace:
+        """As `trace`, of a file's content: the run that made it, or those that read it, and what lies behind them.
+
+        Raises:
+            Problem: trace-too-slow.
+        """
+        limits = Limits(depth=depth, runs=runs, seconds=SEARCH_S, within=seen_projects(caller))
+
+        def search(connection: Connection) -> Trace:
+            starts = provenance.find_file_runs(connection, project.key, content, direction, limits)
+            return provenance.trace(connection, starts, direction, limits)
+
+        return await self._search(search)
+
+    async def _search(self, search: Callable[[Connection], T]) -> T:
         try:
-            found = await self._database.read(search, limit_s=READ_S)
+            return await self._database.read(search, limit_s=READ_S)
         except QueryTimeout as error:
             raise Problem(
                 "trace-too-slow", "too many runs have files of the same content; ask for fewer steps"
             ) from error
-        if found is None:
-            raise not_found("run", run_id)
-        return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
@@ -61,12 +61,12 @@ class _Link(Struct, frozen=True):
     content: bytes
 
 
-def trace(connection: Connection, start: int, direction: Direction, limits: Limits) -> Trace:
-    """The runs from which a run (by its key) comes, or which come from it, nearest first, the run itself among them."""
+def trace(connection: Connection, starts: Sequence[int], direction: Direction, limits: Limits) -> Trace:
+    """The runs from which runs (by their keys) come, or which come from them; themselves first, then the nearest."""
     until = time.monotonic() + limits.seconds
     search = _Search(connection, direction, limits)
-    steps, links, unclaimed = {start: 0}, [], []
-    pending, more = deque([start]), dict[int, None]()
+    steps, links, unclaimed = dict.fromkeys(starts, 0), [], []
+    pending, more = deque(starts), dict[int, None]()
     while pending:
         key = pending.popleft()
         if steps[key] == limits.depth or time.monotonic() > until:
@@ -91,6 +91,24 @@ def trace(connection: Connection, start: int, direction: Direction, limits: Limi
 def find_run_key(connection: Connection, project_key: int, run_id: str) -> int | None:
     """The database key of a run of the project."""
     return connection.scalar(select(run.c.id).where(run.c.project_id == project_key, run.c.uuid == run_id))
+
+
+def find_file_runs(
+    connection: Connection, project_key: int, content: bytes, direction: Direction, limits: Limits
+) -> list[int]:
+    """Where a trace of a file's content begins: with the run that made it, or with those that read it, latest first.
+
+    Of several makers one of this project comes first, then the latest.
+    """
+    side = "output" if direction == "upstream" else "input"
+    query = select(run_file.c.run_id).join(run, run.c.id == run_file.c.run_id).distinct()
+    query = query.where(run_file.c.content_hash == content, run_file.c.direction == side)
+    query = query.add_columns(run.c.happened_at, case((run.c.project_id == project_key, 0), else_=1).label("distance"))
+    if limits.within is not None:
+        query = query.where(run.c.project_id.in_(limits.within))
+    query = query.order_by("distance", run.c.happened_at.desc(), run_file.c.run_id.desc())
+    most = 1 if direction == "upstream" else limits.runs
+    return [row.run_id for row in connection.execute(query.limit(most))]
 
 
 class _Search:

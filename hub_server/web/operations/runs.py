@@ -12,8 +12,9 @@ from hub_server.domain.types import Columns, Page, RunDetail, RunInfo, Trace
 from hub_server.services.services import Services
 from hub_server.store.run_order import Order
 from hub_server.web.operation import Call, Nothing, Reply, operation
+from hub_server.web.operations.commits import MAX_PATH_CHARS
 from hub_server.web.paging import Cursors, PageQuery
-from hub_server.web.values import version_tag
+from hub_server.web.values import parse_hash, parse_number, version_tag
 
 MAX_DEPTH = 100
 MAX_TRACED = 500
@@ -81,6 +82,47 @@ async def trace_run(hub: Services, call: Call[TraceQuery, None]) -> Trace:
     query, run = call.query, call.path["run"]
     return await hub.provenance.trace(
         call.caller, call.project, run, query.direction, depth=query.depth, runs=query.limit
+    )
+
+
+class FileTraceQuery(TraceQuery, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """As for runs, and the `path` of the file."""
+
+    path: Annotated[str, Meta(max_length=MAX_PATH_CHARS)]
+
+
+@operation(
+    "GET",
+    "/api/v1/projects/{project}/commits/{commit}/trace",
+    scope="runs:read",
+    query=FileTraceQuery,
+    response=Trace,
+    problems=("trace-too-slow",),
+)
+async def trace_file(hub: Services, call: Call[FileTraceQuery, None]) -> Trace:
+    """The run that made a file's content and what that comes from; or downstream, the runs that read it and so on."""
+    query = call.query
+    file = await hub.history.file(call.project, parse_hash(call.path["commit"], "commit"), query.path)
+    return await hub.provenance.trace_file(
+        call.caller, call.project, file.hash, query.direction, depth=query.depth, runs=query.limit
+    )
+
+
+@operation(
+    "GET",
+    "/api/v1/projects/{project}/models/{model}/versions/{version}/trace",
+    scope="runs:read",
+    query=TraceQuery,
+    response=Trace,
+    problems=("trace-too-slow",),
+)
+async def trace_model(hub: Services, call: Call[TraceQuery, None]) -> Trace:
+    """As the trace of the run that published a version of a model."""
+    number = parse_number(call.path["version"], "version of that model")
+    found = await hub.models.version(call.project, call.path["model"], number)
+    query = call.query
+    return await hub.provenance.trace(
+        call.caller, call.project, found.run_id, query.direction, depth=query.depth, runs=query.limit
     )
 
 

@@ -69,7 +69,7 @@ def _new(number, one, turn):
 def trace(database, keys, wanted, number, direction, limits=ALL):
     def search(connection):
         key = find_run_key(connection, keys[wanted[number].project], str(UUID(int=number)))
-        return provenance.trace(connection, key, direction, limits)
+        return provenance.trace(connection, [key], direction, limits)
 
     return database.read_blocking(search)
 

@@ -194,6 +194,7 @@ ON_EVERY_DATABASE = frozenset(
         "test_access",
         "test_content",
         "test_diffs",
+        "test_file_traces",
         "test_legacy_api",
         "test_live_runs",
         "test_models",

@@ -36,6 +36,7 @@ BODIES = {
 QUERIES = {
     "get_content": "?path=a.txt",
     "diff_file": "?path=a.txt",
+    "trace_file": "?path=a.txt",
     "suggest_names": "?start=o",
     "compare_runs": "?runs={run},{run}",
 }

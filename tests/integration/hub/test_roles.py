@@ -9,7 +9,17 @@ from tests.integration.hub.test_access import HTTP, call, named, pushed  # noqa:
 
 VIEWERS_MAY = {
     *("get_project", "list_collaborators", "leave_project"),
-    *("list_runs", "list_columns", "get_run", "trace_run", "compare_runs", "list_trash", "list_comments"),
+    *(
+        "list_runs",
+        "list_columns",
+        "get_run",
+        "trace_run",
+        "trace_file",
+        "trace_model",
+        "compare_runs",
+        "list_trash",
+        "list_comments",
+    ),
     *("add_comment", "change_comment", "delete_comment"),
     *("list_live_runs", "get_live_run", "get_run_metrics"),
     *("list_models", "list_model_versions", "get_model_version"),
