@@ -133,7 +133,7 @@ def _project(connection, account_id: str, place: int) -> tuple[int, str]:
     return add_project(connection, made), dot
 
 
-def _key_of_first(connection) -> int | None:
+def key_of_first(connection) -> int | None:
     found = find_access(connection, "p0", "")
     return None if found is None else found.key
 
@@ -154,7 +154,7 @@ async def measure(backend: Backend, say: Callable[[str], None]) -> list[Figure]:
     """Every query, `ROUNDS` times in turn."""
     database, workers = Database(backend), Workers(1)
     history = History(database, None, workers, clock=lambda: NOW)  # type: ignore[arg-type] - no file is read
-    project = await database.read(lambda c: ProjectRef(id="p0", key=_key_of_first(c) or 0))
+    project = await database.read(lambda c: ProjectRef(id="p0", key=key_of_first(c) or 0))
     wanted = queries(random.Random(SEED))
     times: dict[str, list[tuple[float, float, int]]] = {name: [] for name in wanted}
     try:
@@ -218,7 +218,7 @@ async def run(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], 
     say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
     migrate(backend)
     database = Database(backend)
-    is_empty = await database.read(lambda c: _key_of_first(c) is None)
+    is_empty = await database.read(lambda c: key_of_first(c) is None)
     rate = await fill(database, options.runs, say) if is_empty else None
     if options.database:  # what autovacuum does by itself, some time later
         await database.write(lambda c: c.exec_driver_sql("ANALYZE"))

@@ -26,7 +26,7 @@ from pathlib import Path
 from uuid import UUID
 
 import requests
-from hub import SEED, data_folder, fill
+from hub import SEED, data_folder, fill, key_of_first
 from hub_ingest import Hub
 from msgspec import Struct
 
@@ -36,7 +36,6 @@ from dotscience.client.hub import HubClient
 from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
-from hub_server.store.projects import project_key
 
 ASKING = 4
 PACK_BYTES = 16 * 2**20
@@ -181,7 +180,7 @@ async def prepare(data: Path, count: int, say: Callable[[str], None]) -> None:
     backend = Sqlite(data / "hub.db")
     migrate(backend)
     database = Database(backend)
-    if await database.read(lambda c: project_key(c, "p0") is None):
+    if await database.read(lambda c: key_of_first(c) is None):
         await fill(database, count, say)
     database.close()
 

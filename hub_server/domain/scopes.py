@@ -41,7 +41,7 @@ BEYOND_PROJECTS = frozenset({"admin", "metrics:read", "projects:write"})
 Role = Literal["admin", "member", "disabled"]
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     "admin": frozenset(SCOPES),
-    "member": frozenset(SCOPES) - {"admin", "zfs:receive"},
+    "member": frozenset(SCOPES) - {"admin", "metrics:read", "zfs:receive"},
     "disabled": frozenset(),
 }
 """What the roles of accounts allow; `zfs receive` trusts whoever sends, so that administrators alone hand that out."""

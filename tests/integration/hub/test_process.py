@@ -214,13 +214,14 @@ def test_a_hub_that_ends_finishes_what_has_begun_and_takes_nothing_new(start, se
             while accepts(port):
                 pass
             idle.request("GET", "/api/v1/version")
-            refused = idle.getresponse()
-            assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
-            assert json.loads(refused.read())["type"] == "/problems/stopping"
+            with closing(idle.getresponse()) as refused:
+                assert (refused.status, refused.headers["Retry-After"]) == (503, "5")
+                assert json.loads(refused.read())["type"] == "/problems/stopping"
             raw.sendall(data[int(len(data) * 0.5) :])
             with raw.makefile("rb") as answer:
                 assert answer.read().startswith(b"HTTP/1.1 201 ")
-    assert hub.process.wait(30) == 0
+    hub.process.communicate(timeout=30)
+    assert hub.process.returncode == 0
     assert not (hub.data / "hub.json").exists()
     project.hub = connect(start().url, hub.data)
     assert project.post_commit(commit).status_code == 201

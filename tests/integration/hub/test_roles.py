@@ -55,7 +55,7 @@ ADMINS_ALONE = {
 }
 IN_BROWSERS_ALONE = {"set_password"}
 IN_PROJECTS = [one for one in HTTP if {"project", "dot"} & set(one.parameters)]
-ELSEWHERE = [one for one in HTTP if one not in IN_PROJECTS and one.scope != ANONYMOUS]
+ELSEWHERE = [one for one in HTTP if one not in IN_PROJECTS and one.scope != ANONYMOUS and not one.open_on_loopback]
 
 
 @pytest.fixture(scope="module")
