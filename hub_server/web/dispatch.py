@@ -185,7 +185,7 @@ class ApiHandler(HubHandler):
     async def _send(self, reply: Reply) -> None:
         self.set_status(reply.status)
         self.set_header("X-Request-Id", self.request_id)
-        if reply.body is not None and not isinstance(reply.body, AsyncIterator):
+        if reply.body is not None:
             self.set_header("Content-Type", self._operation.response_media)
         for name, value in reply.headers.items():
             self.set_header(name, value)
