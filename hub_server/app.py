@@ -63,6 +63,7 @@ from hub_server.store import accounts
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 from hub_server.web.application import HubApplication
+from hub_server.web.links import login_link
 from hub_server.web.proxies import TrustedProxies, path_prefix
 from hub_server.web.static import load_dashboard
 
@@ -80,7 +81,9 @@ ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's n
 class Hub:
     """A running hub; made by `start`, ended by `stop`."""
 
-    def __init__(self, stack: AsyncExitStack, url: str, services: Services) -> None:
+    def __init__(self, stack: AsyncExitStack, url: str, services: Services, first_link: str | None) -> None:
+        """`first_link` signs the owner of a new hub in."""
+        self.first_link = first_link
         self._stack = stack
         self.url = url
         self.services = services
@@ -103,22 +106,22 @@ async def start(settings: HubSettings, *, clock: Callable[[], datetime] = utc_no
         stack.callback(close_listeners, listeners)
         url = listeners[0].url
         services = await _open_services(settings, folder, url, stack, clock)
-        await _ensure_owner(services, folder)
+        first_link = await _ensure_owner(services, folder)
         await _serve(settings, listeners, services, stack)
         folder.announce(listeners[-1].url, clock())
         log.info("hub.started", url=url, data=str(settings.data), version=__version__)
-        return Hub(stack.pop_all(), url, services)
+        return Hub(stack.pop_all(), url, services, first_link)
 
 
-async def run(settings: HubSettings, *, ready: Callable[[str], None]) -> None:
-    """Run a hub until SIGTERM or SIGINT; `ready` gets its URL once it answers."""
+async def run(settings: HubSettings, *, ready: Callable[[Hub], None]) -> None:
+    """Run a hub until SIGTERM or SIGINT; `ready` is called once it answers."""
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
     hub = await start(settings)
     try:
-        ready(hub.url)
+        ready(hub)
         await stopping.wait()
     finally:
         log.info("hub.stopping")
@@ -219,16 +222,23 @@ def _open_upkeep(
     return upkeep
 
 
-async def _ensure_owner(services: Services, folder: DataFolder) -> None:
-    """The first account, and its token in the data folder; a folder that lost the token gets a new one in its place."""
-    account = await services.identity.ensure_first_account(AccountInfo(str(uuid4()), FIRST_ACCOUNT))
+async def _ensure_owner(services: Services, folder: DataFolder) -> str | None:
+    """The first account, and its token in the data folder; a folder that lost the token gets a new one in its place.
+
+    Answers a login link where the account is new.
+    """
+    wanted = AccountInfo(str(uuid4()), FIRST_ACCOUNT)
+    account = await services.identity.ensure_first_account(wanted)
     if folder.has_token():
         await services.identity.ensure_scopes(account, ADMIN_TOKEN)
-        return
+        return None
     owner = Caller(account_id=account.id, account_name=account.name, scopes=frozenset(SCOPES), is_admin=True)
     request = TokenRequest(name=ADMIN_TOKEN, scopes=list(SCOPES), project_id=None, expires_in_s=None)
     made = await services.identity.replace_token(owner, request)
     folder.write_token(made.token)
+    if account != wanted:
+        return None
+    return login_link(services, await services.identity.create_login_code(owner)).url
 
 
 async def _serve(settings: HubSettings, listeners: list[Listener], services: Services, stack: AsyncExitStack) -> None:

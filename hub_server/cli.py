@@ -15,6 +15,7 @@ from hub_server.reindex_command import reindex
 from hub_server.upkeep_commands import gc, scrub
 
 if TYPE_CHECKING:
+    from hub_server.app import Hub
     from hub_server.settings import HubSettings
 
 DATA = click.option(
@@ -67,7 +68,13 @@ def hub(context: click.Context, /, data: Path | None, **flags: Any) -> None:
     from hub_server import app, logs
 
     logs.configure_logging()
-    asyncio.run(app.run(settings, ready=lambda url: click.echo(f"The hub is at {url}")))
+    asyncio.run(app.run(settings, ready=_greet))
+
+
+def _greet(started: Hub) -> None:
+    click.echo(f"The hub is at {started.url}")
+    if started.first_link is not None:
+        click.echo(f"Sign in within 10 minutes, and choose a password:\n{started.first_link}")
 
 
 @hub.command("login-link", epilog="Example: ds hub login-link")

@@ -73,6 +73,20 @@ def test_a_hub_says_where_it_is_to_its_own_user_only(start):
     assert hub.admin not in hub.line
 
 
+def test_the_first_start_signs_its_owner_in_once(start):
+    hub = start()
+    said, link = (hub.process.stdout.readline().strip() for _ in range(2))
+    assert "within 10 minutes" in said
+    address, _, code = link.partition("#code=")
+    assert address == f"{hub.url}/login"
+    for status in (201, 401):
+        assert requests.post(f"{hub.url}/api/v1/sessions", json={"code": code}, timeout=10).status_code == status
+    hub.end()
+    again = start()
+    again.process.send_signal(signal.SIGTERM)
+    assert again.process.communicate(timeout=30)[0] == ""
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_cleanly(start, number):
     hub = start()
