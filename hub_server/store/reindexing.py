@@ -115,15 +115,7 @@ def settle_runs(connection: Connection, place: runs.Ingest, found: Sequence[runs
     """
     stored = {row.uuid: row for row in _stored(connection, place.project_key, found)}
     kept = {run_id: row.record_hash for run_id, row in stored.items() if row.commit_id < place.commit_key}
-    mine: list[runs.NewRun] = []
-    differing: list[str] = []
-    for one in found:
-        run_id = one.record.run_id
-        if run_id not in kept:
-            kept[run_id] = one.hash
-            mine.append(one)
-        elif kept[run_id] != one.hash:
-            differing.append(run_id)
+    mine, differing = runs.sort_out(kept, found)
     missing = [one for one in mine if one.record.run_id not in stored]
     if missing:
         runs.insert_runs(connection, place, missing)

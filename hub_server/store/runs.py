@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from itertools import accumulate
 from typing import Any
@@ -113,15 +113,7 @@ def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[
     number of statements does not grow with the number of runs.
     """
     kept = _stored_hashes(connection, place.project_key, [one.record.run_id for one in runs])
-    added: list[NewRun] = []
-    differing: list[str] = []
-    for one in runs:
-        run_id = one.record.run_id
-        if run_id not in kept:
-            kept[run_id] = one.hash
-            added.append(one)
-        elif kept[run_id] != one.hash:
-            differing.append(run_id)
+    added, differing = sort_out(kept, runs)
     if added:
         keys = insert_runs(connection, place, added)
         index_runs(connection, place.project_key, keys)
@@ -131,6 +123,22 @@ def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[
     for run_id in differing:
         warn(connection, place, run_id)
     return [one.record.run_id for one in added]
+
+
+def sort_out(kept: dict[str, bytes], runs: Iterable[NewRun]) -> tuple[list[NewRun], list[str]]:
+    """The runs of a commit that are new, and the ids of those that are not what was `kept`: the first content counts.
+
+    `kept` has the hashes of records by the runs' ids, and gets those of the new ones.
+    """
+    added, differing = [], []
+    for one in runs:
+        run_id = one.record.run_id
+        if run_id not in kept:
+            kept[run_id] = one.hash
+            added.append(one)
+        elif kept[run_id] != one.hash:
+            differing.append(run_id)
+    return added, differing
 
 
 def insert_runs(connection: Connection, place: Ingest, new: list[NewRun]) -> Keyed:
