@@ -20,6 +20,8 @@ from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedEOF, UnexpectedInput, UnexpectedToken, VisitError
 from msgspec import Struct
 
+from hub_server.domain.words import words_in
+
 GRAMMAR = Path(__file__).with_name("filter.lark")
 MAX_CHARS = 4_000
 MAX_CONDITIONS = 50
@@ -57,6 +59,7 @@ ATTRIBUTES: dict[str, tuple[Kind, str]] = {
     "started": (Kind.TIME, "when it started, else ended, else was committed"),
     "ended": (Kind.TIME, "when it ended"),
     "ingested": (Kind.TIME, "when the hub took it in"),
+    "text": (Kind.TEXT, "words that it has in its name, description, notes, tags, error or files; searched with ~"),
     "tag": (Kind.TEXT, "a tag that it has been given; compared with =, != and in"),
     "input": (Kind.TEXT, "the path of a file that it read"),
     "output": (Kind.TEXT, "the path of a file that it wrote"),
@@ -114,6 +117,8 @@ class Or(Struct, frozen=True):
 
 
 TAG = Field(None, "tag")
+WORDS = Field(None, "text")
+_SEARCH = 'words are searched with ~, such as text ~ "batch norm"'
 
 Filter: TypeAlias = Comparison | Among | Present | Not | And | Or
 
@@ -171,6 +176,8 @@ class _Builder(Transformer[Token, Any]):
         if operator == "~" and kind not in (Kind.TEXT, None):
             raise FilterError(_at(operator), f"{field.name} holds no text, so it has no part that ~ could find")
         found = _value(value, field, kind, operator)
+        if field == WORDS:
+            _check_search(operator, value, str(found))
         return _tagged(operator, str(found)) if field == TAG else Comparison(field, str(operator), found)
 
     def among(self, tokens: list[Token]) -> Filter:
@@ -178,6 +185,8 @@ class _Builder(Transformer[Token, Any]):
         if len(values) > MAX_VALUES:
             raise FilterError(_at(values[MAX_VALUES]), f"a list has at most {MAX_VALUES} values")
         field = _field(name)
+        if field == WORDS:
+            raise FilterError(_at(name), _SEARCH)
         found = tuple(_value(one, field, _kind(field), None) for one in values)
         return Or(tuple(_has_tag(str(one)) for one in found)) if field == TAG else Among(field, found)
 
@@ -188,7 +197,16 @@ class _Builder(Transformer[Token, Any]):
     def present(self, tokens: list[Token]) -> Filter:
         if _field(tokens[0]) == TAG:
             raise FilterError(_at(tokens[0]), 'name the tag: tag = "best"')
+        if _field(tokens[0]) == WORDS:
+            raise FilterError(_at(tokens[0]), _SEARCH)
         return Present(_field(tokens[0]))
+
+
+def _check_search(operator: Token, value: Token, words: str) -> None:
+    if str(operator) != "~":
+        raise FilterError(_at(operator), _SEARCH)
+    if not words_in(words):
+        raise FilterError(_at(value), f"{words[:40]!r} has no word to look for")
 
 
 def _has_tag(tag: str) -> Comparison:

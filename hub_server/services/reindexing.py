@@ -19,7 +19,7 @@ from hub_server.content.packs import Packs
 from hub_server.domain.types import Failed
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.run_records import read_run
-from hub_server.store import projects, reindexing
+from hub_server.store import projects, reindexing, search
 from hub_server.store.database import Database
 from hub_server.store.projects import DotRow, ProjectRef
 from hub_server.store.runs import Ingest, NewRun
@@ -72,6 +72,7 @@ class Reindexer:
             self._derive(connection, project)
             self._done.projects += 1
         reindexing.forget_unused(connection)
+        search.rebuild(connection)
         return self._done
 
     def _settle(self, connection: Connection, dot: DotRow) -> None:

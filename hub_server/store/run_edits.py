@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 
-from hub_server.store import runs
+from hub_server.store import runs, search
 from hub_server.store.schema import run, run_edit
 
 
@@ -50,6 +50,8 @@ def store_edit(
     connection: Connection, project_key: int, run_id: str, edited: Edited, new: Edit, *, account_id: str, now: datetime
 ) -> None:
     """Say something else about a run; lists and filters see the tags at once, unless the run is in the trash."""
+    if edited.deleted_at is None:
+        search.take_out(connection, [edited.key])
     mine = (run_edit.c.project_id == project_key) & (run_edit.c.run_uuid == run_id)
     connection.execute(delete(run_edit).where(mine))
     connection.execute(
@@ -68,3 +70,4 @@ def store_edit(
         before, after = set(edited.edit.tags), set(new.tags)
         runs.remove_tags(connection, project_key, edited.key, sorted(before - after))
         runs.add_tags(connection, project_key, edited.key, sorted(after - before))
+        search.index(connection, [edited.key])

@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, FromClause, and_, false, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, false, func, literal, not_, or_, select
 
-from hub_server.domain.filters import Among, And, Comparison, Field, Filter, Not, Or, Present, Value
+from hub_server.domain.filters import WORDS, Among, And, Comparison, Field, Filter, Not, Or, Present, Value
 from hub_server.domain.values import index_name, index_value
+from hub_server.store import search
 from hub_server.store.schema import run, run_file, run_key, run_value
 
 Key = tuple[str, str]
@@ -66,10 +67,12 @@ class Site(Struct, frozen=True):
 class Conditions:
     """Makes conditions of one filter's parts."""
 
-    def __init__(self, keys: Mapping[Key, KeyRow], now: datetime) -> None:
+    def __init__(self, keys: Mapping[Key, KeyRow], now: datetime, system: str, project_key: int) -> None:
         """`keys` are those of the project that the filter may name, `now` what "ago" counts from."""
         self._keys = keys
         self._now = now
+        self._system = system
+        self._project_key = project_key
 
     def of(self, part: Filter, site: Site) -> ColumnElement[bool]:
         """Whether the run at `site` meets the part; may be NULL, which is not true."""
@@ -95,9 +98,17 @@ class Conditions:
             return None
         return key.id, and_(value.c.key_id == key.id, self._value_test(part, value))
 
+    def search(self, part: Filter) -> Select[Any] | None:
+        """The keys of the runs that a search for words finds; None where the part is none."""
+        if not isinstance(part, Comparison) or part.field != WORDS:
+            return None
+        return search.matching(self._system, self._project_key, str(part.value))
+
     def _condition(self, part: Comparison | Among | Present, site: Site) -> ColumnElement[bool]:
         if part.field.kind is not None:
             return self._of_value(part, site)
+        if (found := self.search(part)) is not None:
+            return site.run_id.in_(found)
         if part.field.name in DIRECTIONS:
             return self._of_files(part, site)
         return self._of_run(part, site)

@@ -13,7 +13,7 @@ from math import prod
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select, true
 
 from hub_server.domain.filters import And, Filter
 from hub_server.store.run_filter import Conditions, Site, find_keys, names_in
@@ -23,6 +23,9 @@ DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
 COUNT_MOST = 1_000
 """Runs beyond which those that meet a filter are not counted."""
+
+NO_KEY = -1
+"""The key of rows that are no values."""
 
 AT_RUN = Site(run.c.id, run=run)
 
@@ -36,7 +39,7 @@ class Selection(Struct, frozen=True, kw_only=True):
 
 
 class Driver(Struct, frozen=True):
-    """A selective condition: `rows` of `run_value`, all of one key, in a range of an index."""
+    """A selective condition: `rows` of `run_value`, all of one key, in a range of an index; or what a search finds."""
 
     rows: FromClause
     key: int
@@ -72,7 +75,7 @@ def narrow(connection: Connection, selection: Selection, limit: int, *, may_walk
     if selection.filter is None:
         return None
     keys = find_keys(connection, selection.project_key, names_in(selection.filter))
-    conditions = Conditions(keys, selection.now)
+    conditions = Conditions(keys, selection.now, connection.dialect.name, selection.project_key)
     driver = _choose_driver(connection, selection, conditions, limit, may_walk=may_walk)
     return Narrowing(selection.filter, conditions, driver)
 
@@ -103,6 +106,8 @@ def _drivers(filter_: Filter | None, conditions: Conditions) -> list[Driver]:
         range_ = conditions.range(part, rows)
         if range_ is not None:
             found.append(Driver(rows, *range_))
+        elif (words := conditions.search(part)) is not None:
+            found.append(Driver(words.subquery(), NO_KEY, true()))
     return found
 
 

@@ -30,7 +30,7 @@ from dotscience.record import FileRef, RunRecord
 from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.types import Columns, RunInfo
 from hub_server.domain.values import IndexedValue, index_name, index_value
-from hub_server.store import live_runs, models
+from hub_server.store import live_runs, models, search
 from hub_server.store.counting import capped_count
 from hub_server.store.schema import (
     UtcTime,
@@ -117,6 +117,7 @@ def add_runs(connection: Connection, place: Ingest, runs: list[NewRun]) -> list[
     if added:
         keys = insert_runs(connection, place, added)
         index_runs(connection, place.project_key, keys)
+        search.index(connection, [key for key, _ in keys])
         models.add_versions(connection, place.project_key, keys, place.now)
         live_runs.mark_published(connection, place.project_key, [one.record.run_id for one in added])
         count_runs(connection, place.project_key, len(added), max(one.happened_at for one in added))
@@ -221,6 +222,7 @@ def list_columns(connection: Connection, project_key: int) -> Columns:
 
 def trash_run(connection: Connection, project_key: int, run_key_: int, now: datetime) -> None:
     """Move a run that is not there to the trash: out of every index that lists and filters go along."""
+    search.take_out(connection, [run_key_])
     mine = run_value.c.run_id == run_key_
     used = select(run_value.c.key_id).where(mine)
     connection.execute(update(run_key).where(run_key.c.id.in_(used)).values(runs=run_key.c.runs - 1))
@@ -236,6 +238,7 @@ def restore_run(connection: Connection, project_key: int, run_key_: int, tags: l
     record = msgspec.json.decode(doc, type=RunRecord)
     index_runs(connection, project_key, [(run_key_, record)])
     add_tags(connection, project_key, run_key_, tags)
+    search.index(connection, [run_key_])
     connection.execute(update(run).where(run.c.id == run_key_).values(deleted_at=None))
     connection.execute(update(project).where(project.c.id == project_key).values(runs=project.c.runs + 1))
 
