@@ -205,14 +205,23 @@ def _print_table(shown: list[dict[str, Any]], sort: str) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    is_by_value = sort != "started_at"
-    table = Table("run", "started", "", "parameters", "summary", *([sort] if is_by_value else []), box=box.SIMPLE)
+    by_value = [sort] if sort != "started_at" else []
+    table = Table("run", "started", "", "what", "parameters", "summary", *by_value, box=box.SIMPLE)
     for run in shown:
         record = run["record"]
         state = Text("failed", style="red") if record.get("error") is not None else Text("ok", style="green")
-        cells = [run["id"], _moment(record), state, _values(record.get("parameters")), _values(record.get("summary"))]
-        table.add_row(*cells, *([_sorted_by(record, sort)] if is_by_value else []))
+        values = [_values(record.get(group)) for group in ("parameters", "summary")]
+        values += [_sorted_by(record, name) for name in by_value]
+        table.add_row(run["id"], _moment(record), state, _what(run), *values)
     _print(table)
+
+
+def _what(run: Mapping[str, Any]) -> str:
+    """What a run is called, with its tags."""
+    record = run["record"]
+    title = run["name"] or record.get("description") or record.get("workload_file") or ""
+    tags = " ".join(f"[{tag}]" for tag in run["tags"])
+    return escape(f"{_short(title)} {wording.printable(tags)}".strip())
 
 
 def _print_live(live: list[dict[str, Any]]) -> None:
