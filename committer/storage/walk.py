@@ -228,7 +228,7 @@ class Walk:
         if stat.S_ISREG(signature.mode):
             captured = self._capture.read_file(parent, page.path, found, old.content if old else None)
             page.remark(name, captured.note)
-            if captured.stored.link and not (old and old.stored and old.stored.link):
+            if captured.stored.link and not (old and old.stored and old.stored.link == captured.stored.link):
                 self._has_new_names = True
             return _File(found if captured.signature is signature else Found(name, captured.signature), captured.stored)
         if stat.S_ISLNK(signature.mode):

@@ -19,7 +19,8 @@ from committer.storage.reader import read_file, resolve, walk
 from committer.storage.snapshot import take_snapshot
 from committer.storage.store import ObjectStore
 from committer.storage.tree import Attribute, EntryKind
-from committer.workspace.stat import SETTLE_FROM, Sight, pack_signatures, read_directory, signature_of
+from committer.workspace.source import Dirty
+from committer.workspace.stat import SETTLE_FROM, Sight, StatSource, pack_signatures, read_directory, signature_of
 from dotscience.errors import DiskFull, SnapshotError
 
 
@@ -496,6 +497,33 @@ def test_names_of_one_file_share_its_inode_and_a_lone_name_has_none(root, store,
     assert [resolve(store, tree, path).link for path in ("a", "d/b", "lone")] == [inode, inode, 0]
     (root / "d" / "b").unlink()
     assert resolve(store, snap().root_hash, "a").link == 0
+
+
+class ToldSource(StatSource):
+    """A source that knows of changes in one directory and of no other."""
+
+    def __init__(self, directory):
+        self._directory = directory
+
+    def changed_since(self, cursor):
+        return Dirty(frozenset({self._directory}), sees_mappings=False)
+
+
+def test_a_new_name_in_place_of_one_with_others_is_one_more_name_of_its_file(root, store):
+    """Nobody reports a new name for the directory of the first (link(2)); `shared` had another before, too."""
+    for directory in ("first", "second"):
+        (root / directory).mkdir()
+    (root / "first" / "a").write_text("a")
+    (root / "second" / "shared").write_text("b")
+    os.link(root / "second" / "shared", root / "second" / "other")
+    source = ToldSource(b"second")
+    take_snapshot(store, root, ignore=load_ignore(root), source=source)
+    store.commit(lambda connection: None)
+    os.link(root / "first" / "a", root / "second" / "new")
+    (root / "second" / "new").rename(root / "second" / "shared")
+    tree = take_snapshot(store, root, ignore=load_ignore(root), source=source).root_hash
+    inode = (root / "first" / "a").stat().st_ino
+    assert [resolve(store, tree, path).link for path in ("first/a", "second/shared")] == [inode, inode]
 
 
 def test_user_attributes_are_part_of_a_tree_and_no_others(root, store, snap, age):
