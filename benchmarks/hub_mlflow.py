@@ -45,8 +45,8 @@ class Question(Struct, frozen=True, kw_only=True):
 
 
 QUESTIONS = (
-    Question(name="newest"),
-    Question(name="by accuracy", metric="accuracy"),
+    Question(name="all"),
+    Question(name="all, by accuracy", metric="accuracy"),
     Question(
         name="optimizer = x (20 %)",
         ours='param.optimizer = "optimizer_{optimizer}"',
@@ -59,7 +59,7 @@ QUESTIONS = (
         theirs="params.optimizer = 'optimizer_{optimizer}' and params.dataset = 'dataset_{dataset}'",
     ),
     Question(
-        name="2 conditions, by accuracy",
+        name="optimizer = x and loss > 1 (2.7 %), by accuracy",
         ours='param.optimizer = "optimizer_{optimizer}" and summary.loss > 1',
         theirs="params.optimizer = 'optimizer_{optimizer}' and metrics.loss > 1",
         metric="accuracy",
