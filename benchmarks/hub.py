@@ -1,101 +1,64 @@
 """What the lists of a large hub cost: pages of 50 runs, sorted by a metric, with and without filters.
 
-    python benchmarks/hub.py [--runs 1000000] [--json] [--data DIR] [--database postgresql://…]
+    python benchmarks/hub.py [--runs 1000000] [--backend sqlite|postgresql] [--json] [--data DIR] [--database URL]
+    python benchmarks/hub.py --peer mlflow --runs 100000 [--backend sqlite|postgresql] [--json]
 
-There are 112 projects; the largest has half of the runs, 100 have a thousandth each. Each run has 10 parameters and 10
-metrics. Runs are stored as a push stores them, in batches of 500, durably. A query is what the hub does for a request
-but for HTTP: the page, its documents, the count, the JSON; CPU is that of this process, and so without a server's. The
-first round finds no caches of the hub, and for a file none of the system's ("cold"). `--data` keeps the file for a
-later time; a database on a server is filled where it is empty, and left as it is.
+There are 112 projects; the largest has half of the runs, 100 have a thousandth each. Each run has 10 parameters, 10
+metrics and a label. Runs are stored as a push stores them, durably: 500 in a commit, and in the end 300 with a commit
+each. A query is what the hub does for a request but for HTTP: the page, its documents, the count, the JSON; CPU is that
+of this process, and so without a server's. The first round finds no caches of the hub, and none of the system's for the
+database's files ("cold"), unless somebody else runs the server. `--peer` is described in hub_mlflow.py.
+
+`--backend postgresql` starts a server for as long as this runs, from Debian's package and without fsync; `--database`
+names one that runs. `--data` keeps SQLite's file for a later time. A database that has runs is left as it is.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import random
 import statistics
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractContextManager, asynccontextmanager
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
+import hub_mlflow
 import msgspec
-from msgspec import Struct
+from hub_data import NOW, SEED, SHARES, fill, fill_singly, key_of_first
+from hub_databases import Place, data_folder, named, own_server, sqlite
+from hub_figures import Clock, Cost, Figure, as_json, figure, table
 from rich.console import Console
-from rich.table import Table
 
-from dotscience.record import RunRecord, encode_json
 from hub_server.domain.filters import parse_filter
-from hub_server.domain.types import AccountInfo
 from hub_server.services.history import History
 from hub_server.services.workers import Workers
-from hub_server.store import accounts, commits, runs
 from hub_server.store.backends.backend import Backend
-from hub_server.store.backends.postgresql import Postgresql
-from hub_server.store.backends.sqlite import Sqlite
-from hub_server.store.collaborators import find_access
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
-from hub_server.store.projects import NewProject, ProjectRef, add_project
+from hub_server.store.projects import ProjectRef
 from hub_server.store.run_order import Order
 
-NOW = datetime(2026, 11, 1, tzinfo=UTC)
-BATCH = 500
 ROUNDS = 40
 PAGE = 50
-SHARES = (0.5, 0.2, *[0.02] * 10, *[0.001] * 100)
-SEED = 4
-
-
-class Figure(Struct, frozen=True, kw_only=True):
-    """One line: milliseconds of wall and CPU, and how many runs came."""
-
-    query: str
-    p50_ms: float
-    p95_ms: float
-    cpu_ms: float
-    rows: int
-    cold_ms: float
-
-
-def make_record(chance: random.Random, number: int) -> RunRecord:
-    """A run: `optimizer` is one of 5, `dataset` one of 50, `batch` one of 20, `seed` one of 100,000."""
-    lr = 10 ** -chance.uniform(1, 5)
-    loss = chance.expovariate(2)
-    accuracy = 1 - loss / (loss + 1) + chance.gauss(0, 0.05)
-    started = NOW - timedelta(seconds=number)
-    return RunRecord(
-        run_id=str(UUID(int=number)),
-        started_at=started,
-        ended_at=started + timedelta(minutes=5),
-        workload_file="train.ipynb",
-        parameters={
-            "optimizer": f"optimizer_{chance.randrange(5)}",
-            "dataset": f"dataset_{chance.randrange(50)}",
-            "batch": str(chance.randrange(20)),
-            "seed": chance.randrange(100_000),
-            "lr": lr,
-            **{f"parameter_{place}": chance.randrange(1000) for place in range(5)},
-        },
-        summary={
-            "accuracy": accuracy,
-            "loss": loss,
-            **{f"metric_{place}": chance.random() for place in range(8)},
-        },
-    )
+ALL_IN_ONE = (1.0,)
 
 
 def queries(chance: random.Random) -> dict[str, Callable[[], str]]:
     """The filters of a round, by name (shares of the runs that meet them in parentheses)."""
-    optimizer = lambda: f'param.optimizer = "optimizer_{chance.randrange(5)}"'  # noqa: E731
-    dataset = lambda: f'param.dataset = "dataset_{chance.randrange(50)}"'  # noqa: E731
-    batch = lambda: f"param.batch = {chance.randrange(20)}"  # noqa: E731
+
+    def optimizer() -> str:
+        return f'param.optimizer = "optimizer_{chance.randrange(5)}"'
+
+    def dataset() -> str:
+        return f'param.dataset = "dataset_{chance.randrange(50)}"'
+
+    def batch() -> str:
+        return f"param.batch = {chance.randrange(20)}"
+
     return {
         "no filter": lambda: "",
         "optimizer = x (20 %)": optimizer,
@@ -110,145 +73,149 @@ def queries(chance: random.Random) -> dict[str, Callable[[], str]]:
     }
 
 
-async def fill(database: Database, count: int, say: Callable[[str], None]) -> float:
-    """Store the runs; how many were stored in a second."""
-    chance = random.Random(SEED)
-    account = await database.write(lambda c: accounts.ensure_first_account(c, AccountInfo("a", "owner"), "admin", NOW))
-    began, number = time.perf_counter(), 0
-    for place, share in enumerate(SHARES):
-        key, dot = await database.write(lambda c, place=place: _project(c, account.id, place))
-        for start in range(0, round(count * share), BATCH):
-            size = min(BATCH, round(count * share) - start)
-            new = [_new(make_record(chance, number + one)) for one in range(size)]
-            await database.write(lambda c, key=key, dot=dot, new=new, number=number: _commit(c, key, dot, new, number))
-            number += size
-            if number % 50_000 < BATCH:
-                say(f"{number:,} runs, {number / (time.perf_counter() - began):,.0f} a second")
-    return number / (time.perf_counter() - began)
+class Lists:
+    """Asks for pages of the largest project's runs."""
+
+    def __init__(self, history: History, project: ProjectRef) -> None:
+        self._history = history
+        self._project = project
+
+    async def ask(self, text: str, metric: str | None) -> tuple[Cost, list[str]]:
+        """The first page of those that meet a filter, by a metric or else by start: what it took, and the runs' ids."""
+        wanted = parse_filter(text) if text else None
+        order = Order(key=None if metric is None else ("summary", metric), descending=True)
+        clock = Clock()
+        found = await self._history.runs(self._history.select(self._project, wanted), order, None, PAGE)
+        msgspec.json.encode(found)
+        return clock.cost(), [UUID(run.id).hex for run in found.items]
 
 
-def _project(connection, account_id: str, place: int) -> tuple[int, str]:
-    dot = str(UUID(int=place))
-    made = NewProject(id=f"p{place}", name=f"project {place}", dot_id=dot, created_by=account_id, created_at=NOW)
-    return add_project(connection, made), dot
-
-
-def key_of_first(connection) -> int | None:
-    found = find_access(connection, "p0", "")
-    return None if found is None else found.key
-
-
-def _new(record: RunRecord) -> runs.NewRun:
-    doc = encode_json(record).decode()
-    return runs.NewRun(record=record, hash=bytes(32), doc=doc, happened_at=record.started_at or NOW)
-
-
-def _commit(connection, key: int, dot: str, new: Sequence[runs.NewRun], number: int) -> None:
-    name = number.to_bytes(32, "big")
-    made = commits.NewCommit(dot_id=dot, hash=name, branch="main", root=name, runs=len(new), doc=b"{}", pushed_at=NOW)
-    place = runs.Ingest(project_key=key, commit_key=commits.add_commit(connection, made), commit_id=name.hex(), now=NOW)
-    runs.add_runs(connection, place, list(new))
-
-
-async def measure(backend: Backend, say: Callable[[str], None]) -> list[Figure]:
-    """Every query, `ROUNDS` times in turn."""
+@asynccontextmanager
+async def lists(backend: Backend) -> AsyncIterator[Lists]:
+    """What a hub has to answer with, for as long as the block."""
     database, workers = Database(backend), Workers(1)
-    history = History(database, None, workers, clock=lambda: NOW)  # type: ignore[arg-type] - no file is read
-    project = await database.read(lambda c: ProjectRef(id="p0", key=key_of_first(c) or 0))
-    wanted = queries(random.Random(SEED))
-    times: dict[str, list[tuple[float, float, int]]] = {name: [] for name in wanted}
     try:
-        for turn in range(ROUNDS + 1):
-            for name, text in wanted.items():
-                asked = text()
-                times[name].append(await _page(history, project, parse_filter(asked) if asked else None))
-            if turn == 0:
-                say("cold round done")
+        history = History(database, None, workers, clock=lambda: NOW)  # type: ignore[arg-type]  # no file is read
+        key = await database.read(key_of_first)
+        yield Lists(history, ProjectRef(id="p0", key=key or 0))
     finally:
         database.close()
         workers.close()
-    return [_figure(name, taken) for name, taken in times.items()]
 
 
-async def _page(history: History, project: ProjectRef, wanted) -> tuple[float, float, int]:
-    began, cpu = time.perf_counter(), time.process_time()
-    order = Order(key=("summary", "accuracy"), descending=True)
-    found = await history.runs(history.select(project, wanted), order, None, PAGE)
-    msgspec.json.encode(found)
-    return (time.perf_counter() - began) * 1e3, (time.process_time() - cpu) * 1e3, len(found.items)
+async def prepare(place: Place, runs: int, shares: Sequence[float]) -> tuple[list[Cost], list[Cost]]:
+    """Store the runs where there are none: what commits of many took, and those of one."""
+    migrate(place.backend)
+    database = Database(place.backend)
+    try:
+        if await database.read(key_of_first) is not None:
+            return [], []
+        many = await fill(database, runs, say, shares=shares)
+        single = await fill_singly(database, runs)
+        if place.backend.system == "postgresql":  # what autovacuum does by itself, some time later
+            await database.write(lambda c: c.exec_driver_sql("ANALYZE"))
+        return many, single
+    finally:
+        database.close()
 
 
-def _figure(name: str, taken: list[tuple[float, float, int]]) -> Figure:
-    cold, *warm = taken
-    wall = sorted(one for one, _, _ in warm)
-    return Figure(
-        query=name,
-        p50_ms=round(statistics.median(wall), 2),
-        p95_ms=round(wall[int(len(wall) * 0.95)], 2),
-        cpu_ms=round(statistics.median(cpu for _, cpu, _ in warm), 2),
-        rows=round(statistics.median(rows for _, _, rows in warm)),
-        cold_ms=round(cold[0], 2),
-    )
+async def measure(place: Place, runs: int) -> list[Figure]:
+    """Ingest, and then every query `ROUNDS` times in turn, after a round of which nothing is in memory."""
+    many, single = await prepare(place, runs, SHARES)
+    made = partial(figure, engine="ours", backend=place.backend.system, runs=runs)
+    stored = [
+        made(costs, query=f"ingest, {rows} in a commit", rows=rows, per_s=_rate(rows, costs))
+        for rows, costs in ((500, many), (1, single))
+        if costs
+    ]
+    if place.forget:
+        place.forget()
+    async with lists(place.backend) as ours:
+        taken = await _ask_all(ours)
+    return stored + [
+        made(
+            [cost for cost, _ in warm],
+            query=name,
+            rows=round(statistics.median(rows for _, rows in warm)),
+            cold_ms=round(cold.wall_ms, 2) if place.forget else None,
+        )
+        for name, [(cold, _), *warm] in taken.items()
+    ]
 
 
-def forget(path: Path) -> None:
-    """Have the system drop what it keeps of a file in memory (posix_fadvise(2))."""
-    for one in (path, path.with_name(f"{path.name}-wal")):
-        if one.exists():
-            descriptor = os.open(one, os.O_RDONLY)
-            os.fsync(descriptor)
-            os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-            os.close(descriptor)
+async def _ask_all(ours: Lists) -> dict[str, list[tuple[Cost, int]]]:
+    wanted = queries(random.Random(SEED))
+    taken: dict[str, list[tuple[Cost, int]]] = {name: [] for name in wanted}
+    for _ in range(ROUNDS + 1):
+        for name, text in wanted.items():
+            cost, found = await ours.ask(text(), "accuracy")
+            taken[name].append((cost, len(found)))
+    return taken
 
 
-def data_folder(wanted: Path | None) -> Iterator[Path]:
-    """The folder asked for, or one that goes afterwards."""
-    if wanted is not None:
-        wanted.mkdir(parents=True, exist_ok=True)
-        yield wanted
-        return
-    with tempfile.TemporaryDirectory(prefix="dotscience-benchmark-") as made:
-        yield Path(made)
+def _rate(rows: int, costs: Sequence[Cost]) -> int:
+    """Runs a second."""
+    return round(1e3 * rows * len(costs) / sum(one.wall_ms for one in costs))
 
 
-async def run(options: argparse.Namespace, folder: Path) -> tuple[list[Figure], float | None]:
-    """Fill the database where it is empty, and measure."""
-    path = folder / f"hub-{options.runs}.db"
-    backend: Backend = Postgresql(options.database) if options.database else Sqlite(path)
-    say = lambda text: print(text, file=sys.stderr, flush=True)  # noqa: E731
-    migrate(backend)
-    database = Database(backend)
-    is_empty = await database.read(lambda c: key_of_first(c) is None)
-    rate = await fill(database, options.runs, say) if is_empty else None
-    if options.database:  # what autovacuum does by itself, some time later
-        await database.write(lambda c: c.exec_driver_sql("ANALYZE"))
-    database.close()
-    forget(path)
-    return await measure(backend, say), rate
+async def compare(place: Place, runs: int, folder: Path) -> list[Figure]:
+    """Ours and MLflow's, on databases of the same kind."""
+    await prepare(place, runs, ALL_IN_ONE)
+    assert place.peer is not None
+    with hub_mlflow.mlflow(place.peer, folder, say) as peer:
+        peer.fill(runs, say)
+        async with lists(place.backend) as ours:
+            return await hub_mlflow.compare(ours.ask, peer, runs=runs, backend=place.backend.system)
 
 
-def main() -> None:
+def say(text: str) -> None:
+    """Progress, for a person who waits."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def place_of(options: argparse.Namespace, folder: Path) -> AbstractContextManager[Place]:
+    """The database that the options ask for."""
+    if options.database:
+        return named(options.database)
+    if options.backend == "postgresql":
+        return own_server()
+    return sqlite(folder, f"{options.runs}-{options.peer}" if options.peer else str(options.runs))
+
+
+def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--runs", type=int, default=1_000_000, metavar="N")
-    parser.add_argument("--data", type=Path, metavar="DIR")
-    parser.add_argument("--database", metavar="URL", help="an empty database on a PostgreSQL server")
+    parser.add_argument("--runs", type=int, default=1_000_000, metavar="N", help="at least 1,000")
+    parser.add_argument("--backend", choices=("sqlite", "postgresql"), default="sqlite")
+    parser.add_argument("--database", metavar="URL", help="an empty database on a PostgreSQL server that runs")
+    parser.add_argument("--data", type=Path, metavar="DIR", help="where SQLite's file is kept")
+    parser.add_argument("--peer", choices=("mlflow",), help="ask somebody else the same, in turn")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a table")
     options = parser.parse_args()
-    for folder in data_folder(options.data):
-        figures, rate = asyncio.run(run(options, folder))
+    if options.runs < 1_000:
+        parser.error(f"--runs {options.runs}: with fewer than 1,000 some projects would have no runs")
+    if options.database and options.peer:
+        parser.error("--peer needs two databases on one server; leave --database out, and one is started")
+    if options.database and options.backend == "sqlite" and "--backend" in sys.argv:
+        parser.error("--database is on a PostgreSQL server; leave --backend sqlite out")
+    return options
+
+
+def main() -> int:
+    options = parse_options()
+    try:
+        with data_folder(options.data) as folder, place_of(options, folder) as place:
+            work = compare(place, options.runs, folder) if options.peer else measure(place, options.runs)
+            figures = asyncio.run(work)
+    except hub_mlflow.PeerError as error:
+        say(str(error))
+        return 1
     if options.json:
         for one in figures:
-            print(json.dumps(msgspec.to_builtins(one)))
-        if rate is not None:
-            print(json.dumps({"query": "ingest, 500 in a commit", "runs_per_s": round(rate)}))
-        return
-    table = Table("query", "p50 ms", "p95 ms", "CPU ms", "rows", "cold ms", title=f"{options.runs:,} runs")
-    for one in figures:
-        table.add_row(one.query, *(str(value) for value in (one.p50_ms, one.p95_ms, one.cpu_ms, one.rows, one.cold_ms)))
-    Console().print(table)
-    if rate is not None:
-        print(f"stored at {rate:,.0f} runs/s, 500 in a commit")
+            print(as_json(one))
+    else:
+        Console().print(table(figures))
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -26,7 +26,8 @@ from pathlib import Path
 from uuid import UUID
 
 import requests
-from hub import SEED, data_folder, fill, key_of_first
+from hub_data import SEED, fill, key_of_first
+from hub_databases import data_folder
 from hub_ingest import Hub
 from msgspec import Struct
 
@@ -192,7 +193,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, metavar="DIR", help="keeps the runs for a later time")
     parser.add_argument("--json", action="store_true", help="one JSON object a line instead of text")
     options = parser.parse_args()
-    for folder in data_folder(options.data):
+    with data_folder(options.data) as folder:
         (folder / "hub").mkdir(exist_ok=True)
         asyncio.run(prepare(folder / "hub", options.runs, lambda _text: None))
         figures = run(folder / "hub", options.seconds)

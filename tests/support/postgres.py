@@ -25,6 +25,11 @@ class Server:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
+    @property
+    def data(self) -> Path:
+        """The folder that holds all of its databases."""
+        return self._folder / "data"
+
     @contextmanager
     def database(self) -> Iterator[str]:
         """The URL of an empty database, for as long as the block."""
