@@ -112,8 +112,8 @@ async def prepare(place: Place, runs: int, shares: Sequence[float]) -> tuple[lis
             return [], []
         many = await fill(database, runs, say, shares=shares)
         single = await fill_singly(database, runs)
-        if place.backend.system == "postgresql":  # what autovacuum does by itself, some time later
-            await database.write(lambda c: c.exec_driver_sql("ANALYZE"))
+        if place.vacuum:
+            place.vacuum()
         return many, single
     finally:
         database.close()

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,11 +26,13 @@ class Place(Struct, frozen=True, kw_only=True):
 
     Attributes:
         forget: Has the system drop what it keeps of the database in memory; None where that is out of our hands.
+        vacuum: Does what the system does by itself, some time after many rows were stored; None where it does not.
         peer: The SQLAlchemy URL of a database of the same kind for somebody else.
     """
 
     backend: Backend
     forget: Callable[[], None] | None
+    vacuum: Callable[[], None] | None
     peer: str | None
 
 
@@ -40,6 +43,7 @@ def sqlite(folder: Path, name: str) -> Iterator[Place]:
     yield Place(
         backend=Sqlite(path),
         forget=lambda: drop_from_memory(path, path.with_name(f"{path.name}-wal")),
+        vacuum=None,
         peer=f"sqlite:///{folder / f'peer-{name}.db'}",
     )
 
@@ -47,7 +51,7 @@ def sqlite(folder: Path, name: str) -> Iterator[Place]:
 @contextmanager
 def named(url: str) -> Iterator[Place]:
     """A database on a server that runs."""
-    yield Place(backend=Postgresql(url), forget=None, peer=None)
+    yield Place(backend=Postgresql(url), forget=None, vacuum=partial(_vacuum, url), peer=None)
 
 
 @contextmanager
@@ -65,7 +69,8 @@ def own_server() -> Iterator[Place]:
             with server.stopped():
                 drop_from_memory(*(path for path in server.data.rglob("*") if path.is_file()))
 
-        yield Place(backend=Postgresql(ours), forget=forget, peer=_with_driver(peer))
+        vacuum = partial(_vacuum, ours)
+        yield Place(backend=Postgresql(ours), forget=forget, vacuum=vacuum, peer=_with_driver(peer))
 
 
 @contextmanager
@@ -87,6 +92,12 @@ def drop_from_memory(*paths: Path) -> None:
             os.fsync(descriptor)
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(descriptor)
+
+
+def _vacuum(url: str) -> None:
+    """What autovacuum does: statistics, and the visibility map, without which no index is read alone."""
+    with create_engine(_with_driver(url), isolation_level="AUTOCOMMIT").connect() as connection:
+        connection.exec_driver_sql("VACUUM ANALYZE")
 
 
 def _with_driver(url: str) -> str:

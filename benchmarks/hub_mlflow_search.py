@@ -49,9 +49,10 @@ class Peer:
                 connection.execute(sa.insert(self._tables[name]), rows)
 
     def finish(self) -> None:
-        """Have the database gather its statistics, as a server does by itself some time later."""
-        with self._engine.begin() as connection:
-            connection.exec_driver_sql("ANALYZE")
+        """Have the database gather its statistics, and tidy up, as a server does by itself some time later."""
+        with self._engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+            is_server = self._engine.dialect.name == "postgresql"
+            connection.exec_driver_sql("VACUUM ANALYZE" if is_server else "ANALYZE")
 
     def search(self, wanted: str, order: str) -> dict:
         """The first page of runs."""

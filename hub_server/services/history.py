@@ -80,14 +80,14 @@ class History:
         if after is None and page.position is None:
             total = len(page.runs)
         if total is None:
-            total, exact = await self._count(selection, at_least=len(page.runs))
+            total, exact = await self._count(selection, page)
         return Slice(items=page.runs, position=page.position, total=total, exact=exact)
 
-    async def _count(self, selection: Selection, *, at_least: int) -> tuple[int, bool]:
+    async def _count(self, selection: Selection, page: RunsPage) -> tuple[int, bool]:
         try:
-            return await self._database.read(lambda c: count_runs(c, selection), limit_s=COUNT_S)
+            return await self._database.read(lambda c: count_runs(c, selection, page.narrowing), limit_s=COUNT_S)
         except QueryTimeout:
-            return at_least, False
+            return len(page.runs), False
 
     async def _page(self, selection: Selection, order: Order, after: Position | None, limit: int) -> RunsPage:
         """The page, by the way that looks best; by the other one where that turns out to take too long."""

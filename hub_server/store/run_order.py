@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
@@ -52,12 +52,13 @@ class Found(Struct, frozen=True):
     """The positions of the runs of a page: for each the phase, the value and the database key.
 
     `has_more` says whether the list goes on after them. `total` is how many runs the list has, where that came to light
-    by the way.
+    by the way, `narrowing` how those that meet the filter were found; so they can be counted, too.
     """
 
     positions: list[Position]
     has_more: bool
     total: int | None
+    narrowing: Narrowing | None
 
     @property
     def keys(self) -> list[int]:
@@ -72,15 +73,16 @@ class Found(Struct, frozen=True):
     def first(self, count: int) -> Found:
         """A page of the first `count` of these runs."""
         shown = self.positions[:count]
-        return Found(shown, self.has_more or len(shown) < len(self.positions), self.total)
+        return structs.replace(self, positions=shown, has_more=self.has_more or len(shown) < len(self.positions))
 
 
 class RunsPage(Struct, frozen=True):
-    """Runs, and the position after them; None when the list ends here. `total` as in `Found`."""
+    """Runs, and the position after them; None when the list ends here. `total` and `narrowing` as in `Found`."""
 
     runs: list[RunInfo]
     position: Position | None
     total: int | None
+    narrowing: Narrowing | None
 
 
 def read_page(
@@ -95,7 +97,7 @@ def read_page(
     """The `limit` runs that follow `after`, or fewer where their documents are large, but one at least."""
     found = find_runs(connection, selection, order, after, limit, may_walk=may_walk)
     found = found.first(count_fitting(connection, found.keys, MAX_PAGE_CHARS))
-    return RunsPage(read_runs(connection, found.keys), found.position, found.total)
+    return RunsPage(read_runs(connection, found.keys), found.position, found.total, found.narrowing)
 
 
 def find_runs(
@@ -108,8 +110,19 @@ def find_runs(
     may_walk: bool = True,
 ) -> Found:
     """The keys of the `limit` runs that follow `after`; driven, if that is possible at all, where it must not walk."""
-    narrowing = narrow(connection, selection, limit, may_walk=may_walk)
+    narrowing = narrow(connection, selection, limit)
+    if narrowing is not None and not may_walk:
+        narrowing = narrowing.driving()
     phases = _phases(connection, selection.project_key, order)
+    try:
+        return _find(connection, phases, narrowing, after, limit)
+    except _OutOfReach as error:
+        return _find(connection, phases, error.narrowing.driving(), after, limit)
+
+
+def _find(
+    connection: Connection, phases: list[_Phase], narrowing: Narrowing | None, after: Position | None, limit: int
+) -> Found:
     first, value, key = after or [0, None, None]
     found: list[Position] = []
     total: int | None = None
@@ -120,15 +133,24 @@ def find_runs(
         found.extend([number, row.value, row.run_id] for row in rows)
         total = rows[0].total if rows else total
         value = key = None
-    return Found(found[:limit], len(found) > limit, total)
+    return Found(found[:limit], len(found) > limit, total, narrowing)
+
+
+class _OutOfReach(Exception):
+    """A walk by this narrowing has gone as far as it may, and the page is not full."""
+
+    def __init__(self, narrowing: Narrowing) -> None:
+        self.narrowing = narrowing
 
 
 class _Phase(Struct, frozen=True):
     """A range of an index, in which `value` and what is at hand at `site` can be read.
 
-    `look_up` gives the same value for any run; NULL says that the run is not of this phase.
+    `index` is that range, `range` what of it belongs to the list. `look_up` gives the same value for any run; NULL says
+    that the run is not of this phase.
     """
 
+    index: ColumnElement[bool]
     range: ColumnElement[bool]
     value: ColumnElement[Any]
     site: Site
@@ -141,35 +163,58 @@ class _Phase(Struct, frozen=True):
         """The next rows in order; runs with equal values keep one order, so that no page repeats or skips one.
 
         `total` is how many runs meet the filter, which a drive has found out; else None.
+
+        Raises:
+            _OutOfReach: a walk has gone as far as it may, and there are not as many.
         """
         query, value, run_id = self._rows(narrowing)
+        end = self._end(connection, after, narrowing.reach) if narrowing is not None and narrowing.reach else None
+        if end is not None:
+            query = query.where(_beyond(value, run_id, *end, descending=not self.descending))
+        rows = connection.execute(self._sorted(query, value, run_id, after).limit(limit)).all()
+        if narrowing is not None and end is not None and len(rows) < limit:
+            raise _OutOfReach(narrowing)
+        return rows
+
+    def _end(self, connection: Connection, after: tuple[Any, int] | None, reach: int) -> tuple[Any, int] | None:
+        """Value and run_id that are `reach` places on in the index; None where it ends before."""
+        query = select(self.value, self.site.run_id).where(self.index)
+        query = self._sorted(query, self.value, self.site.run_id, after).offset(reach).limit(1)
+        row = connection.execute(query).first()
+        return None if row is None else (row[0], row[1])
+
+    def _sorted(
+        self, query: Select[Any], value: ColumnElement[Any], run_id: ColumnElement[int], after: tuple[Any, int] | None
+    ) -> Select[Any]:
+        """A query's rows in order, those that follow `after`."""
         if after is not None:
-            query = query.where(self._beyond(value, run_id, *after))
-        query = query.order_by(*(column.desc() if self.descending else column.asc() for column in (value, run_id)))
-        return connection.execute(query.limit(limit)).all()
+            query = query.where(_beyond(value, run_id, *after, descending=self.descending))
+        return query.order_by(*(column.desc() if self.descending else column.asc() for column in (value, run_id)))
 
     def _rows(self, narrowing: Narrowing | None) -> tuple[Select[Any], ColumnElement[Any], ColumnElement[int]]:
         """Rows of value, run_id and total, and the first two to sort by."""
-        if narrowing is None or narrowing.driver is None:
+        driver = narrowing.drives_by if narrowing is not None else None
+        if narrowing is None or driver is None:
             walk = select(self.value.label("value"), self.site.run_id.label("run_id"), null().label("total"))
             walk = walk.where(self.range)
             narrowed = walk if narrowing is None else narrowing.walked(walk, self.site)
             return narrowed, self.value, self.site.run_id
-        run_id = narrowing.driver.rows.c.run_id
+        run_id = driver.rows.c.run_id
         value = self.look_up(run_id).scalar_subquery().label("value")
         # Materialized, so that the value is looked up once, and only for the runs that meet the filter.
-        found = narrowing.driven(narrowing.driver, value, run_id).cte("driven").prefix_with("MATERIALIZED")
+        found = narrowing.driven(driver, value, run_id).cte("driven").prefix_with("MATERIALIZED")
         total = select(func.count()).select_from(found).scalar_subquery().label("total")
         columns = found.c.value, found.c.run_id
         return select(*columns, total).where(found.c.value.is_not(None)), *columns
 
-    def _beyond(
-        self, column: ColumnElement[Any], key: ColumnElement[int], value: Any, run_id: int
-    ) -> ColumnElement[bool]:
-        """A range of the index, which "less, or equal and …" is not: no database would skip what comes before."""
-        if self.descending:
-            return and_(column <= value, or_(column < value, key < run_id))
-        return and_(column >= value, or_(column > value, key > run_id))
+
+def _beyond(
+    column: ColumnElement[Any], key: ColumnElement[int], value: Any, run_id: int, *, descending: bool
+) -> ColumnElement[bool]:
+    """A range of the index, which "less, or equal and …" is not: no database would skip what comes before."""
+    if descending:
+        return and_(column <= value, or_(column < value, key < run_id))
+    return and_(column >= value, or_(column > value, key > run_id))
 
 
 def _phases(connection: Connection, project_key: int, order: Order) -> list[_Phase]:
@@ -186,8 +231,9 @@ def _phases(connection: Connection, project_key: int, order: Order) -> list[_Pha
 
 
 def _by_time(project_key: int, descending: bool) -> _Phase:
-    mine = and_(run.c.project_id == project_key, run.c.deleted_at.is_(None))
-    return _Phase(mine, _HAPPENED, AT_RUN, _when_happened(true()), descending)
+    index = run.c.project_id == project_key
+    mine = and_(index, run.c.deleted_at.is_(None))
+    return _Phase(index, mine, _HAPPENED, AT_RUN, _when_happened(true()), descending)
 
 
 def _by_number(key: KeyRow, descending: bool) -> _Phase:
@@ -203,14 +249,15 @@ def _by_value(key: KeyRow, value: ColumnElement[Any], is_of_phase: ColumnElement
     range_ = and_(run_value.c.key_id == key.id, is_of_phase)
     site = Site(run_value.c.run_id, value=run_value, value_key=key.id)
     look_up = lambda run_id: select(value).where(range_, run_value.c.run_id == run_id).correlate_except(run_value)  # noqa: E731
-    return _Phase(range_, value, site, look_up, descending)
+    return _Phase(range_, range_, value, site, look_up, descending)
 
 
 def _without(project_key: int, key: KeyRow) -> _Phase:
     value = run_value.alias()
     has_value = select(literal(1)).where(value.c.run_id == run.c.id, value.c.key_id == key.id).exists()
-    mine = and_(run.c.project_id == project_key, run.c.deleted_at.is_(None), ~has_value)
-    return _Phase(mine, _HAPPENED, AT_RUN, _when_happened(~has_value), descending=True)
+    index = run.c.project_id == project_key
+    mine = and_(index, run.c.deleted_at.is_(None), ~has_value)
+    return _Phase(index, mine, _HAPPENED, AT_RUN, _when_happened(~has_value), descending=True)
 
 
 def _when_happened(is_of_phase: ColumnElement[bool]) -> Callable[[ColumnElement[int]], Select[Any]]:

@@ -3,16 +3,18 @@
 A *walk* goes along the index that a page is sorted by and looks at each run. A *drive* goes through all runs that meet
 one condition, in the index of its value, and sorts those that meet the others. Both give the same runs. No database
 chooses well between the two (PostgreSQL by itself took 11.8 s where a walk takes 32 ms; hub.md B1), so it is done here,
-by counting.
+by counting. That takes the conditions for independent of the order. Where they are not (a high loss, best accuracy
+first), a walk would look at most runs, so it ends after some, and the drive follows.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
-from math import prod
+from math import inf, prod
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select, true
 
 from hub_server.domain.filters import And, Filter
@@ -21,6 +23,10 @@ from hub_server.store.schema import project, run, run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
+SET_WORTH = {"sqlite": 2, "postgresql": 16}
+"""How many runs of a condition are read from its index in the time that it takes to look at one run's value."""
+PATIENCE = 2
+"""How many times as far as expected a walk goes."""
 COUNT_MOST = 1_000
 """Runs beyond which those that meet a filter are not counted."""
 
@@ -38,25 +44,51 @@ class Selection(Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-class Driver(Struct, frozen=True):
-    """A selective condition: `rows` of `run_value`, all of one key, in a range of an index; or what a search finds."""
+class Driver(Struct, frozen=True, kw_only=True):
+    """A selective condition: `rows` of `run_value`, all of one key, in a range of an index; or what a search finds.
 
+    `part` is the filter's part that it is, `count` how many rows there are, counted to `DRIVE_MOST`.
+    """
+
+    part: Filter
     rows: FromClause
     key: int
     range: ColumnElement[bool]
+    count: int = DRIVE_MOST
 
     @property
     def site(self) -> Site:
         """One of the rows."""
         return Site(self.rows.c.run_id, value=self.rows, value_key=self.key)
 
+    def of(self, *columns: ColumnElement[Any]) -> Select[Any]:
+        """Columns of the rows."""
+        return select(*columns).select_from(self.rows).where(self.range)
 
-class Narrowing(Struct, frozen=True):
-    """A filter in a query, driven by one of its conditions or not."""
+
+class Narrowing(Struct, frozen=True, kw_only=True):
+    """A filter in a query.
+
+    Attributes:
+        driver: Its most selective condition, where an index has one.
+        sets: Conditions whose runs are found sooner all together than one by one for the driver's.
+        reach: How many runs a walk may look at before it gives way to the drive; 0 to drive at once, None for all.
+    """
 
     filter: Filter
     conditions: Conditions
-    driver: Driver | None
+    driver: Driver | None = None
+    sets: Sequence[Driver] = ()
+    reach: int | None = None
+
+    @property
+    def drives_by(self) -> Driver | None:
+        """What to drive by at once; None to walk."""
+        return self.driver if self.reach == 0 else None
+
+    def driving(self) -> Narrowing:
+        """The same without a walk, where there is something to drive by."""
+        return structs.replace(self, reach=0)
 
     def walked(self, query: Select[Any], site: Site) -> Select[Any]:
         """The query's rows that meet the filter."""
@@ -64,61 +96,70 @@ class Narrowing(Struct, frozen=True):
 
     def driven(self, driver: Driver, *columns: ColumnElement[Any]) -> Select[Any]:
         """Columns of the runs that meet the filter, from the driver's rows."""
-        return self.walked(select(*columns).select_from(driver.rows).where(driver.range), driver.site)
+        sets = {one.part: one for one in self.sets}
+        query = driver.of(*columns)
+        for part in _parts(self.filter):
+            if part in sets:
+                query = query.where(driver.site.run_id.in_(sets[part].of(sets[part].rows.c.run_id)))
+            elif part != driver.part:
+                query = query.where(self.conditions.of(part, driver.site))
+        return query
 
 
-def narrow(connection: Connection, selection: Selection, limit: int, *, may_walk: bool = True) -> Narrowing | None:
-    """How to find the `limit` first runs that meet the selection's filter; None where there is none.
-
-    Driven, if that is possible at all, where it must not walk.
-    """
+def narrow(connection: Connection, selection: Selection, limit: int) -> Narrowing | None:
+    """How to find the `limit` first runs that meet the selection's filter; None where there is none."""
     if selection.filter is None:
         return None
     keys = find_keys(connection, selection.project_key, names_in(selection.filter))
     conditions = Conditions(keys, selection.now, connection.dialect.name, selection.project_key)
-    driver = _choose_driver(connection, selection, conditions, limit, may_walk=may_walk)
-    return Narrowing(selection.filter, conditions, driver)
-
-
-def _choose_driver(
-    connection: Connection, selection: Selection, conditions: Conditions, limit: int, *, may_walk: bool
-) -> Driver | None:
-    """The most selective condition, if its runs are fewer than those at which a walk would probably have to look."""
-    drivers = _drivers(selection.filter, conditions)
+    narrowing = Narrowing(filter=selection.filter, conditions=conditions)
+    drivers = [structs.replace(one, count=_count(connection, one)) for one in _drivers(selection.filter, conditions)]
     if not drivers:
-        return None
-    counts = [_count(connection, one) for one in drivers]
-    least = min(counts)
-    driver = drivers[counts.index(least)]
-    if not may_walk or least == 0:
-        return driver
+        return narrowing
+    driver, *others = sorted(drivers, key=lambda one: one.count)
+    most = min(DRIVE_MOST - 1, driver.count * SET_WORTH[connection.dialect.name])
+    sets = [one for one in others if one.count <= most]
     total = connection.execute(select(project.c.runs).where(project.c.id == selection.project_key)).scalar_one()
-    walk = limit / prod(min(1.0, count / max(total, 1)) for count in counts)
-    return driver if least < min(DRIVE_MOST, walk) else None
+    share = prod(min(1.0, one.count / max(total, 1)) for one in drivers)
+    reach = _reach(driver.count, limit / share if share else inf)
+    return structs.replace(narrowing, driver=driver, sets=sets, reach=reach)
 
 
-def _drivers(filter_: Filter | None, conditions: Conditions) -> list[Driver]:
+def _reach(drive: int, walk: float) -> int | None:
+    """How far to walk, where a drive looks at so many runs (counted to `DRIVE_MOST`) and a walk probably at so many."""
+    if drive < min(DRIVE_MOST, walk):
+        return 0
+    return round(PATIENCE * walk) if drive < DRIVE_MOST else None
+
+
+def _drivers(filter_: Filter, conditions: Conditions) -> list[Driver]:
     """What every run that meets the filter must meet, as far as an index has it."""
-    parts = filter_.parts if isinstance(filter_, And) else () if filter_ is None else (filter_,)
     found = []
-    for part in parts:
+    for part in _parts(filter_):
         rows = run_value.alias()
         range_ = conditions.range(part, rows)
         if range_ is not None:
-            found.append(Driver(rows, *range_))
+            found.append(Driver(part=part, rows=rows, key=range_[0], range=range_[1]))
         elif (words := conditions.search(part)) is not None:
-            found.append(Driver(words.subquery(), NO_KEY, true()))
+            found.append(Driver(part=part, rows=words.subquery(), key=NO_KEY, range=true()))
     return found
 
 
+def _parts(filter_: Filter) -> Sequence[Filter]:
+    """What all has to be met."""
+    return filter_.parts if isinstance(filter_, And) else (filter_,)
+
+
 def _count(connection: Connection, driver: Driver) -> int:
-    some = select(literal(1)).select_from(driver.rows).where(driver.range).limit(DRIVE_MOST).subquery()
+    some = driver.of(literal(1)).limit(DRIVE_MOST).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-def count_runs(connection: Connection, selection: Selection) -> tuple[int, bool]:
-    """How many runs there are, and whether that is all of them: with a filter, they are counted to `COUNT_MOST`."""
-    narrowing = narrow(connection, selection, COUNT_MOST)
+def count_runs(connection: Connection, selection: Selection, narrowing: Narrowing | None) -> tuple[int, bool]:
+    """How many runs there are, and whether that is all of them: with a filter, they are counted to `COUNT_MOST`.
+
+    `narrowing` is the selection's, made for a page. No order has to be kept here, so a drive is the shorter way.
+    """
     if narrowing is None:
         every = select(project.c.runs).where(project.c.id == selection.project_key)
         return connection.execute(every).scalar_one(), True

@@ -150,6 +150,10 @@ def find(database, selection, order, limit, *, may_walk):
     return database.read_blocking(read)
 
 
+def count(connection, selection):
+    return run_plan.count_runs(connection, selection, run_plan.narrow(connection, selection, 50))
+
+
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     records=st.lists(RECORDS, max_size=10),
@@ -168,17 +172,18 @@ def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
     selection = Selection(project_key=project, filter=wanted, now=NOW)
     for may_walk in (True, False):
         assert find(database, selection, order, limit, may_walk=may_walk) == expected
-    assert database.read_blocking(lambda c: run_plan.count_runs(c, selection)) == (len(expected), True)
+    assert database.read_blocking(partial(count, selection=selection)) == (len(expected), True)
 
 
 @pytest.fixture
 def many(fresh):
-    """A project of 400 runs: `param.rare` is 1 for four of them, `param.common` for half."""
-    records = [
-        RunRecord(run_id="", started_at=START, parameters={"rare": number % 100, "common": number % 2, "n": number})
-        for number in range(400)
-    ]
-    return fresh(records)
+    """A project of 400 runs: `param.rare` is 1 for four of them, `param.rarely` for five, `param.common` for half."""
+
+    def parameters(number):
+        shares = {"rare": number % 100, "rarely": number % 80, "common": number % 2}
+        return {**shares, "n": number, "more": 2 * number, "less": -number}
+
+    return fresh([RunRecord(run_id="", started_at=START, parameters=parameters(number)) for number in range(400)])
 
 
 def planned(database, project, text, *, limit=50, key=("param", "n")):
@@ -216,6 +221,23 @@ def test_a_condition_that_many_meet_is_looked_at_along_the_order_of_the_page(dat
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_walk_ends_where_a_filter_runs_against_the_order(database, many):
+    """Two in five runs have a small n, and they come last."""
+    plan = planned(database, many, "param.n < 160", limit=10, key=("param", "less"))
+    assert "MATERIALIZE driven" not in plan
+    plan = planned(database, many, "param.n < 160", limit=10, key=("param", "more"))
+    assert "MATERIALIZE driven" in plan, plan
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_a_condition_that_about_as_many_meet_is_looked_at_as_a_set(database, many):
+    plan = planned(database, many, "param.rare = 1 and param.rarely = 1")
+    assert any("LIST SUBQUERY" in step for step in plan), plan
+    plan = planned(database, many, "param.rare = 1 and param.common = 1")
+    assert not any("LIST SUBQUERY" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_range_of_the_value_that_is_sorted_by_is_a_range_of_its_index(database, many):
     plan = planned(database, many, "param.n > 100 and param.n < 390")
     assert any("ix_run_value_num (key_id=? AND num>? AND num<?)" in step for step in plan), plan
@@ -223,11 +245,10 @@ def test_a_range_of_the_value_that_is_sorted_by_is_a_range_of_its_index(database
 
 def test_no_more_than_a_page_can_show_is_counted(database, many, monkeypatch):
     monkeypatch.setattr(run_plan, "COUNT_MOST", 100)
-    count = partial(database.read_blocking)
     for text, counted in (
         ("param.common = 1", (100, False)),
         ("param.rare = 1", (4, True)),
         ("param.n < 0", (0, True)),
     ):
         selection = Selection(project_key=many, filter=parse_filter(text), now=NOW)
-        assert count(lambda c, selection=selection: run_plan.count_runs(c, selection)) == counted
+        assert database.read_blocking(partial(count, selection=selection)) == counted
