@@ -7,10 +7,10 @@ from datetime import datetime
 
 import msgspec
 from msgspec import Raw, Struct
-from sqlalchemy import Connection, bindparam, insert, select
+from sqlalchemy import Connection, bindparam, func, insert, select
 
 from hub_server.domain.cursor import Position, Slice, slice_of
-from hub_server.store.counting import capped_count
+from hub_server.store.counting import MAX_PAGE_CHARS, capped_count, count_fitting
 from hub_server.store.schema import branch, commit, dot
 from hub_server.store.upsert import Upsert
 
@@ -88,12 +88,20 @@ def find_commit(connection: Connection, project_key: int, commit_hash: bytes) ->
 
 
 def list_commits(connection: Connection, project_key: int, *, after: Position | None, limit: int) -> Slice[Raw]:
-    """The project's commits as stored, in the order in which they arrived, newest first."""
+    """The project's commits as stored, in the order in which they arrived, newest first.
+
+    Fewer than `limit` where their documents are large, but one at least.
+    """
     mine = select(commit.c.id).join(dot, dot.c.id == commit.c.dot_id).where(dot.c.project_id == project_key)
-    query = mine.add_columns(commit.c.doc).order_by(commit.c.id.desc()).limit(limit + 1)
+    query = mine.add_columns(func.length(commit.c.doc).label("size")).order_by(commit.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(commit.c.id < after[0])
     rows = connection.execute(query).all()
-    return slice_of(
-        rows, limit, lambda row: Raw(row.doc.encode()), lambda row: [row.id], capped_count(connection, mine)
-    )
+    fitting = min(limit, count_fitting((row.size for row in rows), MAX_PAGE_CHARS))
+    documents = _documents(connection, [row.id for row in rows[:fitting]])
+    return slice_of(rows, fitting, lambda row: documents[row.id], lambda row: [row.id], capped_count(connection, mine))
+
+
+def _documents(connection: Connection, keys: list[int]) -> dict[int, Raw]:
+    query = select(commit.c.id, commit.c.doc).where(commit.c.id.in_(keys))
+    return {row.id: Raw(row.doc.encode()) for row in connection.execute(query)}

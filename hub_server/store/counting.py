@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -11,6 +13,14 @@ MAX_COUNT = 10_001
 
 That there are more than 10,000 is all that people want to know, and an exact count reads every row.
 """
+
+MAX_PAGE_CHARS = 8 * 2**20
+"""What the documents of one page may have together; one has up to 4 MiB."""
+
+
+def count_fitting(sizes: Iterable[int], most: int) -> int:
+    """How many of these, from the first on, are at most `most` together; one at least."""
+    return max(1, sum(total <= most for total in accumulate(sizes)))
 
 
 def capped_count(connection: Connection, query: Select[Any]) -> tuple[int, bool]:

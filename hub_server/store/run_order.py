@@ -29,16 +29,14 @@ from sqlalchemy import (
 
 from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
+from hub_server.store.counting import MAX_PAGE_CHARS, count_fitting
 from hub_server.store.run_filter import KeyRow, Site, find_keys
 from hub_server.store.run_plan import AT_RUN, Narrowing, Selection, narrow
-from hub_server.store.runs import count_fitting, read_runs
+from hub_server.store.runs import document_sizes, read_runs
 from hub_server.store.schema import project, run, run_value
 
 _HAPPENED: ColumnElement[int] = type_coerce(run.c.happened_at, BigInteger)
 """Microseconds rather than a datetime: that is what a cursor can hold."""
-
-MAX_PAGE_CHARS = 8 * 2**20
-"""What the documents of one page may have together; a run's has up to 4 MiB."""
 
 
 class Order(Struct, frozen=True, kw_only=True):
@@ -96,7 +94,7 @@ def read_page(
 ) -> RunsPage:
     """The `limit` runs that follow `after`, or fewer where their documents are large, but one at least."""
     found = find_runs(connection, selection, order, after, limit, may_walk=may_walk)
-    found = found.first(count_fitting(connection, found.keys, MAX_PAGE_CHARS))
+    found = found.first(count_fitting(document_sizes(connection, found.keys), MAX_PAGE_CHARS))
     return RunsPage(read_runs(connection, found.keys), found.position, found.total, found.narrowing)
 
 
