@@ -30,7 +30,7 @@ from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.types import Columns, RunInfo
 from hub_server.domain.values import IndexedValue, index_name, index_value
 from hub_server.store import live_runs, models, search
-from hub_server.store.counting import capped_count
+from hub_server.store.counting import MAX_PAGE_CHARS, capped_count, count_fitting
 from hub_server.store.schema import (
     UtcTime,
     comment,
@@ -69,7 +69,7 @@ class Ingest(Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-# Statements of a push are made once: to make one costs SQLAlchemy more than to run it.
+# Statements of pushes and lists are made once: to make one costs SQLAlchemy more than to run it.
 
 _IN_PROJECT = run.c.project_id == bindparam("project")
 _STORED_HASHES = select(run.c.uuid, run.c.record_hash).where(
@@ -87,6 +87,30 @@ _COMMENTS = (
     .correlate(run)
     .scalar_subquery()
 )
+_RUNS: Select[Any] = (
+    select(
+        run.c.id,
+        run.c.uuid,
+        run.c.seq,
+        run.c.ingested_at,
+        run.c.warnings,
+        run.c.doc,
+        run.c.deleted_at,
+        commit.c.hash.label("commit_hash"),
+        project.c.uuid.label("project_uuid"),
+        run_edit.c.name,
+        run_edit.c.notes,
+        run_edit.c.tags,
+        run_edit.c.version,
+        _COMMENTS.label("comments"),
+    )
+    .join(commit, commit.c.id == run.c.commit_id)
+    .join(project, project.c.id == run.c.project_id)
+    .outerjoin(run_edit, (run_edit.c.project_id == run.c.project_id) & (run_edit.c.run_uuid == run.c.uuid))
+)
+_AMONG_KEYS = run.c.id.in_(bindparam("keys", expanding=True))
+_RUNS_BY_KEY = _RUNS.where(_AMONG_KEYS)
+_SIZES = select(run.c.id, func.length(run.c.doc).label("size")).where(_AMONG_KEYS)
 _COUNT_KEYS = Upsert(
     run_key,
     lambda new: new.on_conflict_do_update(
@@ -171,40 +195,42 @@ def warn(connection: Connection, place: Ingest, run_id: str) -> None:
 
 
 def list_trash(connection: Connection, project_key: int, after: Position | None, limit: int) -> Slice[RunInfo]:
-    """The project's runs in the trash, those that came there last first."""
+    """The project's runs in the trash, those that came there last first; fewer where their documents are large."""
     mine = (run.c.project_id == project_key) & run.c.deleted_at.is_not(None)
     deleted: ColumnElement[int] = type_coerce(run.c.deleted_at, BigInteger)
-    query = _runs().add_columns(deleted.label("deleted")).where(mine)
+    query = select(run.c.id, deleted.label("deleted"), func.length(run.c.doc).label("size")).where(mine)
     query = query.order_by(deleted.desc(), run.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where((deleted < after[0]) | ((deleted == after[0]) & (run.c.id < after[1])))
     rows = connection.execute(query).all()
+    fitting = min(limit, count_fitting((row.size for row in rows), MAX_PAGE_CHARS))
+    found = read_runs(connection, [row.id for row in rows[:fitting]])
+    shown = dict(zip((row.id for row in rows), found, strict=False))
     count = capped_count(connection, select(run.c.id).where(mine))
-    return slice_of(rows, limit, _info, lambda row: [row.deleted, row.id], count)
+    return slice_of(rows, fitting, lambda row: shown[row.id], lambda row: [row.deleted, row.id], count)
 
 
 def find_run(connection: Connection, project_key: int, run_id: str) -> RunInfo | None:
     """One run of the project."""
-    row = connection.execute(_runs().where(run.c.project_id == project_key, run.c.uuid == run_id)).first()
+    row = connection.execute(_RUNS.where(run.c.project_id == project_key, run.c.uuid == run_id)).first()
     return None if row is None else _info(row)
 
 
 def find_runs(connection: Connection, project_key: int, run_ids: list[str]) -> dict[str, RunInfo]:
     """Those of the runs that the project has, by their ids."""
     mine = (run.c.project_id == project_key) & run.c.uuid.in_(run_ids)
-    return {row.uuid: _info(row) for row in connection.execute(_runs().where(mine))}
+    return {row.uuid: _info(row) for row in connection.execute(_RUNS.where(mine))}
 
 
 def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
     """The runs with these database keys, in this order."""
-    found = {row.id: _info(row) for row in connection.execute(_runs().where(run.c.id.in_(keys)))}
+    found = {row.id: _info(row) for row in connection.execute(_RUNS_BY_KEY, {"keys": keys})}
     return [found[key] for key in keys]
 
 
 def document_sizes(connection: Connection, keys: list[int]) -> list[int]:
     """How many characters the documents of these runs have, in this order."""
-    query = select(run.c.id, func.length(run.c.doc).label("size")).where(run.c.id.in_(keys))
-    sizes: dict[int, int] = {row.id: row.size for row in connection.execute(query)}
+    sizes: dict[int, int] = {row.id: row.size for row in connection.execute(_SIZES, {"keys": keys})}
     return [sizes[key] for key in keys]
 
 
@@ -339,30 +365,6 @@ def _content_hash(file: FileRef) -> bytes | None:
         return bytes.fromhex(file.content_hash) if file.content_hash else None
     except ValueError:
         return None
-
-
-def _runs() -> Select[Any]:
-    return (
-        select(
-            run.c.id,
-            run.c.uuid,
-            run.c.seq,
-            run.c.ingested_at,
-            run.c.warnings,
-            run.c.doc,
-            run.c.deleted_at,
-            commit.c.hash.label("commit_hash"),
-            project.c.uuid.label("project_uuid"),
-            run_edit.c.name,
-            run_edit.c.notes,
-            run_edit.c.tags,
-            run_edit.c.version,
-            _COMMENTS.label("comments"),
-        )
-        .join(commit, commit.c.id == run.c.commit_id)
-        .join(project, project.c.id == run.c.project_id)
-        .outerjoin(run_edit, (run_edit.c.project_id == run.c.project_id) & (run_edit.c.run_uuid == run.c.uuid))
-    )
 
 
 def _info(row: Row[Any]) -> RunInfo:
