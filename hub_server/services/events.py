@@ -86,6 +86,16 @@ class EventBus:
         self._listeners: set[Listener] = set()
         self._sequence: Counter[str] = Counter()
         self._ending = asyncio.Event()
+        self._access_version = 0
+
+    @property
+    def access_version(self) -> int:
+        """Grows whenever somebody may have lost access to something."""
+        return self._access_version
+
+    def access_changed(self) -> None:
+        """Have everybody who listens asked again whether they may."""
+        self._access_version += 1
 
     @property
     def listening(self) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from functools import partial
 from typing import Any, cast
 
 import msgspec
@@ -18,7 +19,7 @@ from tornado.iostream import StreamClosedError
 from tornado.web import stream_request_body
 
 from hub_server.domain.problems import Problem
-from hub_server.domain.scopes import ANONYMOUS
+from hub_server.domain.scopes import ANONYMOUS, Caller
 from hub_server.services.services import Services
 from hub_server.services.sync import MAX_PACK_BYTES
 from hub_server.web import security
@@ -50,9 +51,7 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
     if security.bearer_token(headers) is None:
         security.check_source(operation.method, headers, handler.origin())
     path = dict(handler.path_kwargs)
-    caller = await handler.authenticate(
-        _needed_scope(handler, operation), is_inside_project="project" in path or "dot" in path
-    )
+    caller = await _authenticate(handler, operation)
     handler.hub.rates.take(request.remote_ip or "" if caller is None or caller.is_anonymous else caller.credential)
     project = dot = None
     if caller is not None and "project" in path:
@@ -67,7 +66,22 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
         known_caller=caller,
         found_project=project,
         found_dot=dot,
+        readmit=partial(_readmit, handler, operation),
     )
+
+
+async def _readmit(handler: HubHandler, operation: Operation) -> Caller:
+    caller = await _authenticate(handler, operation)
+    if caller is None:
+        raise RuntimeError(f"{operation.name} is open to everybody")
+    if "project" in handler.path_kwargs:
+        await handler.hub.projects.enter(caller, handler.path_kwargs["project"], operation.scope)
+    return caller
+
+
+async def _authenticate(handler: HubHandler, operation: Operation) -> Caller | None:
+    is_inside_project = not {"project", "dot"}.isdisjoint(handler.path_kwargs)
+    return await handler.authenticate(_needed_scope(handler, operation), is_inside_project=is_inside_project)
 
 
 def _needed_scope(handler: HubHandler, operation: Operation) -> str:
@@ -171,6 +185,8 @@ class ApiHandler(HubHandler):
         """What the operation answers; for the audit log, too."""
         try:
             reply = await once(self.hub, self._operation, call)
+            if self._operation.is_audited:
+                self.hub.events.access_changed()
         except Problem as problem:
             await note(self.hub, self._operation, call, problem.type.status)
             raise

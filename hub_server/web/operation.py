@@ -91,12 +91,18 @@ class Request:
 
 @dataclass(frozen=True, kw_only=True)
 class Call(Generic[Q, B]):
-    """A request that has passed every check."""
+    """A request that has passed every check.
+
+    Attributes:
+        readmit: Checks a caller that is known and its project once more, for an operation that goes on for long; who
+            calls now. Raises the `Problem` with which the request would be refused now.
+    """
 
     request: Request
     query: Q
     body: B
     path: Mapping[str, str]
+    readmit: Callable[[], Awaitable[Caller]]
     known_caller: Caller | None = None
     found_project: ProjectRef | None = None
     found_dot: DotRow | None = None

@@ -22,7 +22,7 @@ log = structlog.get_logger()
 MAX_MESSAGE_BYTES = 64 * 2**10
 MAX_WAITING_MESSAGES = 16
 RECHECK_S = 60.0
-"""How long a session or token that was ended can still listen."""
+"""How long the socket of a session or token that was ended stays open, where nothing is sent on it."""
 PING_S = 30.0
 GOING_AWAY, POLICY_VIOLATION, UNSUPPORTED_DATA, INTERNAL_ERROR = 1001, 1008, 1003, 1011
 
@@ -104,4 +104,4 @@ class SocketHandler(HubHandler, WebSocketHandler):
         """End the socket when its token or session has ended."""
         while True:
             await asyncio.sleep(RECHECK_S)
-            await self.authenticate(self._operation.scope)
+            await self._call.readmit()

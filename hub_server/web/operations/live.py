@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from typing import Annotated
 
 import msgspec
+import structlog
 from msgspec import Meta, Struct
 
 from hub_server.domain.problems import Problem
@@ -15,6 +16,8 @@ from hub_server.domain.scopes import SIGNED_IN, Caller
 from hub_server.services.events import PROJECTS, Event, Listener, project_topic
 from hub_server.services.services import Services
 from hub_server.web.operation import Call, Channel, Media, Nothing, Reply, operation
+
+log = structlog.get_logger()
 
 PROJECT_PREFIX = project_topic("")
 
@@ -27,6 +30,8 @@ class Subscribe(Struct, frozen=True, forbid_unknown_fields=True):
 
 STREAM_S = 600.0
 """Then the caller shows its token anew: one that was revoked gets no further."""
+RECHECK_S = 60.0
+"""How long one whose token has expired can still listen; a loss of access that somebody saw to counts at once."""
 KEEP_ALIVE_S = 15.0
 """A stream on which nothing is sent does not notice that its client has gone, and proxies cut it."""
 
@@ -39,10 +44,10 @@ async def events(hub: Services, call: Call[Nothing, Channel]) -> None:
     listener, channel = hub.events.open(), call.body
     try:
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_send(hub, call.caller, listener, channel))
+            tasks.create_task(_send(hub, call, listener, channel))
             async for message in channel.messages():
-                topics = _MESSAGES.decode(message).subscribe
-                hub.events.subscribe(listener, [topic for topic in topics if await _hears(hub, call.caller, topic)])
+                caller, topics = await call.readmit(), _MESSAGES.decode(message).subscribe
+                hub.events.subscribe(listener, [topic for topic in topics if await _hears(hub, caller, topic)])
     finally:
         hub.events.close(listener)
 
@@ -56,24 +61,44 @@ async def events(hub: Services, call: Call[Nothing, Channel]) -> None:
 )
 async def stream_events(hub: Services, call: Call[Nothing, None]) -> Reply:
     """A project's events as server-sent events; the stream ends after 10 minutes, to be asked for again."""
-    return Reply(body=_stream(hub, call.project.id, call.request.headers.get("Last-Event-ID")))
+    return Reply(body=_stream(hub, call, call.request.headers.get("Last-Event-ID")))
 
 
-async def _stream(hub: Services, project_id: str, last_seen: str | None) -> AsyncIterator[bytes]:
+async def _stream(hub: Services, call: Call[Nothing, None], last_seen: str | None) -> AsyncIterator[bytes]:
     """Whoever comes back and has missed something is told to read everything again."""
-    listener = hub.events.open()
+    listener, access = hub.events.open(), _Access(hub)
     until = time.monotonic() + STREAM_S
     try:
-        hub.events.subscribe(listener, [project_topic(project_id)])
+        hub.events.subscribe(listener, [project_topic(call.project.id)])
         first = await listener.next()
         if last_seen is not None and last_seen != str(first.seq):
             yield _as_text(msgspec.structs.replace(first, type="resync"))
         yield _as_text(first)
         while time.monotonic() < until and not hub.events.is_ending:
             event = await hub.events.wait(listener, KEEP_ALIVE_S)
+            if access.may_be_lost():
+                await call.readmit()
             yield b": nothing new\n\n" if event is None else _as_text(event)
+    except Problem as refused:
+        log.info("events.refused", reason=str(refused))
     finally:
         hub.events.close(listener)
+
+
+class _Access:
+    """When to ask whether a listener may still listen: when it, or anybody, may have lost access, and now and then."""
+
+    def __init__(self, hub: Services) -> None:
+        self._hub = hub
+        self._version, self._asked_at = hub.events.access_version, time.monotonic()
+
+    def may_be_lost(self) -> bool:
+        """Whether to ask now; whoever is told so does."""
+        version, now = self._hub.events.access_version, time.monotonic()
+        if version == self._version and now < self._asked_at + RECHECK_S:
+            return False
+        self._version, self._asked_at = version, now
+        return True
 
 
 def _as_text(event: Event) -> bytes:
@@ -81,9 +106,15 @@ def _as_text(event: Event) -> bytes:
     return f"id: {event.seq}\nevent: {event.type}\ndata: ".encode() + msgspec.json.encode(event) + b"\n\n"
 
 
-async def _send(hub: Services, caller: Caller, listener: Listener, channel: Channel) -> None:
+async def _send(hub: Services, call: Call[Nothing, Channel], listener: Listener, channel: Channel) -> None:
+    caller, access = call.caller, _Access(hub)
     while True:
         event = await listener.next()
+        if access.may_be_lost():
+            caller = await call.readmit()
+            listener.topics = {topic for topic in listener.topics if await _hears(hub, caller, topic)}
+        if event.topic and event.topic not in listener.topics:
+            continue
         if event.topic == PROJECTS and event.id and not await _sees(hub, caller, event.id):
             event = msgspec.structs.replace(event, id="")  # that something happened tells nobody what exists
         await channel.send(msgspec.json.encode(event).decode())

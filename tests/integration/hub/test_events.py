@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from urllib.parse import urlsplit
 
 import pytest
+import requests
 import websocket
 from support.cutting_proxy import Cut, cutting_proxy
 
@@ -75,6 +76,63 @@ def test_nothing_is_heard_of_other_projects(hub, project, new_run):
         project.push(new_run())
         pushed = stranger.push(new_run())
         assert receive(connection)["id"] == pushed.run_ids[0]
+
+
+@contextmanager
+def streaming(hub, project, token):
+    """The lines of a project's stream of events."""
+    url = f"{hub.url}/api/v1/projects/{project.id}/events"
+    with requests.get(url, headers={"Authorization": f"Bearer {token}"}, stream=True, timeout=30) as answer:
+        assert answer.status_code == 200
+        yield answer.iter_lines(decode_unicode=True)
+
+
+def read_event(lines):
+    event = {}
+    for line in lines:
+        if not line and event:
+            return event
+        if not line.startswith(":") and line:
+            name, _, event_value = line.partition(": ")
+            event[name] = event_value
+    return None
+
+
+@pytest.mark.parametrize("lost", ["role", "openness", "account", "token"])
+def test_whoever_lost_access_hears_no_more(hub, new_run, lost):
+    """What is heard last is an event of another project, which came after those that must not be heard."""
+    owner, viewer = hub.new_person(), hub.new_person()
+    closed, other = (hub.new_project(owner=owner.token) for _ in range(2))
+    hub.call("PATCH", closed.base, token=owner.token, json={"is_public": lost == "openness"})
+    for project in (other,) if lost == "openness" else (closed, other):
+        hub.call("PUT", f"{project.base}/collaborators/{viewer.name}", token=owner.token, json={"role": "viewer"})
+    topics = [f"project:{project.id}" for project in (closed, other)]
+    with listening(hub, token=viewer.token) as connection, streaming(hub, closed, viewer.token) as lines:
+        subscribe(connection, *topics)
+        assert {receive(connection)["topic"] for _ in topics} == set(topics)
+        assert read_event(lines)["event"] == "subscribed"
+        take_away(hub, lost, owner, viewer, closed)
+        closed.push(new_run())
+        other.push(new_run())
+        if lost in ("role", "openness"):
+            heard = (event for event in iter(lambda: receive(connection), None) if event["type"] != "project.changed")
+            assert next(heard)["topic"] == topics[1]
+        else:
+            assert connection.recv() == ""  # it is closed
+        assert {event["event"] for event in iter(lambda: read_event(lines), None)} <= {"project.changed"}
+
+
+def take_away(hub, lost, owner, viewer, project):
+    """Take a person's access to a project away."""
+    if lost == "role":
+        answer = hub.request("DELETE", f"{project.base}/collaborators/{viewer.name}", token=owner.token)
+    elif lost == "openness":
+        answer = hub.request("PATCH", project.base, token=owner.token, json={"is_public": False})
+    elif lost == "account":
+        answer = hub.request("PATCH", f"/api/v1/accounts/{viewer.name}", token=hub.admin, json={"role": "disabled"})
+    else:
+        answer = hub.request("DELETE", f"/api/v1/tokens/{viewer.token.split('_')[1]}", token=viewer.token)
+    assert answer.ok, answer.text
 
 
 def test_a_new_subscription_replaces_the_old_one(hub, project, new_run):
