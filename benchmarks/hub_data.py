@@ -104,7 +104,7 @@ async def _store(database: Database, key: int, dot: str, records: list[RunRecord
 
 
 def _project(connection: Connection, place: int) -> tuple[int, str]:
-    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", NOW)
+    account = accounts.ensure_administrator(connection, AccountInfo("a", "owner"), "admin", NOW)
     dot = str(UUID(int=place))
     made = NewProject(id=f"p{place}", name=f"project {place}", dot_id=dot, created_by=account.id, created_at=NOW)
     return add_project(connection, made), dot

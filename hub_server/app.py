@@ -223,14 +223,14 @@ def _open_upkeep(
 
 
 async def _ensure_owner(services: Services, folder: DataFolder) -> str | None:
-    """The first account, and its token in the data folder; a folder that lost the token gets a new one in its place.
+    """The first administrator, with a token in the data folder.
 
-    Answers a login link where the account is new.
+    There is a new token where the folder has lost it, and where it is that of somebody who is no administrator any
+    more. Answers a login link where the account is new.
     """
     wanted = AccountInfo(str(uuid4()), FIRST_ACCOUNT)
-    account = await services.identity.ensure_first_account(wanted)
-    if folder.has_token():
-        await services.identity.ensure_scopes(account, ADMIN_TOKEN)
+    account = await services.identity.ensure_administrator(wanted)
+    if folder.has_token() and await services.identity.ensure_scopes(account, ADMIN_TOKEN):
         return None
     owner = Caller(account_id=account.id, account_name=account.name, scopes=frozenset(SCOPES), is_admin=True)
     request = TokenRequest(name=ADMIN_TOKEN, scopes=list(SCOPES), project_id=None, expires_in_s=None)

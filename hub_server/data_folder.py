@@ -1,8 +1,8 @@
 """The hub's data folder: one hub at a time, and what it leaves there for this user's other programs.
 
 `hub.lock` is held (flock(2)) while a hub runs, so that a killed hub leaves no lock behind. `hub.json` says where it
-listens; `admin.token` is a token of the first account with every scope. All of it is readable by the owner only. A
-folder with `restore.unfinished` holds a part of a backup, and no hub starts on it.
+listens; `admin.token` is a token of the first administrator. All of it is readable by the owner only. A folder with
+`restore.unfinished` holds a part of a backup, and no hub starts on it.
 """
 
 from __future__ import annotations

@@ -48,12 +48,13 @@ async def list_projects(hub: Services, call: Call[Nothing, None]) -> list[Legacy
     response=LegacyProject,
     answers=(201,),
     problems=("path-taken",),
+    noted=lambda call: call.body.name,
 )
 async def create_project(hub: Services, call: Call[Nothing, NewProject]) -> Reply:
     """Make a project with a workspace; the name is numbered when one that the caller sees has it."""
     await hub.volumes.check_name(call.caller, call.body.name)
     made, _ = await hub.projects.create(call.caller, call.body.name, str(uuid4()))
-    return Reply(body=_project(made), status=201)
+    return Reply(body=_project(made), status=201, about=made.id)
 
 
 def _project(info: ProjectInfo) -> LegacyProject:

@@ -23,7 +23,7 @@ from hub_server.services.services import Services
 from hub_server.services.volumes import MASTER, VolumeName
 from hub_server.services.workspace_heads import Volume
 from hub_server.web.base import authorise
-from hub_server.web.operation import Call, Nothing, operation
+from hub_server.web.operation import Call, Nothing, Reply, operation
 
 log = structlog.get_logger()
 
@@ -108,9 +108,10 @@ def method(*names: str, scope: str, params: type[P]) -> Callable[[Do], Do]:
     body=RpcCall,
     max_body=MAX_CALL_BYTES,
     response=dict[str, Any],
-    audited=False,
+    audited=lambda call: call.body.method == f"{PREFIX}Create",  # a commit is as frequent as a push
+    noted=lambda call: f"{call.body.method} {call.body.params}",
 )
-async def call_dotmesh(hub: Services, call: Call[Nothing, RpcCall]) -> dict[str, Any]:
+async def call_dotmesh(hub: Services, call: Call[Nothing, RpcCall]) -> dict[str, Any] | Reply:
     """Call a method of dotmesh."""
     asked = call.body
     found = METHODS.get(asked.method.removeprefix(PREFIX)) if asked.method.startswith(PREFIX) else None
@@ -123,9 +124,8 @@ async def call_dotmesh(hub: Services, call: Call[Nothing, RpcCall]) -> dict[str,
     except msgspec.ValidationError as error:
         return _failed(asked, INVALID_PARAMS, f"{asked.method} cannot be called so: {error}")
     except Problem as problem:
-        return _failed(
-            asked, FAILED, str(problem), {"type": f"/problems/{problem.kind}", "status": problem.type.status}
-        )
+        about = {"type": f"/problems/{problem.kind}", "status": problem.type.status}
+        return Reply(body=_failed(asked, FAILED, str(problem), about), noted=f"refused: {problem}")
     except (DiskFull, StorageUnavailable) as error:
         log.error("storage.failed", error=str(error))  # noqa: TRY400 - the message says it all
         return _failed(asked, FAILED, "the hub cannot store this now; try again later, or ask its operator")

@@ -71,9 +71,9 @@ class Identity:
         self._clock = clock
         self._attempts = AttemptLimit(SIGN_IN_FAILURES, SIGN_IN_WINDOW_S, lambda: clock().timestamp())
 
-    async def ensure_first_account(self, wanted: AccountInfo) -> AccountInfo:
-        """The hub's first account; `wanted`, as an administrator, where there is none yet."""
-        return await self._database.write(lambda c: accounts.ensure_first_account(c, wanted, "admin", self._clock()))
+    async def ensure_administrator(self, wanted: AccountInfo) -> AccountInfo:
+        """The hub's first administrator; `wanted`, where nobody has an account yet."""
+        return await self._database.write(lambda c: accounts.ensure_administrator(c, wanted, "admin", self._clock()))
 
     async def by_token(self, text: str) -> Caller:
         """The caller that shows this bearer token.
@@ -211,9 +211,9 @@ class Identity:
         access = await self._database.read(lambda c: find_access(c, project_id, caller.account_id))
         return access is not None and (caller.is_admin or access.role is not None)
 
-    async def ensure_scopes(self, account: AccountInfo, name: str) -> None:
-        """Give the account's tokens of this name every scope, also those that were not there when they were made."""
-        await self._database.write(lambda c: accounts.set_scopes(c, account.id, name, sorted(SCOPES)))
+    async def ensure_scopes(self, account: AccountInfo, name: str) -> bool:
+        """Give the account's tokens of this name every scope, also those that came later; whether there are any."""
+        return await self._database.write(lambda c: accounts.set_scopes(c, account.id, name, sorted(SCOPES)))
 
     def _token_row(
         self, caller: Caller, request: TokenRequest, project_id: str | None, secret_hash: bytes

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.names import check_uuid, clean_name
 from hub_server.domain.problems import Problem, invalid, not_found
-from hub_server.domain.scopes import ACCESS_LEVELS, Caller, project_scopes
+from hub_server.domain.scopes import ACCESS_LEVELS, BEYOND_PROJECTS, Caller, project_scopes
 from hub_server.domain.types import ProjectInfo
 from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import sign_in_required, utc_now
@@ -155,7 +155,7 @@ def _scopes(caller: Caller, access: Access) -> frozenset[str]:
 
 
 def _check(caller: Caller, access: Access, scope: str) -> None:
-    if scope in ACCESS_LEVELS or scope in _scopes(caller, access):
+    if scope in ACCESS_LEVELS | BEYOND_PROJECTS or scope in _scopes(caller, access):
         return
     if caller.is_anonymous:
         raise sign_in_required()

@@ -93,9 +93,10 @@ def store_setting(connection: Connection, name: str, value: bytes) -> None:
     connection.execute(insert(setting).values(name=name, value=value))
 
 
-def ensure_first_account(connection: Connection, wanted: AccountInfo, role: str, now: datetime) -> AccountInfo:
-    """The account that was made first; stores `wanted` where there is none."""
-    row = connection.execute(select(account.c.id, account.c.name).order_by(account.c.created_at).limit(1)).first()
+def ensure_administrator(connection: Connection, wanted: AccountInfo, role: str, now: datetime) -> AccountInfo:
+    """The administrator who was made first; stores `wanted` where nobody has an account."""
+    first = select(account.c.id, account.c.name).order_by(account.c.role != "admin", account.c.created_at).limit(1)
+    row = connection.execute(first).first()
     if row is not None:
         return AccountInfo(row.id, row.name)
     connection.execute(insert(account).values(id=wanted.id, name=wanted.name, role=role, created_at=now))
@@ -187,10 +188,10 @@ def _tokens(owned: Owned) -> ColumnElement[bool]:
     return mine & (token.c.project_id == key)
 
 
-def set_scopes(connection: Connection, account_id: str, name: str, scopes: list[str]) -> None:
-    """Give the account's tokens of this name other scopes."""
+def set_scopes(connection: Connection, account_id: str, name: str, scopes: list[str]) -> bool:
+    """Give the account's tokens of this name other scopes; whether there are any."""
     mine = (token.c.account_id == account_id) & (token.c.name == name)
-    connection.execute(update(token).where(mine).values(scopes=" ".join(scopes)))
+    return connection.execute(update(token).where(mine).values(scopes=" ".join(scopes))).rowcount > 0
 
 
 def touch_token(connection: Connection, token_id: str, now: datetime) -> None:
@@ -272,8 +273,9 @@ def delete_session(connection: Connection, secret_hash: bytes) -> None:
 def add_login_code(
     connection: Connection, secret_hash: bytes, account_id: str, *, now: datetime, expires_at: datetime
 ) -> None:
-    """Store a login code, and forget those that have expired."""
-    connection.execute(delete(login_code).where(login_code.c.expires_at <= now))
+    """Store a login code in place of the account's earlier ones, and forget those that have expired."""
+    old = (login_code.c.expires_at <= now) | (login_code.c.account_id == account_id)
+    connection.execute(delete(login_code).where(old))
     connection.execute(insert(login_code).values(hash=secret_hash, account_id=account_id, expires_at=expires_at))
 
 

@@ -63,12 +63,13 @@ def list_models(connection: Connection, project_key: int, *, after: Position | N
     mine = select(model).where(model.c.project_id == project_key)
     query = mine.order_by(model.c.name).limit(limit + 1)
     if after is not None:
-        query = query.where(model.c.name > after[0])
+        last = model.alias()
+        query = query.where(model.c.name > select(last.c.name).where(last.c.id == after[0]).scalar_subquery())
     return slice_of(
         connection.execute(query).all(),
         limit,
         item=lambda row: ModelInfo(name=row.name, versions=row.versions, updated_at=row.updated_at),
-        position=lambda row: [row.name],
+        position=lambda row: [row.id],  # a name may be longer than a cursor
         count=capped_count(connection, select(model.c.id).where(model.c.project_id == project_key)),
     )
 

@@ -12,7 +12,7 @@ from hub_server.domain.cursor import Position, Slice, slice_of
 from hub_server.domain.scopes import Role
 from hub_server.domain.types import AccountInfo, Person
 from hub_server.store.counting import capped_count
-from hub_server.store.schema import account, session
+from hub_server.store.schema import account, login_code, session
 
 
 class PasswordOf(Struct, frozen=True, kw_only=True):
@@ -53,13 +53,17 @@ def find_names(connection: Connection, start: str, limit: int) -> list[str]:
 
 
 def change_role(connection: Connection, account_id: str, role: Role) -> bool:
-    """Give an account another role; False where no administrator would be left. A disabled one's sessions end."""
+    """Give an account another role; False where no administrator would be left.
+
+    The sessions and login codes of a disabled one end.
+    """
     others = select(func.count()).where(account.c.role == "admin", account.c.id != account_id)
     if role != "admin" and not connection.scalar(others):
         return False
     connection.execute(update(account).where(account.c.id == account_id).values(role=role))
     if role == "disabled":
         connection.execute(delete(session).where(session.c.account_id == account_id))
+        connection.execute(delete(login_code).where(login_code.c.account_id == account_id))
     return True
 
 
@@ -72,7 +76,8 @@ def find_password(connection: Connection, name: str) -> PasswordOf | None:
 
 
 def store_password(connection: Connection, account_id: str, password_hash: str) -> None:
-    """Set an account's password."""
+    """Set an account's password; its login codes end."""
+    connection.execute(delete(login_code).where(login_code.c.account_id == account_id))
     connection.execute(update(account).where(account.c.id == account_id).values(password_hash=password_hash))
 
 

@@ -113,16 +113,23 @@ def narrow(connection: Connection, selection: Selection, limit: int) -> Narrowin
     keys = find_keys(connection, selection.project_key, names_in(selection.filter))
     conditions = Conditions(keys, selection.now, connection.dialect.name, selection.project_key)
     narrowing = Narrowing(filter=selection.filter, conditions=conditions)
-    drivers = [structs.replace(one, count=_count(connection, one)) for one in _drivers(selection.filter, conditions)]
+    found = _drivers(selection.filter, conditions)
+    drivers = [structs.replace(one, count=_count(connection, one, DRIVE_MOST)) for one in found]
     if not drivers:
         return narrowing
     driver, *others = sorted(drivers, key=lambda one: one.count)
-    most = min(DRIVE_MOST - 1, driver.count * SET_WORTH[connection.dialect.name])
-    sets = [one for one in others if one.count <= most]
+    sets = _sets(connection, driver, others) if driver.count < DRIVE_MOST else []
     total = connection.execute(select(project.c.runs).where(project.c.id == selection.project_key)).scalar_one()
     share = prod(min(1.0, one.count / max(total, 1)) for one in drivers)
     reach = _reach(driver.count, limit / share if share else inf)
     return structs.replace(narrowing, driver=driver, sets=sets, reach=reach)
+
+
+def _sets(connection: Connection, driver: Driver, others: list[Driver]) -> list[Driver]:
+    """Those of the other conditions that have few enough runs to be read all."""
+    most = driver.count * SET_WORTH[connection.dialect.name]
+    few = [one for one in others if one.count <= most]
+    return [one for one in few if one.count < DRIVE_MOST or _count(connection, one, most + 1) <= most]
 
 
 def _reach(drive: int, walk: float) -> int | None:
@@ -150,8 +157,8 @@ def _parts(filter_: Filter) -> Sequence[Filter]:
     return filter_.parts if isinstance(filter_, And) else (filter_,)
 
 
-def _count(connection: Connection, driver: Driver) -> int:
-    some = driver.of(literal(1)).limit(DRIVE_MOST).subquery()
+def _count(connection: Connection, driver: Driver, most: int) -> int:
+    some = driver.of(literal(1)).limit(most).subquery()
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 

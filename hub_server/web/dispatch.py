@@ -185,12 +185,12 @@ class ApiHandler(HubHandler):
         """What the operation answers; for the audit log, too."""
         try:
             reply = await once(self.hub, self._operation, call)
-            if self._operation.is_audited:
+            if self._operation.is_audited(call):
                 self.hub.events.access_changed()
         except Problem as problem:
             await note(self.hub, self._operation, call, problem.type.status)
             raise
-        await note(self.hub, self._operation, call, reply.status, reply.signed_in)
+        await note(self.hub, self._operation, call, reply.status, reply)
         return reply
 
     async def _body(self) -> Any:

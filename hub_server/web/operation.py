@@ -143,6 +143,10 @@ class Reply:
     """The version of what is answered, for If-Match; without one a hash of the answer stands for it."""
     signed_in: AccountInfo | None = None
     """Whom the answer signs in, for the audit log."""
+    about: str | None = None
+    """The id of the project that the answer is about where the path has none, for the audit log."""
+    noted: str = ""
+    """What the audit log says besides what the operation's declaration does."""
     cookie: str | None = None
     """A session's secret to keep in the browser; an empty one makes it forget the session."""
 
@@ -170,14 +174,14 @@ class Operation:
     response_media: str = "application/json"
     open_on_loopback: bool = False
     """Whether programs on the hub's own machine need no token for it."""
-    audited: bool = True
+    audited: bool | Callable[[Call[Any, Any]], bool] = True
     noted: Callable[[Call[Any, Any]], str] | None = None
     holds_secret: bool = False
 
-    @property
-    def is_audited(self) -> bool:
-        """Whether the audit log has the operation's calls."""
-        return self.audited and self.method != "GET"
+    def is_audited(self, call: Call[Any, Any]) -> bool:
+        """Whether the audit log has such a call."""
+        audited = self.audited(call) if callable(self.audited) else self.audited
+        return audited and self.method != "GET"
 
     def target(self, call: Call[Any, Any]) -> str:
         """What a call is about, for the audit log: what its declaration says, else its path without the project."""
@@ -211,8 +215,8 @@ def operation(method: str, path: str, *, scope: str, **declared: Any) -> Callabl
         scope: The scope that a caller needs, or `ANONYMOUS` or `SIGNED_IN`.
         declared: `query` and `body` (Structs), `media`, `max_body` and `receive` for other bodies, `response` (a type),
             `answers` (statuses of success), `problems` (types beyond those that any operation may answer); `audited`
-            (false for what is too frequent for the audit log), `noted` (what the log says that a call is about), and
-            `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key), and
+            (false, or a function of the call, for what is too frequent for the audit log), `noted` (what the log says
+            that a call is about), `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key), and
             `open_on_loopback`.
     """
     if declared.get("body") is not None:

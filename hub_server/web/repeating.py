@@ -25,12 +25,15 @@ async def once(hub: Services, operation: Operation, call: Call[Any, Any]) -> Rep
     if key is None or caller is None or operation.method != "POST" or operation.media is not Media.JSON:
         return await _run(hub, operation, call)
 
+    made: list[Reply] = []
+
     async def work() -> Given:
-        return _given(await _run(hub, operation, call), request_hash)
+        made.append(await _run(hub, operation, call))
+        return _given(made[0], request_hash)
 
     request_hash = _hash(operation, call)
     given = await hub.idempotency.once(caller.account_id, key, request_hash, work, keep_body=not operation.holds_secret)
-    return Reply(body=given.body or None, status=given.status or 200, headers=given.headers)
+    return made[0] if made else Reply(body=given.body or None, status=given.status or 200, headers=given.headers)
 
 
 async def _run(hub: Services, operation: Operation, call: Call[Any, Any]) -> Reply:

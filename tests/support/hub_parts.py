@@ -85,7 +85,7 @@ class HubParts:
         known = connection.scalar(select(dot.c.id))
         if known is not None:
             return known
-        owner = accounts.ensure_first_account(connection, AccountInfo(str(uuid4()), "o"), "admin", START)
+        owner = accounts.ensure_administrator(connection, AccountInfo(str(uuid4()), "o"), "admin", START)
         new = projects.NewProject(id=str(uuid4()), name="p", dot_id=str(uuid4()), created_by=owner.id, created_at=START)
         projects.add_project(connection, new)
         return new.dot_id

@@ -14,7 +14,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 
 def add_project(connection, number: int = 1) -> tuple[int, str]:
     """Another project for each number; its key, and the id of its dot."""
-    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
+    account = accounts.ensure_administrator(connection, AccountInfo("a", "owner"), "admin", START)
     dot = str(UUID(int=number))
     wanted = projects.NewProject(id=f"p{number}", name="p", dot_id=dot, created_by=account.id, created_at=START)
     return projects.add_project(connection, wanted), dot

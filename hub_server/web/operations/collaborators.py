@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec import Struct
 
-from hub_server.domain.scopes import SIGNED_IN, ProjectRole
+from hub_server.domain.scopes import ProjectRole
 from hub_server.domain.types import Collaborator, Page
 from hub_server.services.services import Services
 from hub_server.web.operation import Call, Nothing, Reply, operation
@@ -47,7 +47,7 @@ async def remove_collaborator(hub: Services, call: Call[Nothing, None]) -> Reply
     return Reply(status=204)
 
 
-@operation("DELETE", "/api/v1/projects/{project}/membership", scope=SIGNED_IN, answers=(204,))
+@operation("DELETE", "/api/v1/projects/{project}/membership", scope="projects:write", answers=(204,))
 async def leave_project(hub: Services, call: Call[Nothing, None]) -> Reply:
     """Stop working on a project oneself."""
     await hub.collaborators.remove(call.project, call.caller.account_name)

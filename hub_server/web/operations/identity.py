@@ -134,7 +134,8 @@ async def create_token(hub: Services, call: Call[Nothing, NewTokenBody]) -> Repl
         project_id=wanted.project_id,
         expires_in_s=wanted.expires_in_s,
     )
-    return Reply(body=await hub.identity.create_token(call.caller, request), status=201)
+    made = await hub.identity.create_token(call.caller, request)
+    return Reply(body=made, status=201, about=made.project_id, noted=f"{made.id} {' '.join(made.scopes)}")
 
 
 @operation("GET", "/api/v1/tokens", scope="tokens:write", query=PageQuery, response=Page[TokenInfo])

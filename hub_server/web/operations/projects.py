@@ -58,7 +58,7 @@ async def list_projects(hub: Services, call: Call[ProjectsQuery, None]) -> Page[
 async def create_project(hub: Services, call: Call[Nothing, NewProject]) -> Reply:
     """Make a project; the name is numbered when taken. A dot that has a project gets that one, with 200."""
     made, is_new = await hub.projects.create(call.caller, call.body.name, call.body.dot_id)
-    return Reply(body=made, status=201 if is_new else 200)
+    return Reply(body=made, status=201 if is_new else 200, about=made.id)
 
 
 @operation("GET", "/api/v1/projects/{project}", scope="projects:read", response=ProjectInfo)
@@ -96,6 +96,7 @@ async def trash_project(hub: Services, call: Call[Nothing, None]) -> Reply:
     response=ProjectInfo,
     noted=lambda call: call.body.project_id,
 )
-async def restore_project(hub: Services, call: Call[Nothing, ProjectToRestore]) -> ProjectInfo:
+async def restore_project(hub: Services, call: Call[Nothing, ProjectToRestore]) -> Reply:
     """Bring a project back from the trash."""
-    return await hub.projects.restore(call.caller, call.body.project_id)
+    restored = await hub.projects.restore(call.caller, call.body.project_id)
+    return Reply(body=restored, about=restored.id)

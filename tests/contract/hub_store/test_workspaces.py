@@ -25,7 +25,7 @@ def do(database):
 
 
 def project(connection, project_id, name="p", dot_id=None):
-    account = accounts.ensure_first_account(connection, AccountInfo("a", "owner"), "admin", START)
+    account = accounts.ensure_administrator(connection, AccountInfo("a", "owner"), "admin", START)
     new = NewProject(id=project_id, name=name, dot_id=dot_id, created_by=account.id, created_at=START)
     projects.add_project(connection, new)
 

@@ -35,6 +35,17 @@ def test_a_name_is_a_part_of_the_path_whatever_it_holds(filled):
     assert project.get(f"/models/{quote('a/b?c=#%', safe='')}/versions")["total"] == 1
 
 
+def test_pages_go_on_after_a_name_of_any_length(project, new_run):
+    names = [letter * 3000 for letter in "abc"]
+    project.push(new_run(models=[ModelArtefact(name=name, type="custom-model") for name in names]))
+    seen, cursor = [], ""
+    while cursor is not None:
+        page = project.get(f"/models?limit=1{cursor and f'&cursor={cursor}'}")
+        seen += [one["name"] for one in page["items"]]
+        cursor = page["next"]
+    assert seen == names
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -265,7 +265,65 @@ def test_what_changes_something_is_noted_and_what_reads_is_not(own_hub):
     assert not any("guess" in str(one) for one in entries)
     assert {one["client"] for one in entries} == {"127.0.0.1"}
     own = own_hub.call("GET", project.base + "/audit", token=person.token)["items"]
-    assert {one["action"] for one in own} == {"put_collaborator"}
+    assert {one["action"] for one in own} == {"put_collaborator", "create_token", "create_project"}
+
+
+def test_what_is_made_for_a_project_is_noted_there_with_what_it_can_do(own_hub):
+    person = own_hub.new_person()
+    project = own_hub.new_project(owner=person.token)
+    wanted = {"name": "reader", "scopes": ["runs:read"], "project_id": project.id}
+    key = {"Idempotency-Key": "once"}
+    made = own_hub.call("POST", "/api/v1/tokens", token=person.token, json=wanted, headers=key)
+    own_hub.request("DELETE", project.base, token=person.token)
+    own_hub.call("POST", "/api/v1/trash/restore", token=person.token, json={"project_id": project.id})
+    own = own_hub.call("GET", project.base + "/audit", token=person.token)["items"]
+    told = [(one["action"], one["target"]) for one in own]
+    assert told[:3] == [
+        ("restore_project", project.id),
+        ("trash_project", ""),
+        ("create_token", f"reader {made['id']} runs:read"),
+    ]
+    assert made["token"] not in str(own)
+
+
+def test_projects_that_older_clients_make_are_noted(own_hub):
+    legacy = {"jsonrpc": "2.0", "method": "DotmeshRPC.Create", "id": 1}
+    made = legacy | {"params": {"Namespace": "owner", "Name": "made"}}
+    sent = [("rpc", made), ("rpc", made), ("projects", {"name": "another"}), ("rpc", legacy | {"method": "x"})]
+    for what, body in sent:
+        path = "/v2/projects" if what == "projects" else "/v2/dotmesh/rpc"
+        assert own_hub.request("POST", path, json=body, auth=("owner", own_hub.admin)).ok
+    told = [(one["action"], one["target"]) for one in own_hub.call("GET", "/api/v1/audit")["items"][:3]]
+    assert told[0] == ("create_project", "another")
+    assert [action for action, _ in told[1:]] == ["call_dotmesh"] * 2
+    assert "refused" in told[1][1]
+    assert "refused" not in told[2][1]
+
+
+def test_a_token_that_may_not_make_projects_leaves_none(own_hub):
+    person, viewer = own_hub.new_person(), own_hub.new_person()
+    project = own_hub.new_project(owner=person.token)
+    own_hub.call("PUT", f"{project.base}/collaborators/{viewer.name}", token=person.token, json={"role": "viewer"})
+    wanted = {"name": "reader", "scopes": ["projects:read", "runs:read"]}
+    reader = own_hub.call("POST", "/api/v1/tokens", token=viewer.token, json=wanted)["token"]
+    assert own_hub.request("DELETE", f"{project.base}/membership", token=reader).status_code == 403
+    assert own_hub.request("GET", project.base, token=reader).ok
+    assert own_hub.request("DELETE", f"{project.base}/membership", token=viewer.token).status_code == 204
+
+
+@pytest.mark.parametrize("then", ["link", "password", "disabled"])
+def test_a_login_link_ends_with_the_next_one_a_password_and_the_account(own_hub, then):
+    person = own_hub.new_person()
+    made = own_hub.call("POST", f"/api/v1/accounts/{person.name}/login-codes", json={})
+    if then == "link":
+        own_hub.call("POST", f"/api/v1/accounts/{person.name}/login-codes", json={})
+    elif then == "password":
+        wanted = {"password": "a long enough password"}
+        assert own_hub.request("PUT", "/api/v1/password", cookies=person.cookies, json=wanted).ok
+    else:
+        for role in ("disabled", "member"):
+            own_hub.call("PATCH", f"/api/v1/accounts/{person.name}", json={"role": role})
+    assert own_hub.request("POST", "/api/v1/sessions", json={"code": made["code"]}).status_code == 401
 
 
 def test_hostile_names_are_harmless_in_the_log(own_hub):

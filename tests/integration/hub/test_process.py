@@ -153,6 +153,23 @@ def test_an_administrators_token_that_was_deleted_is_revoked(start, connect):
     assert running.call("GET", "/api/v1/tokens")["total"] == 1
 
 
+def test_commands_go_on_as_another_administrator_where_the_first_is_none_any_more(start, connect):
+    hub = start()
+    running = connect(hub.url, hub.data)
+    first = running.call("GET", "/api/v1/session")["account"]["name"]
+    running.new_person("admin")
+    running.call("PATCH", f"/api/v1/accounts/{first}", json={"role": "member"})
+    hub.end()
+    again = start()
+    assert (
+        "admin"
+        in requests.get(
+            f"{again.url}/api/v1/session", headers={"Authorization": f"Bearer {again.admin}"}, timeout=10
+        ).json()["scopes"]
+    )
+    assert hub_command(again.data, "gc", "--dry-run").returncode == 0
+
+
 def test_a_login_link_can_be_printed(start):
     hub = start()
     printed = hub_command(hub.data, "login-link")

@@ -44,6 +44,7 @@ STARTED = Field(None, "started")
         ("param.lr = 'it\\'s \\\\ \"so\"'", Comparison(LR, "=", 'it\'s \\ "so"')),
         ('param."learning rate\\"" ~ "x"', Comparison(Field("param", 'learning rate"'), "~", "x")),
         ("param.optimizer.name/2 = TRUE", Comparison(Field("param", "optimizer.name/2"), "=", True)),
+        ("param.2d/é > 1", Comparison(Field("param", "2d/é"), ">", 1.0)),
         ("param.in in (1, 'two', false)", Among(Field("param", "in"), (1.0, "two", False))),
         ("label.a exists", Present(Field("label", "a"))),
         ('status = "error"', Comparison(STATUS, "=", "error")),

@@ -31,7 +31,7 @@ def full(database, tmp_path):
 def test_a_token_works_while_its_use_cannot_be_noted(database, full):
     async def work():
         identity = Identity(database)
-        account = await identity.ensure_first_account(AccountInfo("id", "owner"))
+        account = await identity.ensure_administrator(AccountInfo("id", "owner"))
         owner = Caller(account_id=account.id, account_name=account.name, scopes=frozenset({"runs:read"}))
         request = TokenRequest(name="t", scopes=["runs:read"], project_id=None, expires_in_s=None)
         made = await identity.create_token(owner, request)
