@@ -32,7 +32,7 @@ class Budget:
         """
         self._left -= steps
         if self._left < 0:
-            raise TooDifferent("comparing these would take too long")
+            raise TooDifferent("there is too much to compare to show how")
 
 
 class BoundedMatcher(SequenceMatcher[str]):

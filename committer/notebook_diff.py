@@ -100,7 +100,7 @@ def _decode(data: bytes) -> list[dict[str, Any]]:
     if not isinstance(cells, list):
         raise TypeError("its cells are no list")
     if len(cells) > MAX_CELLS:
-        raise TooDifferent(f"a notebook has {len(cells):,} cells; up to {MAX_CELLS:,} are compared")
+        raise TooDifferent(f"a notebook has {len(cells):,} cells, and up to {MAX_CELLS:,} are compared")
     return cells
 
 
