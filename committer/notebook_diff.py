@@ -126,23 +126,32 @@ def _stable(output: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pairs(old: list[_Cell], new: list[_Cell], budget: Budget) -> Iterator[tuple[int | None, int | None]]:
-    """Which cell became which, without those at both ends that are the same: they need no search."""
-    start = _same_at_start(old, new)
+    """Which cell became which, in order. Both ends, where cells are still where they were, need no search."""
+    start = _still_there(old, new)
     rest = min(len(old), len(new)) - start
-    end = _same_at_start(old[: -rest - 1 : -1], new[: -rest - 1 : -1])
-    for one, other in _partners(old[start : len(old) - end], new[start : len(new) - end], budget):
+    end = _still_there(old[: -rest - 1 : -1], new[: -rest - 1 : -1])
+    last, other_last = len(old) - end, len(new) - end
+    yield from zip(range(start), range(start), strict=True)
+    for one, other in _partners(old[start:last], new[start:other_last], budget):
         yield None if one is None else one + start, None if other is None else other + start
+    yield from zip(range(last, len(old)), range(other_last, len(new)), strict=True)
 
 
-def _same_at_start(old: list[_Cell], new: list[_Cell]) -> int:
+def _still_there(old: list[_Cell], new: list[_Cell]) -> int:
+    """How many cells at the start are the same, by their ids where they have any."""
     pairs = enumerate(zip(old, new, strict=False))
-    return next((index for index, (one, other) in pairs if one != other), min(len(old), len(new)))
+    moved = (index for index, (one, other) in pairs if one.key != other.key or (one.key is None and one != other))
+    return next(moved, min(len(old), len(new)))
 
 
 def _partners(old: list[_Cell], new: list[_Cell], budget: Budget) -> Iterator[tuple[int | None, int | None]]:
     """Which cell became which, by nbdime: cells that its diff does not name are couples."""
+    if not old or not new:
+        yield from ((index, None) for index in range(len(old)))
+        yield from ((None, index) for index in range(len(new)))
+        return
     one = other = 0
-    for entry in _entries(old, new, budget) if old or new else []:
+    for entry in _entries(old, new, budget):
         while one < entry["key"]:
             yield one, other
             one, other = one + 1, other + 1

@@ -27,7 +27,7 @@ def test_lines_that_are_everywhere_are_matched_as_difflib_does():
 
 
 def test_a_budget_is_for_all_that_is_compared_with_it():
-    before, after, budget = ["a"] * 10, ["a"] * 9 + ["b"], Budget(300)
+    before, after, budget = ["a"] * 10, ["a"] * 9 + ["b"], Budget(200)
     assert unified_diff(before, after, budget)
     with pytest.raises(TooDifferent):
         unified_diff(before, after, budget)

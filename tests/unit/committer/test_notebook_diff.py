@@ -123,6 +123,12 @@ def test_as_many_cells_as_are_compared():
         changes(cells, [*cells, cell("one more")])
 
 
+def test_many_cells_that_were_all_edited_in_place():
+    before = [cell(str(number), str(number)) for number in range(5_000)]
+    after = [cell(f"{number} edited", str(number)) for number in range(5_000)]
+    assert changes(before, after) == [("changed", number, number) for number in range(5_000)]
+
+
 LINES = [str(number) for number in range(100)]
 COSTLY = {
     "lines": ([cell("\n".join(LINES * 1_000), "x")], [cell("\n".join(sorted(LINES * 1_000)), "x")]),
