@@ -54,6 +54,10 @@ class NotebookError(WireFormatError):
     """The bytes are not a notebook: no JSON (half written, perhaps), or JSON without cells."""
 
 
+class TooDifferent(DotscienceError):
+    """Saying how two contents differ would take longer than anybody should wait; that they do is certain."""
+
+
 class WorkspaceError(DotscienceError):
     """A folder cannot be tracked as asked."""
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-from difflib import unified_diff
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from committer.commands import place
 from dotscience import wording
+from dotscience.errors import TooDifferent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -118,14 +118,21 @@ def _kind(change: Change) -> str:
 def _details(reader: Reader, change: Change) -> Iterable[str]:
     if not change.is_content or change.before is None or change.after is None:
         return []
-    cells = _cells(reader, change)
-    if cells is not None:
-        return [wording.printable(line) for cell in cells for line in _cell_lines(cell)]
-    was, now = _text(reader, change.before), _text(reader, change.after)
+    try:
+        cells = _cells(reader, change)
+        lines = _lines(reader, change) if cells is None else [line for cell in cells for line in _cell_lines(cell)]
+    except TooDifferent as error:
+        return [f"the contents differ; {error}"]
+    return map(wording.printable, lines)
+
+
+def _lines(reader: Reader, change: Change) -> list[str]:
+    from committer.bounded_diff import Budget, unified_diff
+
+    was, now = (None if entry is None else _text(reader, entry) for entry in (change.before, change.after))
     if was is None or now is None:
         return ["the contents differ"]
-    lines = list(unified_diff(was.splitlines(), now.splitlines(), lineterm="", n=2))[2:]
-    return map(wording.printable, lines)
+    return unified_diff(was.splitlines(), now.splitlines(), Budget(), context=2)
 
 
 def _cell_lines(cell: dict[str, Any]) -> list[str]:
@@ -135,7 +142,11 @@ def _cell_lines(cell: dict[str, Any]) -> list[str]:
 
 
 def _cells(reader: Reader, change: Change) -> list[dict[str, Any]] | None:
-    """The cells that differ, where both sides are notebooks."""
+    """The cells that differ, where both sides are notebooks.
+
+    Raises:
+        TooDifferent: they are too large to be compared cell by cell.
+    """
     import msgspec
 
     from committer.notebook_diff import diff_notebooks
@@ -180,7 +191,10 @@ def _document(reader: Reader, change: Change, *, names: bool) -> dict[str, Any]:
         "before": _side(change.before),
         "after": _side(change.after),
     }
-    cells = None if names or not change.is_content else _cells(reader, change)
+    try:
+        cells = None if names or not change.is_content else _cells(reader, change)
+    except TooDifferent:
+        cells = None
     return document if cells is None else document | {"cells": cells}
 
 

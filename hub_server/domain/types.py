@@ -377,7 +377,7 @@ class NotebookCell(Struct, frozen=True, kw_only=True):
 class FileDiff(Struct, frozen=True, kw_only=True):
     """How one file differs: the `lines` of a unified diff without headers, or the `cells` of a notebook.
 
-    `binary` files and those that are `too-large` are only known to differ.
+    `binary` files, and those that are `too-large` or take too long to compare, are only known to differ.
     """
 
     path: str

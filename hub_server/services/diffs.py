@@ -5,18 +5,18 @@ Both have budgets: whoever may push may push what is expensive to compare.
 
 from __future__ import annotations
 
-from difflib import unified_diff
 from itertools import islice
 from typing import Literal
 from urllib.parse import quote_from_bytes
 
 import msgspec
 
+from committer.bounded_diff import Budget, unified_diff
 from committer.notebook_diff import CellChange, diff_notebooks
 from committer.storage.diff import Change, diff
 from committer.storage.reader import Reader, read_file, resolve
 from committer.storage.tree import EntryKind, TreeEntry
-from dotscience.errors import NoSuchPath, NotebookError
+from dotscience.errors import NoSuchPath, NotebookError, TooDifferent
 from hub_server.content.packs import Packs
 from hub_server.domain.problems import not_found
 from hub_server.domain.types import CommitDiff, CommitInfo, FileChange, FileDiff, NotebookCell
@@ -130,7 +130,10 @@ def _compare(source: Reader, before: bytes | None, after: bytes, path: str) -> F
     sizes = [entry.size for entry in (one, other) if entry is not None]
     if max(sizes) > (MAX_NOTEBOOK_BYTES if path.endswith(".ipynb") else MAX_TEXT_BYTES):
         return FileDiff(path=path, kind="too-large")
-    return _compare_contents(path, _read(source, one), _read(source, other))
+    try:
+        return _compare_contents(path, _read(source, one), _read(source, other))
+    except TooDifferent:
+        return FileDiff(path=path, kind="too-large")
 
 
 def _compare_contents(path: str, before: bytes | None, after: bytes | None) -> FileDiff:
@@ -146,7 +149,7 @@ def _compare_contents(path: str, before: bytes | None, after: bytes | None) -> F
     old, new = _lines(before), _lines(after)
     if max(len(old), len(new)) > MAX_TEXT_LINES:
         return FileDiff(path=path, kind="too-large")
-    return FileDiff(path=path, kind="text", lines=list(unified_diff(old, new, lineterm=""))[2:])
+    return FileDiff(path=path, kind="text", lines=unified_diff(old, new, Budget()))
 
 
 def _lines(content: bytes | None) -> list[str]:

@@ -214,6 +214,16 @@ def test_differences(work):
     assert work.command("diff", first, "HEAD", "data").stdout.startswith("No difference")
 
 
+def test_a_notebook_that_is_expensive_to_compare_is_only_said_to_differ(work):
+    lines = [f"{number}\n" for number in range(100)] * 1_000
+    for source in (lines, sorted(lines)):
+        work.write("costly.ipynb", json.dumps({"cells": [{"id": "x", "source": source}]}).encode())
+        work.command("snapshot")
+    assert "the contents differ; there is too much to compare" in work.command("diff").stdout
+    (found,) = as_json(work, "diff")["files"]
+    assert (found["change"], "cells" in found) == ("changed", False)
+
+
 def test_a_folder_that_must_not_be_written(work, tmp_path):
     work.command("snapshot")
     (tmp_path / "full").mkdir()

@@ -69,6 +69,22 @@ def test_what_is_expensive_to_compare_is_only_said_to_differ(project, new_run):
     assert diff(project, commit, "/file?path=odd.ipynb")["kind"] == "text", "a notebook that is none is a text"
 
 
+def test_a_notebook_that_is_expensive_to_compare_is_only_said_to_differ(project, new_run):
+    lines = [str(number) for number in range(100)] * 1_000
+    project.push(new_run(), files={"n.ipynb": notebook("\n".join(lines))})
+    commit = project.push(new_run(), files={"n.ipynb": notebook("\n".join(sorted(lines)))}).commit
+    found = diff(project, commit, "/file?path=n.ipynb")
+    assert (found["kind"], found["cells"], found["lines"]) == ("too-large", [], [])
+
+
+def test_a_notebook_that_no_program_wrote(project, new_run):
+    odd = {"id": [1], "cell_type": 5, "source": "\ud800", "outputs": None}
+    project.push(new_run(), files={"n.ipynb": notebook("x = 1")})
+    commit = project.push(new_run(), files={"n.ipynb": json.dumps({"cells": [odd]}).encode()}).commit
+    cells = diff(project, commit, "/file?path=n.ipynb")["cells"]
+    assert sorted((one["kind"], one["cell_type"]) for one in cells) == [("added", "5"), ("removed", "code")]
+
+
 def test_more_changes_than_anybody_reads_are_cut(project, new_run):
     project.push(new_run())
     commit = project.push(new_run(), files={f"f{number}": b"1" for number in range(2_001)}).commit
