@@ -53,7 +53,7 @@ Examples:
     "hub_url",
     metavar="URL",
     callback=_hub_address,
-    help="Push to this hub; its token is asked for, or read from stdin.",
+    help="Push to this hub, as `ds login` said; else its token is read from stdin, or asked for.",
 )
 @click.option("--project", metavar="NAME", help="Name of the project on the hub; default: the folder's name.")
 @click.option("--offline", is_flag=True, help="Keep everything here; a hub can be bound later.")
@@ -86,6 +86,7 @@ def init(
     if preview:
         _preview(folder, as_json=as_json)
         return
+    token = _token(hub_url) if hub_url else ""
     if new_dot_id:
         workspace = initialise.renew(folder)
     elif is_root(folder):
@@ -94,7 +95,7 @@ def init(
         _check(folder, force=force, yes=yes, quiet=as_json)
         workspace = initialise.initialise(folder, state_dir=place.settings_of(folder).state_dir)
     if hub_url:
-        workspace = _bind(workspace, hub_url, project)
+        workspace = _bind(workspace, hub_url, token, project)
     if as_json:
         click.echo(json.dumps(_described(workspace)))
     else:
@@ -140,19 +141,27 @@ def _ask(folder: Path, census: Census) -> None:
     click.confirm(text, abort=True)
 
 
-def _bind(workspace: Workspace, hub_url: str, project: str | None) -> Workspace:
+def _token(hub_url: str) -> str:
+    """A token for the hub: the one on stdin, else that of `ds login`, else one that is asked for."""
+    from dotscience.client import credentials
+
+    token = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
+    token = token or credentials.load(hub_url, credentials.ACCOUNT) or ""
+    if not token and sys.stdin.isatty():
+        token = click.prompt(f"Token of {hub_url} (make one there under Account)", hide_input=True)
+    if not token or not token.isascii():
+        raise click.UsageError(
+            f"the token is missing, or is none: it looks like ds_…; `ds login {hub_url}` gets one, or make one on the "
+            "hub under Account and give it on stdin"
+        )
+    return token
+
+
+def _bind(workspace: Workspace, hub_url: str, token: str, project: str | None) -> Workspace:
     from dotscience.client.binding import bind
     from dotscience.client.hub import HubClient
     from dotscience.errors import HubError
 
-    if sys.stdin.isatty():
-        token = click.prompt(f"Token of {hub_url} (make one there under Settings)", hide_input=True)
-    else:
-        token = sys.stdin.readline().strip()
-    if not token or not token.isascii():
-        raise click.UsageError(
-            "the token is missing, or is none: it looks like ds_…; make one on the hub under Settings"
-        )
     try:
         with HubClient(hub_url, token) as hub:
             sends_zfs = place.settings_of(workspace.root).zfs_send == "trusted"

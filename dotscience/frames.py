@@ -36,9 +36,12 @@ def get_runs(
         max_results: At most so many rows.
 
     Raises:
+        ValueError: `max_results` is less than 0.
         DotscienceError: pandas is not installed, or the folder has no project on a hub.
         HubError: the hub does not answer, or cannot understand the filter.
     """
+    if max_results < 0:
+        raise ValueError(f"max_results must be 0 or more, not {max_results}")
     try:
         import pandas as pd
     except ImportError as error:
@@ -50,7 +53,7 @@ def get_runs(
     workspace = open_workspace()
     if workspace.hub is None:
         raise WorkspaceError(f"{workspace.root} is bound to no hub; `ds init --hub URL` binds it")
-    token = credentials.load(workspace.hub.url, workspace.hub.project_id)
+    token = credentials.for_reading(workspace.hub.url, workspace.hub.project_id)
     with HubClient(workspace.hub.url, token) as hub:
         found = hub.runs(workspace.hub.project_id, filter_string=filter_string, sort=sort, order=order)
         rows = [_row(run) for run in islice(found, max_results)]

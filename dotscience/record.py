@@ -14,7 +14,7 @@ All times are timezone-aware UTC. All hashes are 32 bytes of BLAKE3, written as 
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, UTC, datetime
 from typing import Annotated, Any, Literal, TypeVar
 
 from msgspec import Meta, Struct, ValidationError, field
@@ -74,7 +74,8 @@ class RunRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="dots
     """One run. `error` is None for success; any string, even an empty one, is a failure.
 
     `wire_id` is set only when the id on the wire is not a UUID; `run_id` always is one.
-    `environment` is the environment's id in a sidecar, and the hash of its object once committed.
+    `environment` is the environment's id in a sidecar, and the hash of its object once committed. A time whose year has
+    no number in UTC is a ValueError: nobody could show or sort it.
     """
 
     run_id: str
@@ -97,6 +98,18 @@ class RunRecord(Struct, frozen=True, kw_only=True, tag_field="schema", tag="dots
     environment: str | None = None
     notebook_stale: bool = False
     warnings: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        for time in (self.started_at, self.ended_at):
+            if time is not None and time.year in (MINYEAR, MAXYEAR):
+                _check_in_utc(time)
+
+
+def _check_in_utc(time: datetime) -> None:
+    try:
+        time.astimezone(UTC)
+    except OverflowError as error:
+        raise ValueError(f"the time {time.isoformat()} is outside of the calendar in UTC") from error
 
 
 class Environment(Struct, frozen=True, kw_only=True, tag_field="schema", tag="dotscience.environment.v1"):

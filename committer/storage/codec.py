@@ -37,7 +37,7 @@ def decode(data: bytes, decoder: msgspec.msgpack.Decoder[T], what: str, *, versi
     """
     try:
         value: Any = decoder.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:  # fields we skip may nest without end
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:  # fields we skip may nest without end
         raise CorruptObject(f"{what} cannot be decoded: {error}") from error
     if value.version != version:
         raise CorruptObject(f"{what} has version {value.version}, this program reads version {version}; update it")

@@ -26,9 +26,9 @@ def folders_project() -> tuple[HubClient, str]:
     from dotscience.client.hub import HubClient
 
     hub = _binding()
-    token = credentials.load(hub.url, hub.project_id)
+    token = credentials.for_reading(hub.url, hub.project_id)
     if token is None:
-        raise WorkspaceError(f"there is no token for {hub.url}; `ds init --hub {hub.url}` gets one")
+        raise WorkspaceError(f"there is no token for {hub.url}; `ds login {hub.url}` gets one")
     return HubClient(hub.url, token), hub.project_id
 
 

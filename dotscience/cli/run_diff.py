@@ -11,6 +11,7 @@ import click
 
 from dotscience import wording
 from dotscience.cli.hub_access import folders_project
+from dotscience.cli.short_ids import run_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,7 +40,7 @@ def diff(*, runs: Sequence[str], files: bool, everything: bool, as_json: bool) -
         raise click.UsageError("--files compares the snapshots of two runs")
     client, project = folders_project()
     with client:
-        found = client.compare(project, runs)
+        found = client.compare(project, [run_named(client, project, run) for run in runs])
         if files:
             before, after = (run["commit"] for run in found["runs"])
             found = client.diff(project, after, against=before)
@@ -64,7 +65,7 @@ def open_(*, run: str | None, only_print: bool) -> None:
     client, project = folders_project()
     with client:
         if run is not None:
-            run = client.run(project, run)["id"]
+            run = client.run(project, run_named(client, project, run))["id"]
         url = f"{client.url}/p/{project}" + (f"/runs/{run}" if run else "")
     click.echo(url)
     if not only_print:

@@ -12,6 +12,7 @@ import msgspec
 
 from dotscience import wording
 from dotscience.cli.hub_access import folders_project, own_project
+from dotscience.cli.short_ids import run_named, trashed_run_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +36,7 @@ def tag(*, run: str, tags: Sequence[str], remove: Sequence[str]) -> None:
     """Give a run tags, or take some away; without either, show them."""
     client, project = own_project()
     with client:
+        run = run_named(client, project, run)
         found = client.run(project, run)["tags"]
         wanted = [one for one in dict.fromkeys([*found, *tags]) if one not in remove]
         if wanted != found:
@@ -49,6 +51,7 @@ def name(*, run: str, text: str) -> None:
     """Give a run a name; an empty one takes it away."""
     client, project = own_project()
     with client:
+        run = run_named(client, project, run)
         client.change_run(project, run, etag=client.run_etag(project, run), name=text)
     click.echo("Done.")
 
@@ -67,6 +70,7 @@ def note(*, run: str, text: str) -> None:
     """Write notes to a run in place of those before; - reads them from stdin, an empty text takes them away."""
     client, project = own_project()
     with client:
+        run = run_named(client, project, run)
         client.change_run(project, run, etag=client.run_etag(project, run), notes=_text(text))
     click.echo("Done.")
 
@@ -86,6 +90,7 @@ def comment(*, run: str, text: str | None, as_json: bool) -> None:
     """Show what people say about a run, or say something."""
     client, project = own_project() if text is not None else folders_project()
     with client:
+        run = run_named(client, project, run)
         found = list(client.comments(project, run)) if text is None else [client.add_comment(project, run, _text(text))]
     if not found and not as_json:
         click.echo("Nobody has said anything about this run yet.")
@@ -105,7 +110,7 @@ def remove(*, runs: Sequence[str]) -> None:
     client, project = own_project()
     with client:
         for run in runs:
-            client.trash_run(project, run)
+            client.trash_run(project, run_named(client, project, run))
     click.echo(
         f"{wording.counted(len(runs), 'run')} in the trash; `ds runs restore` with the same ids brings them back."
     )
@@ -125,7 +130,7 @@ def restore(*, runs: Sequence[str]) -> None:
     client, project = own_project()
     with client:
         for run in runs:
-            client.restore_run(project, run)
+            client.restore_run(project, trashed_run_named(client, project, run))
         trashed = [] if runs else list(client.trashed_runs(project))
     if runs:
         click.echo(f"{wording.counted(len(runs), 'run')} restored.")

@@ -16,6 +16,7 @@ from dotscience import wording
 from dotscience.cli import run_edits
 from dotscience.cli.hub_access import folders_project
 from dotscience.cli.run_diff import diff, export, open_
+from dotscience.cli.short_ids import commit_named, run_named
 from dotscience.cli.trace import trace_lines
 from dotscience.errors import DotscienceError, Invalid, NotFound
 
@@ -106,7 +107,7 @@ def show(*, run: str, as_json: bool) -> None:
     """Show everything that is known of one run, published or going on."""
     client, project = folders_project()
     with client:
-        found = _published_or_live(client, project, run)
+        found = _published_or_live(client, project, run_named(client, project, run))
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -118,7 +119,7 @@ def show(*, run: str, as_json: bool) -> None:
 Examples:
   ds runs trace 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0                which runs its inputs come from
   ds runs trace 6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0 --downstream   which runs used its outputs
-  ds runs trace 4bf5122f…:data/features.csv                         which run made the file
+  ds runs trace 4bf5122f344e:data/features.csv                      which run made the file
 """
 )
 @click.argument("run", metavar="RUN|COMMIT:PATH")
@@ -135,9 +136,10 @@ def trace(*, run: str, downstream: bool, depth: int, as_json: bool) -> None:
     commit, colon, path = run.partition(":")
     with client:
         if colon:
+            commit = commit_named(client, project, commit)
             found = client.trace_file(project, commit, path, direction=direction, depth=depth)
         else:
-            found = client.trace(project, run, direction=direction, depth=depth)
+            found = client.trace(project, run_named(client, project, run), direction=direction, depth=depth)
     if as_json:
         click.echo(json.dumps(found))
     else:

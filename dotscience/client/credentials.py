@@ -42,6 +42,15 @@ def load(hub_url: str, project_id: str) -> str | None:
     return _read(config_folder() / FILE_NAME).get(_key(hub_url), {}).get(project_id)
 
 
+def for_reading(hub_url: str, project_id: str) -> str | None:
+    """The token for a project, else that of the user's account on its hub; None where neither was saved.
+
+    Raises:
+        ConfigError: as `load` does.
+    """
+    return load(hub_url, project_id) or load(hub_url, ACCOUNT)
+
+
 def save(hub_url: str, project_id: str, token: str) -> None:
     """Remember the token for a project on a hub, in place of any earlier one."""
     path = config_folder() / FILE_NAME

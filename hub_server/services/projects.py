@@ -90,7 +90,9 @@ class Projects:
         made = await self._database.write(lambda c: _ensure(c, caller, new))
         if made is None:
             raise invalid(
-                "/dot_id", "this workspace belongs to a project that you cannot see; ask its owner to let you in"
+                "/dot_id",
+                "this workspace belongs to a project that you cannot see, or that is in the trash; its owner can let "
+                "you in, or bring it back",
             )
         created = made.id == new.id
         if created:

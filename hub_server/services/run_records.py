@@ -21,8 +21,10 @@ def read_run(commit: Commit, run_id: str, name: bytes, data: bytes) -> NewRun:
     if len(data) > MAX_RUN_BYTES:
         raise CorruptObject(f"the record of run {run_id!r} is {len(data)} bytes, more than {MAX_RUN_BYTES}")
     record = decode_run(data)
-    if record.run_id != run_id or not _is_canonical_uuid(run_id):
+    if record.run_id != run_id:
         raise CorruptObject(f"the commit lists run {run_id!r}, but its record says {record.run_id!r}")
+    if not _is_canonical_uuid(run_id):
+        raise CorruptObject(f"the commit lists run {run_id!r}, which is no UUID in its usual form")
     try:
         doc = data.decode()
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from itertools import count as count_from
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, Select, insert, select
+from sqlalchemy import Connection, Row, Select, func, insert, select
 
 from dotscience.record import ModelArtefact, RunRecord
 from hub_server.domain.cursor import Position, Slice, slice_of
@@ -59,19 +59,29 @@ def add_versions(
 
 
 def list_models(connection: Connection, project_key: int, *, after: Position | None, limit: int) -> Slice[ModelInfo]:
-    """The project's models by name."""
+    """The project's models by name, with how many versions each has whose run is not in the trash."""
     mine = select(model).where(model.c.project_id == project_key)
     query = mine.order_by(model.c.name).limit(limit + 1)
     if after is not None:
         last = model.alias()
         query = query.where(model.c.name > select(last.c.name).where(last.c.id == after[0]).scalar_subquery())
+    trashed = _trashed(connection, project_key)
     return slice_of(
         connection.execute(query).all(),
         limit,
-        item=lambda row: ModelInfo(name=row.name, versions=row.versions, updated_at=row.updated_at),
+        item=lambda row: ModelInfo(
+            name=row.name, versions=row.versions - trashed.get(row.id, 0), updated_at=row.updated_at
+        ),
         position=lambda row: [row.id],  # a name may be longer than a cursor
         count=capped_count(connection, select(model.c.id).where(model.c.project_id == project_key)),
     )
+
+
+def _trashed(connection: Connection, project_key: int) -> dict[int, int]:
+    """How many versions of the project's models are of runs in the trash, by the model's key."""
+    in_trash = (run.c.project_id == project_key) & run.c.deleted_at.is_not(None)
+    query = select(model_version.c.model_id, func.count()).join(run, run.c.id == model_version.c.run_id).where(in_trash)
+    return {row[0]: row[1] for row in connection.execute(query.group_by(model_version.c.model_id))}
 
 
 def list_versions(

@@ -299,6 +299,49 @@ def test_the_address_of_a_run_is_printed(hub, folder, mine, new_run):
     assert ds_("runs", "open", "no-such-run", "--print").exit_code == 1
 
 
+def test_the_beginning_of_an_id_is_enough(hub, alice, folder, mine, new_run):
+    logged_in(hub, alice)
+    near = [f"6f5d1c1e-0000-4000-8000-00000000000{number}" for number in range(2)]
+    pushed = mine.push(*(new_run(run_id=run_id) for run_id in near), new_run(), files={"a.csv": b"1"})
+    run = pushed.run_ids[2]
+    assert json.loads(done("runs", "show", run[:8], "--json"))["id"] == run
+    assert done("runs", "trace", run[:8]) == done("runs", "trace", run)
+    assert run in done("runs", "open", "--print", run[:8])
+    assert done("runs", "trace", f"{pushed.commit[:12]}:a.csv") == done("runs", "trace", f"{pushed.commit}:a.csv")
+    done("runs", "rm", run[:8])
+    done("runs", "restore", run[:8])
+    result = ds_("runs", "show", near[0][:8])
+    assert result.exit_code == 1
+    assert all(one in result.output for one in near)
+    assert "no run '0000'" in ds_("runs", "show", "0000").output
+
+
+def test_whoever_has_logged_in_reads_and_binds_without_another_token(hub, alice, folder, mine, new_run):
+    mine.push(new_run(description="seen"))
+    credentials.forget(hub.url, mine.id)
+    result = ds_("runs", "ls")
+    assert (result.exit_code, f"ds login {hub.url}" in result.output) == (1, True)
+    logged_in(hub, alice)
+    assert "seen" in done("runs", "ls")
+    assert len(ds.get_runs()) == 1
+    other = folder.parent / "other"
+    other.mkdir()
+    assert f"on {hub.url}" in done("init", str(other), "--hub", hub.url)
+
+
+def test_a_folder_is_not_tracked_where_no_token_is_to_be_had(hub, tmp_path):
+    (tmp_path / "other").mkdir()
+    result = ds_("init", str(tmp_path / "other"), "--hub", hub.url)
+    assert result.exit_code == 2
+    assert f"ds login {hub.url}" in result.output
+    assert list((tmp_path / "other").iterdir()) == []
+
+
+def test_no_less_than_no_rows(folder):
+    with pytest.raises(ValueError, match="-1"):
+        ds.get_runs(max_results=-1)
+
+
 def test_runs_are_exported_as_a_table_that_no_spreadsheet_executes(folder, mine, new_run):
     evil = {"cmd": "=1+1", "neg": -1.5, "text": "-2", "list": [1, 2]}
     mine.push(new_run(parameters=evil, summary={"acc": 0.5}), new_run(labels={"k, k": "v"}))

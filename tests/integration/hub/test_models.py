@@ -35,6 +35,13 @@ def test_a_name_is_a_part_of_the_path_whatever_it_holds(filled):
     assert project.get(f"/models/{quote('a/b?c=#%', safe='')}/versions")["total"] == 1
 
 
+def test_versions_of_runs_in_the_trash_are_not_counted(filled):
+    project, first, _ = filled
+    run = f"{project.base}/runs/{first.run_ids[0]}"
+    assert project.hub.request("DELETE", run, token=project.hub.admin).ok
+    assert [(one["name"], one["versions"]) for one in project.get("/models")["items"]] == [("a/b?c=#%", 1), ("iris", 1)]
+
+
 def test_pages_go_on_after_a_name_of_any_length(project, new_run):
     names = [letter * 3000 for letter in "abc"]
     project.push(new_run(models=[ModelArtefact(name=name, type="custom-model") for name in names]))

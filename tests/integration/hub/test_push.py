@@ -331,6 +331,19 @@ def test_hostile_names_and_values_are_data(project, new_run):
     assert sorted_by.json()["total"] == 1
 
 
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_time_without_a_year_in_utc_is_refused(project, new_run, new_pack, time):
+    run_id, pack = str(uuid4()), new_pack()
+    data = encode_json(new_run(run_id=run_id, ended_at=None)).replace(b"2026-01-02T03:04:05Z", time.encode())
+    assert time.encode() in data
+    commit = pack.add_commit(project, (), {}, runs=[(run_id, pack.add(Kind.RUN, data))])
+    assert project.put_pack(pack.bytes()).ok
+    answer = project.post_commit(commit)
+    assert answer.status_code == 422, answer.text
+    assert "calendar" in answer.json()["detail"]
+    assert project.hub.call("GET", project.base)["name"]
+
+
 def test_two_hundred_runs_in_one_commit(project, new_run):
     records = [new_run(started_at=None, ended_at=None, summary={"n": number}) for number in range(200)]
     pushed = project.push(*records)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import struct
 from datetime import UTC, datetime
 
 import msgspec
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from committer.storage.chunks import Chunk, ChunkList, decode_chunks, store_chunks
 from committer.storage.codec import encode
-from committer.storage.objects import Kind, decode_commit, digest, encode_commit, references
+from committer.storage.objects import Kind, decode_commit, decode_run, digest, encode_commit, references
 from committer.storage.tree import Attribute, EntryKind, Tree, TreeEntry, decode_tree, encode_tree
 from dotscience.errors import CorruptObject, SnapshotError
 from dotscience.record import Commit, Environment, RunRecord, encode_json
@@ -203,6 +204,22 @@ def test_a_commit_is_read_back():
 def test_a_commit_that_names_no_objects_is_refused(bad):
     with pytest.raises(CorruptObject):
         decode_commit(encode_commit(commit(**bad)))
+
+
+def test_a_commit_of_the_year_10000_is_refused():
+    """The codec takes one day too many for a datetime, and fails with an error that is not its own."""
+    last = datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
+    data = encode_commit(commit(created_at=last))
+    seconds = int(last.timestamp())
+    with pytest.raises(CorruptObject):
+        decode_commit(data.replace(struct.pack(">q", seconds), struct.pack(">q", seconds + 1)))
+
+
+@pytest.mark.parametrize("time", ["9999-12-31T23:59:59-23:59", "0001-01-01T00:00:00+23:59"])
+def test_a_run_at_a_time_that_utc_has_no_year_for_is_refused(time):
+    data = encode_json(RunRecord(run_id="r", started_at=datetime(2026, 1, 1, tzinfo=UTC)))
+    with pytest.raises(CorruptObject, match="calendar"):
+        decode_run(data.replace(b"2026-01-01T00:00:00Z", time.encode()))
 
 
 def test_what_nests_without_end_is_refused():
