@@ -42,6 +42,9 @@ ORDERS: dict[str, Callable[[Any, Any], Any]] = {
     ">=": operator.ge,
 }
 
+OTHER_RUN, OTHER_VALUE, OTHER_FILE = run.alias("other"), run_value.alias("other_value"), run_file.alias("other_file")
+"""What subselects look up. They are made once: making them takes SQLAlchemy as long as half of a query."""
+
 Test = Callable[[ColumnElement[Any]], ColumnElement[bool]]
 
 
@@ -119,10 +122,9 @@ class Conditions:
             return false()
         if site.value is not None and site.value_key == key.id:
             return self._value_test(part, site.value)
-        other = run_value.alias()
         return (
-            select(self._value_test(part, other))
-            .where(other.c.run_id == site.run_id, other.c.key_id == key.id)
+            select(self._value_test(part, OTHER_VALUE))
+            .where(OTHER_VALUE.c.run_id == site.run_id, OTHER_VALUE.c.key_id == key.id)
             .scalar_subquery()
         )
 
@@ -146,16 +148,14 @@ class Conditions:
         test, name = self._test(part), COLUMNS[part.field.name]
         if site.run is not None:
             return test(site.run.c[name])
-        other = run.alias()
-        return select(test(other.c[name])).where(other.c.id == site.run_id).scalar_subquery()
+        return select(test(OTHER_RUN.c[name])).where(OTHER_RUN.c.id == site.run_id).scalar_subquery()
 
     def _of_files(self, part: Comparison | Among | Present, site: Site) -> ColumnElement[bool]:
         """Whether one of the run's files meets the part."""
-        other = run_file.alias()
         found = (
             select(literal(1))
-            .where(other.c.run_id == site.run_id, other.c.direction == part.field.name)
-            .where(self._test(part)(other.c.path))
+            .where(OTHER_FILE.c.run_id == site.run_id, OTHER_FILE.c.direction == part.field.name)
+            .where(self._test(part)(OTHER_FILE.c.path))
             .limit(1)
         )
         return found.scalar_subquery().is_not(None)

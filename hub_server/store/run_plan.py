@@ -9,15 +9,16 @@ first), a walk would look at most runs, so it ends after some, and the drive fol
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from math import inf, prod
 from typing import Any
 
 from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select, true
 
-from hub_server.domain.filters import And, Filter
+from hub_server.domain.filters import Among, And, Comparison, Filter
 from hub_server.store.run_filter import Conditions, Site, find_keys, names_in
 from hub_server.store.schema import project, run, run_value
 
@@ -25,6 +26,8 @@ DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
 SET_WORTH = {"sqlite": 2, "postgresql": 16}
 """How many runs of a condition are read from its index in the time that it takes to look at one run's value."""
+SET_MOST = 8 * DRIVE_MOST
+"""Runs beyond which a set is not worth counting."""
 PATIENCE = 2
 """How many times as far as expected a walk goes."""
 COUNT_MOST = 1_000
@@ -57,6 +60,11 @@ class Driver(Struct, frozen=True, kw_only=True):
     count: int = DRIVE_MOST
 
     @property
+    def is_exact(self) -> bool:
+        """Whether it names values. PostgreSQL takes ranges for much larger than they are, and does not hash them."""
+        return isinstance(self.part, Among) or (isinstance(self.part, Comparison) and self.part.operator == "=")
+
+    @property
     def site(self) -> Site:
         """One of the rows."""
         return Site(self.rows.c.run_id, value=self.rows, value_key=self.key)
@@ -65,21 +73,27 @@ class Driver(Struct, frozen=True, kw_only=True):
         """Columns of the rows."""
         return select(*columns).select_from(self.rows).where(self.range)
 
+    def has(self, run_id: ColumnElement[int]) -> ColumnElement[bool]:
+        """Whether a run is among them, all of which are read once."""
+        return run_id.in_(self.of(self.rows.c.run_id))
+
 
 class Narrowing(Struct, frozen=True, kw_only=True):
     """A filter in a query.
 
     Attributes:
         driver: Its most selective condition, where an index has one.
-        sets: Conditions whose runs are found sooner all together than one by one for the driver's.
         reach: How many runs a walk may look at before it gives way to the drive; 0 to drive at once, None for all.
+        walked_sets: Conditions whose runs are found sooner all together than one by one for the runs of a walk.
+        driven_sets: The same for the driver's runs.
     """
 
     filter: Filter
     conditions: Conditions
     driver: Driver | None = None
-    sets: Sequence[Driver] = ()
     reach: int | None = None
+    walked_sets: Mapping[Filter, Driver] = {}
+    driven_sets: Mapping[Filter, Driver] = {}
 
     @property
     def drives_by(self) -> Driver | None:
@@ -92,15 +106,20 @@ class Narrowing(Struct, frozen=True, kw_only=True):
 
     def walked(self, query: Select[Any], site: Site) -> Select[Any]:
         """The query's rows that meet the filter."""
-        return query.where(self.conditions.of(self.filter, site))
+        for part in _parts(self.filter):
+            found = self.walked_sets.get(part)
+            if found is None or found.key == site.value_key:  # that is a range of the index that is walked along
+                query = query.where(self.conditions.of(part, site))
+            else:
+                query = query.where(found.has(site.run_id).is_(true()))  # or else it would be joined, and sorted anew
+        return query
 
     def driven(self, driver: Driver, *columns: ColumnElement[Any]) -> Select[Any]:
         """Columns of the runs that meet the filter, from the driver's rows."""
-        sets = {one.part: one for one in self.sets}
         query = driver.of(*columns)
         for part in _parts(self.filter):
-            if part in sets:
-                query = query.where(driver.site.run_id.in_(sets[part].of(sets[part].rows.c.run_id)))
+            if part in self.driven_sets:
+                query = query.where(self.driven_sets[part].has(driver.site.run_id))
             elif part != driver.part:
                 query = query.where(self.conditions.of(part, driver.site))
         return query
@@ -118,18 +137,20 @@ def narrow(connection: Connection, selection: Selection, limit: int) -> Narrowin
     if not drivers:
         return narrowing
     driver, *others = sorted(drivers, key=lambda one: one.count)
-    sets = _sets(connection, driver, others) if driver.count < DRIVE_MOST else []
     total = connection.execute(select(project.c.runs).where(project.c.id == selection.project_key)).scalar_one()
     share = prod(min(1.0, one.count / max(total, 1)) for one in drivers)
-    reach = _reach(driver.count, limit / share if share else inf)
-    return structs.replace(narrowing, driver=driver, sets=sets, reach=reach)
+    walk = limit / share if share else inf
+    reach = _reach(driver.count, walk)
+    walked = {} if reach == 0 else _sets(connection, [one for one in drivers if one.is_exact], walk)
+    driven = {} if driver.count == DRIVE_MOST else _sets(connection, others, driver.count)
+    return structs.replace(narrowing, driver=driver, reach=reach, walked_sets=walked, driven_sets=driven)
 
 
-def _sets(connection: Connection, driver: Driver, others: list[Driver]) -> list[Driver]:
-    """Those of the other conditions that have few enough runs to be read all."""
-    most = driver.count * SET_WORTH[connection.dialect.name]
-    few = [one for one in others if one.count <= most]
-    return [one for one in few if one.count < DRIVE_MOST or _count(connection, one, most + 1) <= most]
+def _sets(connection: Connection, drivers: list[Driver], looked_at: float) -> dict[Filter, Driver]:
+    """Those of the conditions that have few enough runs to be read all, where so many runs are looked at."""
+    most = round(min(SET_MOST, looked_at * SET_WORTH[connection.dialect.name]))
+    few = [one for one in drivers if one.count <= most]
+    return {one.part: one for one in few if one.count < DRIVE_MOST or _count(connection, one, most + 1) <= most}
 
 
 def _reach(drive: int, walk: float) -> int | None:
@@ -142,14 +163,20 @@ def _reach(drive: int, walk: float) -> int | None:
 def _drivers(filter_: Filter, conditions: Conditions) -> list[Driver]:
     """What every run that meets the filter must meet, as far as an index has it."""
     found = []
-    for part in _parts(filter_):
-        rows = run_value.alias()
+    for number, part in enumerate(_parts(filter_)):
+        rows = _rows(number)
         range_ = conditions.range(part, rows)
         if range_ is not None:
             found.append(Driver(part=part, rows=rows, key=range_[0], range=range_[1]))
         elif (words := conditions.search(part)) is not None:
             found.append(Driver(part=part, rows=words.subquery(), key=NO_KEY, range=true()))
     return found
+
+
+@cache
+def _rows(number: int) -> FromClause:
+    """Rows of values for the part of this number; made once, as a filter has only so many parts."""
+    return run_value.alias(f"rows_{number}")
 
 
 def _parts(filter_: Filter) -> Sequence[Filter]:

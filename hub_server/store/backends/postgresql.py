@@ -155,6 +155,7 @@ class Postgresql:
         connecting = {"connect_timeout": CONNECT_S}
         engine = create_engine(self._url, poolclass=NullPool, connect_args=connecting, **options)
         event.listen(engine, "connect", _send_no_nul)
+        event.listen(engine, "connect", _compile_nothing)
         return engine
 
 
@@ -167,6 +168,12 @@ def _send_no_nul(connection: Any, _record: object) -> None:
             return text.replace("\0", NUL_SYMBOL).encode()
 
     connection.adapters.register_dumper(str, TextWithoutNul)
+
+
+def _compile_nothing(connection: Any, _record: object) -> None:
+    """No just-in-time compilation: where the planner expects many rows, that alone takes 0.1 s of a query of 0.03 s."""
+    connection.execute("SET jit = off")
+    connection.commit()
 
 
 def _state(error: DBAPIError) -> str | None:
