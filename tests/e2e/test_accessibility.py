@@ -129,7 +129,7 @@ def test_the_dashboards_screens(up, dashboard):
         (f"{project}/compare", "Nothing to compare yet"),
         (f"{project}/people", "also decides about the project"),
         (f"{project}/trash", "The trash is empty"),
-        (f"{project}/audit", "Nothing was changed yet"),
+        (f"{project}/audit", "create project"),
         ("/account", "Signed-in browsers"),
         ("/admin/accounts", "Let somebody in"),
         ("/admin/audit", "create login code"),
