@@ -11,6 +11,7 @@ from urllib.parse import quote_from_bytes
 
 import msgspec
 from msgspec import Raw, Struct
+from sqlalchemy import Connection
 
 from committer.storage.reader import list_directory, read_file, resolve
 from committer.storage.tree import EntryKind, TreeEntry
@@ -72,26 +73,12 @@ class History:
     async def runs(self, selection: Selection, order: Order, after: Position | None, limit: int) -> Slice[RunInfo]:
         """A page of a project's runs. Those that meet a filter are counted as far as that takes no time.
 
+        It is found by the way that looks best, and by the other one where that turns out to take too long.
+
         Raises:
             Problem: filter-too-slow.
         """
-        page = await self._page(selection, order, after, limit)
-        total, exact = page.total, True
-        if after is None and page.position is None:
-            total = len(page.runs)
-        if total is None:
-            total, exact = await self._count(selection, page)
-        return Slice(items=page.runs, position=page.position, total=total, exact=exact)
-
-    async def _count(self, selection: Selection, page: RunsPage) -> tuple[int, bool]:
-        try:
-            return await self._database.read(lambda c: count_runs(c, selection, page.narrowing), limit_s=COUNT_S)
-        except QueryTimeout:
-            return len(page.runs), False
-
-    async def _page(self, selection: Selection, order: Order, after: Position | None, limit: int) -> RunsPage:
-        """The page, by the way that looks best; by the other one where that turns out to take too long."""
-        read = partial(run_order.read_page, selection=selection, order=order, after=after, limit=limit)
+        read = partial(self._page, selection=selection, order=order, after=after, limit=limit)
         if selection.filter is None:
             return await self._database.read(read)
         with suppress(QueryTimeout):
@@ -104,6 +91,32 @@ class History:
                 "too many runs would have to be looked at one by one for this filter; add a condition that few runs "
                 "meet, or sort by a value that it names",
             ) from error
+
+    def _page(
+        self,
+        connection: Connection,
+        *,
+        selection: Selection,
+        order: Order,
+        after: Position | None,
+        limit: int,
+        may_walk: bool = True,
+    ) -> Slice[RunInfo]:
+        """One read for all of it: where the database is a server, each statement is a way there and back."""
+        page = run_order.read_page(connection, selection, order, after, limit, may_walk=may_walk)
+        is_whole = after is None and page.position is None
+        total, exact = (len(page.runs), True) if is_whole else self._total(connection, selection, page)
+        return Slice(items=page.runs, position=page.position, total=total, exact=exact)
+
+    def _total(self, connection: Connection, selection: Selection, page: RunsPage) -> tuple[int, bool]:
+        """How many runs the list has, and whether that is exact."""
+        if isinstance(page.total, int):
+            return page.total, True
+        try:
+            with self._database.limited(connection, COUNT_S):
+                return count_runs(connection, selection.project_key, page.total)
+        except QueryTimeout:
+            return len(page.runs), False
 
     async def columns(self, project: ProjectRef) -> Columns:
         """The names that the project's runs use."""

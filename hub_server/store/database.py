@@ -13,7 +13,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any, Literal, Protocol, TypeVar
 
@@ -97,6 +97,14 @@ class Database:
         """`read` for worker threads: it runs on the calling thread, which gets a connection of its own."""
         return self._read_now(work, limit_s)
 
+    def limited(self, connection: Connection, limit_s: float) -> AbstractContextManager[None]:
+        """A shorter limit for what a read does in the block, which is the last that it does.
+
+        Raises:
+            QueryTimeout: its statements took longer than `limit_s` in all.
+        """
+        return self._backend.limited(connection, limit_s)
+
     async def write(self, work: Work[T]) -> T:
         """Run `work` on the writer thread; when this returns, its changes are durable.
 
@@ -136,7 +144,7 @@ class Database:
             connection = self._reader_connection()
             self._backend.revive(connection)
             with connection.begin() as transaction:
-                limited = nullcontext() if limit_s is None else self._backend.limited(connection, limit_s)
+                limited = nullcontext() if limit_s is None else self.limited(connection, limit_s)
                 try:
                     with limited:  # and not the end of the transaction
                         return work(connection)

@@ -13,15 +13,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, false, func, literal, not_, or_, select
+from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, literal, not_, or_, select
 
 from hub_server.domain.filters import WORDS, Among, And, Comparison, Field, Filter, Not, Or, Present, Value
-from hub_server.domain.values import index_name, index_value
+from hub_server.domain.values import index_value
 from hub_server.store import search
-from hub_server.store.schema import run, run_file, run_key, run_value
-
-Key = tuple[str, str]
-"""Kind (param, summary or label) and name of a value."""
+from hub_server.store.run_names import Key, KeyRow
+from hub_server.store.schema import run, run_file, run_value
 
 COLUMNS = {
     "id": "uuid",
@@ -46,13 +44,6 @@ OTHER_RUN, OTHER_VALUE, OTHER_FILE = run.alias("other"), run_value.alias("other_
 """What subselects look up. They are made once: making them takes SQLAlchemy as long as half of a query."""
 
 Test = Callable[[ColumnElement[Any]], ColumnElement[bool]]
-
-
-class KeyRow(Struct, frozen=True):
-    """A name in use: its database key, and how many runs have an indexed value."""
-
-    id: int
-    runs: int
 
 
 class Site(Struct, frozen=True):
@@ -181,29 +172,6 @@ class Conditions:
 
     def _operand(self, value: Value) -> Value:
         return self._now - value if isinstance(value, timedelta) else value
-
-
-def find_keys(connection: Connection, project_key: int, names: Iterable[Key]) -> dict[Key, KeyRow]:
-    """Those of the names that runs of the project use."""
-    found = {}
-    for kind, name in set(names):
-        of_kind = (run_key.c.project_id == project_key) & (run_key.c.kind == kind)
-        mine = of_kind & (run_key.c.name == index_name(name))
-        row = connection.execute(select(run_key.c.id, run_key.c.runs).where(mine)).first()
-        if row is not None:
-            found[kind, name] = KeyRow(row.id, row.runs)
-    return found
-
-
-def names_in(part: Filter) -> set[Key]:
-    """The named values that a filter asks for."""
-    match part:
-        case And() | Or():
-            return set().union(*map(names_in, part.parts))
-        case Not():
-            return names_in(part.part)
-        case _:
-            return set() if part.field.kind is None else {(part.field.kind, part.field.name)}
 
 
 def _among(num: ColumnElement[Any], txt: ColumnElement[Any], values: Iterable[Value]) -> ColumnElement[bool]:

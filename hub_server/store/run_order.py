@@ -8,6 +8,7 @@ without the value, newest first. Whatever the direction, numbers come first and 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec import Struct, structs
@@ -29,11 +30,11 @@ from sqlalchemy import (
 
 from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
-from hub_server.store.counting import MAX_PAGE_CHARS, count_fitting
-from hub_server.store.run_filter import KeyRow, Site, find_keys
+from hub_server.store.run_filter import Site
+from hub_server.store.run_names import Key, KeyRow, Names, find_names, names_in
 from hub_server.store.run_plan import AT_RUN, Narrowing, Selection, narrow
-from hub_server.store.runs import document_sizes, read_runs
-from hub_server.store.schema import project, run, run_value
+from hub_server.store.runs import read_runs
+from hub_server.store.schema import run, run_value
 
 _HAPPENED: ColumnElement[int] = type_coerce(run.c.happened_at, BigInteger)
 """Microseconds rather than a datetime: that is what a cursor can hold."""
@@ -49,14 +50,13 @@ class Order(Struct, frozen=True, kw_only=True):
 class Found(Struct, frozen=True):
     """The positions of the runs of a page: for each the phase, the value and the database key.
 
-    `has_more` says whether the list goes on after them. `total` is how many runs the list has, where that came to light
-    by the way, `narrowing` how those that meet the filter were found; so they can be counted, too.
+    `has_more` says whether the list goes on after them. `total` is how many runs the list has, or where that did not
+    come to light by the way, how they can be counted.
     """
 
     positions: list[Position]
     has_more: bool
-    total: int | None
-    narrowing: Narrowing | None
+    total: int | Narrowing
 
     @property
     def keys(self) -> list[int]:
@@ -75,12 +75,11 @@ class Found(Struct, frozen=True):
 
 
 class RunsPage(Struct, frozen=True):
-    """Runs, and the position after them; None when the list ends here. `total` and `narrowing` as in `Found`."""
+    """Runs, and the position after them; None when the list ends here. `total` as in `Found`."""
 
     runs: list[RunInfo]
     position: Position | None
-    total: int | None
-    narrowing: Narrowing | None
+    total: int | Narrowing
 
 
 def read_page(
@@ -94,8 +93,8 @@ def read_page(
 ) -> RunsPage:
     """The `limit` runs that follow `after`, or fewer where their documents are large, but one at least."""
     found = find_runs(connection, selection, order, after, limit, may_walk=may_walk)
-    found = found.first(count_fitting(document_sizes(connection, found.keys), MAX_PAGE_CHARS))
-    return RunsPage(read_runs(connection, found.keys), found.position, found.total, found.narrowing)
+    runs = read_runs(connection, found.keys)
+    return RunsPage(runs, found.first(len(runs)).position, found.total)
 
 
 def find_runs(
@@ -108,30 +107,40 @@ def find_runs(
     may_walk: bool = True,
 ) -> Found:
     """The keys of the `limit` runs that follow `after`; driven, if that is possible at all, where it must not walk."""
-    narrowing = narrow(connection, selection, limit)
+    names = find_names(connection, selection.project_key, _names(selection, order))
+    narrowing = narrow(connection, selection, names, limit)
     if narrowing is not None and not may_walk:
         narrowing = narrowing.driving()
-    phases = _phases(connection, selection.project_key, order)
+    find = partial(_find, connection, _phases(selection.project_key, names, order), after, limit + 1)
     try:
-        return _find(connection, phases, narrowing, after, limit)
+        found, counted = find(narrowing)
     except _OutOfReach as error:
-        return _find(connection, phases, error.narrowing.driving(), after, limit)
+        narrowing = error.narrowing.driving()
+        found, counted = find(narrowing)
+    total = counted if counted is not None else narrowing if narrowing is not None else names.runs
+    return Found(found[:limit], len(found) > limit, total)
+
+
+def _names(selection: Selection, order: Order) -> set[Key]:
+    filtered = names_in(selection.filter) if selection.filter is not None else set()
+    return filtered if order.key is None else {order.key, *filtered}
 
 
 def _find(
-    connection: Connection, phases: list[_Phase], narrowing: Narrowing | None, after: Position | None, limit: int
-) -> Found:
+    connection: Connection, phases: list[_Phase], after: Position | None, count: int, narrowing: Narrowing | None
+) -> tuple[list[Position], int | None]:
+    """The next `count` runs, and how many the list has, where that came to light by the way."""
     first, value, key = after or [0, None, None]
     found: list[Position] = []
     total: int | None = None
     for number in range(first, len(phases)):
-        if len(found) > limit:
+        if len(found) == count:
             break
-        rows = phases[number].read(connection, narrowing, limit + 1 - len(found), None if key is None else (value, key))
+        rows = phases[number].read(connection, narrowing, count - len(found), None if key is None else (value, key))
         found.extend([number, row.value, row.run_id] for row in rows)
         total = rows[0].total if rows else total
         value = key = None
-    return Found(found[:limit], len(found) > limit, total, narrowing)
+    return found, total
 
 
 class _OutOfReach(Exception):
@@ -215,15 +224,14 @@ def _beyond(
     return and_(column >= value, or_(column > value, key > run_id))
 
 
-def _phases(connection: Connection, project_key: int, order: Order) -> list[_Phase]:
+def _phases(project_key: int, names: Names, order: Order) -> list[_Phase]:
     if order.key is None:
         return [_by_time(project_key, order.descending)]
-    key = find_keys(connection, project_key, [order.key]).get(order.key)
+    key = names.keys.get(order.key)
     if key is None:
         return [_by_time(project_key, descending=True)]
     phases = [_by_number(key, order.descending), _by_text(key, order.descending)]
-    all_runs = connection.execute(select(project.c.runs).where(project.c.id == project_key)).scalar_one()
-    if key.runs < all_runs:  # else the search for runs without the value would look at every run in vain
+    if key.runs < names.runs:  # else the search for runs without the value would look at every run in vain
         phases.append(_without(project_key, key))
     return phases
 

@@ -19,8 +19,9 @@ from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select, true
 
 from hub_server.domain.filters import Among, And, Comparison, Filter
-from hub_server.store.run_filter import Conditions, Site, find_keys, names_in
-from hub_server.store.schema import project, run, run_value
+from hub_server.store.run_filter import Conditions, Site
+from hub_server.store.run_names import Names
+from hub_server.store.schema import run, run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
@@ -125,20 +126,21 @@ class Narrowing(Struct, frozen=True, kw_only=True):
         return query
 
 
-def narrow(connection: Connection, selection: Selection, limit: int) -> Narrowing | None:
-    """How to find the `limit` first runs that meet the selection's filter; None where there is none."""
+def narrow(connection: Connection, selection: Selection, names: Names, limit: int) -> Narrowing | None:
+    """How to find the `limit` first runs that meet the selection's filter; None where there is none.
+
+    `names` has those that the filter uses.
+    """
     if selection.filter is None:
         return None
-    keys = find_keys(connection, selection.project_key, names_in(selection.filter))
-    conditions = Conditions(keys, selection.now, connection.dialect.name, selection.project_key)
+    conditions = Conditions(names.keys, selection.now, connection.dialect.name, selection.project_key)
     narrowing = Narrowing(filter=selection.filter, conditions=conditions)
     found = _drivers(selection.filter, conditions)
     drivers = [structs.replace(one, count=_count(connection, one, DRIVE_MOST)) for one in found]
     if not drivers:
         return narrowing
     driver, *others = sorted(drivers, key=lambda one: one.count)
-    total = connection.execute(select(project.c.runs).where(project.c.id == selection.project_key)).scalar_one()
-    share = prod(min(1.0, one.count / max(total, 1)) for one in drivers)
+    share = prod(min(1.0, one.count / max(names.runs, 1)) for one in drivers)
     walk = limit / share if share else inf
     reach = _reach(driver.count, walk)
     walked = {} if reach == 0 else _sets(connection, [one for one in drivers if one.is_exact], walk)
@@ -189,16 +191,13 @@ def _count(connection: Connection, driver: Driver, most: int) -> int:
     return connection.execute(select(func.count()).select_from(some)).scalar_one()
 
 
-def count_runs(connection: Connection, selection: Selection, narrowing: Narrowing | None) -> tuple[int, bool]:
-    """How many runs there are, and whether that is all of them: with a filter, they are counted to `COUNT_MOST`.
+def count_runs(connection: Connection, project_key: int, narrowing: Narrowing) -> tuple[int, bool]:
+    """How many runs of a project meet a filter, counted to `COUNT_MOST`, and whether that is all of them.
 
-    `narrowing` is the selection's, made for a page. No order has to be kept here, so a drive is the shorter way.
+    No order has to be kept here, so a drive is the shorter way.
     """
-    if narrowing is None:
-        every = select(project.c.runs).where(project.c.id == selection.project_key)
-        return connection.execute(every).scalar_one(), True
     if narrowing.driver is None:
-        mine = (run.c.project_id == selection.project_key) & run.c.deleted_at.is_(None)
+        mine = (run.c.project_id == project_key) & run.c.deleted_at.is_(None)
         query = narrowing.walked(select(literal(1)).where(mine), AT_RUN)
     else:
         query = narrowing.driven(narrowing.driver, literal(1))

@@ -87,14 +87,13 @@ _COMMENTS = (
     .correlate(run)
     .scalar_subquery()
 )
-_RUNS: Select[Any] = (
+_INFO: Select[Any] = (
     select(
         run.c.id,
         run.c.uuid,
         run.c.seq,
         run.c.ingested_at,
         run.c.warnings,
-        run.c.doc,
         run.c.deleted_at,
         commit.c.hash.label("commit_hash"),
         project.c.uuid.label("project_uuid"),
@@ -108,9 +107,13 @@ _RUNS: Select[Any] = (
     .join(project, project.c.id == run.c.project_id)
     .outerjoin(run_edit, (run_edit.c.project_id == run.c.project_id) & (run_edit.c.run_uuid == run.c.uuid))
 )
+_RUNS = _INFO.add_columns(run.c.doc)
+_SIZE = func.length(run.c.doc)
 _AMONG_KEYS = run.c.id.in_(bindparam("keys", expanding=True))
 _RUNS_BY_KEY = _RUNS.where(_AMONG_KEYS)
-_SIZES = select(run.c.id, func.length(run.c.doc).label("size")).where(_AMONG_KEYS)
+_SMALL_RUNS_BY_KEY = _INFO.add_columns(
+    _SIZE.label("size"), case((bindparam("small") >= _SIZE, run.c.doc)).label("doc")
+).where(_AMONG_KEYS)
 _COUNT_KEYS = Upsert(
     run_key,
     lambda new: new.on_conflict_do_update(
@@ -198,16 +201,15 @@ def list_trash(connection: Connection, project_key: int, after: Position | None,
     """The project's runs in the trash, those that came there last first; fewer where their documents are large."""
     mine = (run.c.project_id == project_key) & run.c.deleted_at.is_not(None)
     deleted: ColumnElement[int] = type_coerce(run.c.deleted_at, BigInteger)
-    query = select(run.c.id, deleted.label("deleted"), func.length(run.c.doc).label("size")).where(mine)
+    query = select(run.c.id, deleted.label("deleted")).where(mine)
     query = query.order_by(deleted.desc(), run.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where((deleted < after[0]) | ((deleted == after[0]) & (run.c.id < after[1])))
     rows = connection.execute(query).all()
-    fitting = min(limit, count_fitting((row.size for row in rows), MAX_PAGE_CHARS))
-    found = read_runs(connection, [row.id for row in rows[:fitting]])
+    found = read_runs(connection, [row.id for row in rows[:limit]])
     shown = dict(zip((row.id for row in rows), found, strict=False))
     count = capped_count(connection, select(run.c.id).where(mine))
-    return slice_of(rows, fitting, lambda row: shown[row.id], lambda row: [row.deleted, row.id], count)
+    return slice_of(rows, len(found), lambda row: shown[row.id], lambda row: [row.deleted, row.id], count)
 
 
 def find_run(connection: Connection, project_key: int, run_id: str) -> RunInfo | None:
@@ -223,15 +225,16 @@ def find_runs(connection: Connection, project_key: int, run_ids: list[str]) -> d
 
 
 def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
-    """The runs with these database keys, in this order."""
-    found = {row.id: _info(row) for row in connection.execute(_RUNS_BY_KEY, {"keys": keys})}
-    return [found[key] for key in keys]
+    """The runs with these database keys, in this order; fewer where their documents are large, but one at least.
 
-
-def document_sizes(connection: Connection, keys: list[int]) -> list[int]:
-    """How many characters the documents of these runs have, in this order."""
-    sizes: dict[int, int] = {row.id: row.size for row in connection.execute(_SIZES, {"keys": keys})}
-    return [sizes[key] for key in keys]
+    Small documents come with the rest of the row. Larger ones are asked for once it is known how many fit.
+    """
+    small = MAX_PAGE_CHARS // max(len(keys), 1)
+    rows = {row.id: row for row in connection.execute(_SMALL_RUNS_BY_KEY, {"keys": keys, "small": small})}
+    if any(row.doc is None for row in rows.values()):
+        keys = keys[: count_fitting((rows[key].size for key in keys), MAX_PAGE_CHARS)]
+        rows = {row.id: row for row in connection.execute(_RUNS_BY_KEY, {"keys": keys})}
+    return [_info(rows[key]) for key in keys]
 
 
 def list_columns(connection: Connection, project_key: int) -> Columns:

@@ -1,0 +1,58 @@
+"""The names of values that a list of runs is sorted and filtered by, as the database knows them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+from msgspec import Struct
+from sqlalchemy import Connection, and_, select, tuple_
+
+from hub_server.domain.filters import And, Filter, Not, Or
+from hub_server.domain.values import index_name
+from hub_server.store.schema import project, run_key
+
+Key = tuple[str, str]
+"""Kind (param, summary, label or tag) and name of a value."""
+
+
+class KeyRow(Struct, frozen=True):
+    """A name in use: its database key, and how many runs have an indexed value."""
+
+    id: int
+    runs: int
+
+
+class Names(Struct, frozen=True):
+    """Those of some names that runs of a project use, and how many runs the project has."""
+
+    keys: Mapping[Key, KeyRow]
+    runs: int
+
+
+_RUNS = select(project.c.runs)
+_KEYS = select(project.c.runs, run_key.c.kind, run_key.c.name, run_key.c.id, run_key.c.runs.label("uses"))
+_IS_MINE = run_key.c.project_id == project.c.id
+_KIND_AND_NAME = tuple_(run_key.c.kind, run_key.c.name)
+
+
+def find_names(connection: Connection, project_key: int, names: Collection[Key]) -> Names:
+    """Look names up, all in one statement."""
+    mine = project.c.id == project_key
+    if not names:
+        return Names({}, connection.execute(_RUNS.where(mine)).scalar_one())
+    stored = {(kind, name): (kind, index_name(name)) for kind, name in names}
+    is_named = and_(_IS_MINE, _KIND_AND_NAME.in_(sorted(set(stored.values()))))
+    rows = connection.execute(_KEYS.select_from(project.outerjoin(run_key, is_named)).where(mine)).all()
+    found = {(row.kind, row.name): KeyRow(row.id, row.uses) for row in rows}
+    return Names({name: found[as_stored] for name, as_stored in stored.items() if as_stored in found}, rows[0].runs)
+
+
+def names_in(part: Filter) -> set[Key]:
+    """The named values that a filter asks for."""
+    match part:
+        case And() | Or():
+            return set().union(*map(names_in, part.parts))
+        case Not():
+            return names_in(part.part)
+        case _:
+            return set() if part.field.kind is None else {(part.field.kind, part.field.name)}
