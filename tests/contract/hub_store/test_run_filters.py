@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 from support.hub_rows import START, add_project, add_runs, new_run
+from support.statements import plan_of, statements_of
 
 from dotscience.record import FileRef, RunRecord
 from hub_server.domain.filters import Among, And, Comparison, Field, Not, Or, Present, parse_filter
@@ -188,30 +189,13 @@ def many(fresh):
     return fresh([RunRecord(run_id="", started_at=START, parameters=parameters(number)) for number in range(400)])
 
 
-def statements_of(connection, work):
-    """The statements that `work` sends, and their parameters."""
-    from sqlalchemy import event
-
-    statements = []
-    note = lambda conn, cursor, statement, parameters, context, many: statements.append((statement, parameters))  # noqa: E731
-    event.listen(connection, "before_cursor_execute", note)
-    work()
-    event.remove(connection, "before_cursor_execute", note)
-    return statements
-
-
 def planned(database, project, text, *, limit=50, key=("param", "n")):
     """How a page is looked for, once names are known: the steps of SQLite's plans, one after the other."""
     selection = Selection(project_key=project, filter=parse_filter(text), now=NOW)
 
     def explain(connection):
         find = lambda: run_order.find_runs(connection, selection, Order(key=key, descending=True), None, limit)  # noqa: E731
-        return [
-            row[3]
-            for statement, parameters in statements_of(connection, find)
-            if "run_key" not in statement
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        ]
+        return plan_of(connection, [one for one in statements_of(connection, find) if "run_key" not in one[0]])
 
     return database.read_blocking(explain)
 

@@ -9,12 +9,15 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 from support.hub_rows import START, add_project, add_runs, new_run
+from support.statements import plan_of, statements_of
 
 from dotscience.record import RunRecord
-from hub_server.store import run_order
+from hub_server.store import run_order, runs
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection
+from hub_server.store.schema import run
 
 ABSENT = object()
 VALUES = st.one_of(
@@ -49,22 +52,26 @@ def _run(place, value, minutes):
     return new_run(record, START + timedelta(minutes=minutes))
 
 
-def walk(database, key, order, limit):
+def pages(database, key, order, limit):
     """All ids in order, page by page."""
-
     selection = Selection(project_key=key, now=START)
 
     def read(connection):
-        seen, position = [], None
+        found, position = [], None
         while True:
             page = run_order.read_page(connection, selection, order, position, limit)
             assert len(page.runs) <= limit
-            seen += [UUID(one.id).int for one in page.runs]
+            found.append([UUID(one.id).int for one in page.runs])
             position = page.position
             if position is None:
-                return seen
+                return found
 
     return database.read_blocking(read)
+
+
+def walk(database, key, order, limit):
+    """All ids in order."""
+    return [one for page in pages(database, key, order, limit) for one in page]
 
 
 def expected(rows, *, descending):
@@ -109,28 +116,42 @@ def test_pages_by_a_value_neither_skip_nor_repeat(database, fresh, rows, limit, 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_sorting_by_a_value_reads_an_index_and_sorts_nothing(database, fresh):
     key = fresh([(number, 0) for number in range(10)])
-    statements = []
+    selection = Selection(project_key=key, now=START)
+    order = Order(key=("summary", "x"), descending=True)
 
     def explain(connection):
-        from sqlalchemy import event
+        def find():
+            first = run_order.find_runs(connection, selection, order, None, 3)
+            run_order.find_runs(connection, selection, order, first.position, 3)
 
-        def note(conn, cursor, statement, parameters, context, many):
-            statements.append((statement, parameters))
-
-        event.listen(connection, "before_cursor_execute", note)
-        order = Order(key=("summary", "x"), descending=True)
-        selection = Selection(project_key=key, now=START)
-        first = run_order.find_runs(connection, selection, order, None, 3)
-        run_order.find_runs(connection, selection, order, first.position, 3)
-        event.remove(connection, "before_cursor_execute", note)
-        return [
-            row[3]
-            for statement, parameters in statements
-            for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
-        ]
+        return plan_of(connection, statements_of(connection, find))
 
     plan = database.read_blocking(explain)
     assert any("ix_run_value_num" in step for step in plan)
     later = "ix_run_value_num (key_id=? AND num>? AND num<?)"
     assert any(later in step for step in plan), "a page begins where the one before ended"
     assert not any("TEMP B-TREE" in step or step.startswith("SCAN run") for step in plan), plan
+
+
+@pytest.mark.parametrize(("most", "expected"), [(6_000, [[4, 3, 2], [1, 0]]), (1_000, [[4, 3], [2], [1], [0]])])
+def test_a_page_has_fewer_runs_where_their_records_are_large_but_one(database, fresh, monkeypatch, most, expected):
+    monkeypatch.setattr(runs, "MAX_PAGE_CHARS", most)
+    values = 0, "a" * 4_000, "b" * 4_000, 3, 4
+    key = fresh([(value, place) for place, value in enumerate(values)])
+    assert pages(database, key, Order(key=None, descending=True), 5) == expected
+
+
+def test_a_page_of_the_trash_has_fewer_too(database, fresh, monkeypatch):
+    monkeypatch.setattr(runs, "MAX_PAGE_CHARS", 6_000)
+    key = fresh([(value, 0) for value in (0, "a" * 4_000, "b" * 4_000, 3)])
+
+    def throw(connection):
+        keys = connection.scalars(select(run.c.id).where(run.c.project_id == key).order_by(run.c.id)).all()
+        for place, one in enumerate(keys):
+            runs.trash_run(connection, key, one, START + timedelta(minutes=place))
+
+    asyncio.run(database.write(throw))
+    first = database.read_blocking(lambda c: runs.list_trash(c, key, None, 5))
+    rest = database.read_blocking(lambda c: runs.list_trash(c, key, first.position, 5))
+    assert [[UUID(one.id).int for one in page.items] for page in (first, rest)] == [[3, 2], [1, 0]]
+    assert rest.position is None
