@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from math import inf, prod
+from math import inf, prod, sqrt
 from typing import Any
 
 from msgspec import Struct, structs
@@ -51,14 +51,15 @@ class Selection(Struct, frozen=True, kw_only=True):
 class Driver(Struct, frozen=True, kw_only=True):
     """A selective condition: `rows` of `run_value`, all of one key, in a range of an index; or what a search finds.
 
-    `part` is the filter's part that it is, `count` how many rows there are, counted to `DRIVE_MOST`.
+    `part` is the filter's part that it is, `count` how many rows there are, counted to `most`.
     """
 
     part: Filter
     rows: FromClause
     key: int
     range: ColumnElement[bool]
-    count: int = DRIVE_MOST
+    count: int = 0
+    most: int = 0
 
     @property
     def is_exact(self) -> bool:
@@ -136,9 +137,9 @@ def narrow(connection: Connection, selection: Selection, names: Names, limit: in
     conditions = Conditions(names.keys, selection.now, connection.dialect.name, selection.project_key)
     narrowing = Narrowing(filter=selection.filter, conditions=conditions)
     found = _drivers(selection.filter, conditions)
-    drivers = [structs.replace(one, count=_count(connection, one, DRIVE_MOST)) for one in found]
-    if not drivers:
+    if not found:
         return narrowing
+    drivers = _estimate(connection, found, limit * names.runs)
     driver, *others = sorted(drivers, key=lambda one: one.count)
     share = prod(min(1.0, one.count / max(names.runs, 1)) for one in drivers)
     walk = limit / share if share else inf
@@ -152,7 +153,22 @@ def _sets(connection: Connection, drivers: list[Driver], looked_at: float) -> di
     """Those of the conditions that have few enough runs to be read all, where so many runs are looked at."""
     most = round(min(SET_MOST, looked_at * SET_WORTH[connection.dialect.name]))
     few = [one for one in drivers if one.count <= most]
-    return {one.part: one for one in few if one.count < DRIVE_MOST or _count(connection, one, most + 1) <= most}
+    unknown = _counted(connection, [one for one in few if one.count == one.most], most + 1)
+    return {one.part: one for one in few if one.count < one.most} | {
+        one.part: one for one in unknown if one.count <= most
+    }
+
+
+def _estimate(connection: Connection, drivers: list[Driver], product: int) -> list[Driver]:
+    """Count the conditions as far as that can matter; `product` is that of the runs of the page and of the project.
+
+    What fewer runs than its square root meet is driven by, however many meet the others: a walk would be longer.
+    """
+    enough = round(min(DRIVE_MOST, sqrt(product))) if len(drivers) > 1 else DRIVE_MOST
+    counted = _counted(connection, drivers, enough)
+    if enough == DRIVE_MOST or any(one.count < enough for one in counted):
+        return counted
+    return _counted(connection, drivers, DRIVE_MOST)
 
 
 def _reach(drive: int, walk: float) -> int | None:
@@ -186,9 +202,13 @@ def _parts(filter_: Filter) -> Sequence[Filter]:
     return filter_.parts if isinstance(filter_, And) else (filter_,)
 
 
-def _count(connection: Connection, driver: Driver, most: int) -> int:
-    some = driver.of(literal(1)).limit(most).subquery()
-    return connection.execute(select(func.count()).select_from(some)).scalar_one()
+def _counted(connection: Connection, drivers: list[Driver], most: int) -> list[Driver]:
+    """The same, counted to `most`, all in one statement."""
+    if not drivers:
+        return []
+    some = [one.of(literal(1)).limit(most).subquery() for one in drivers]
+    counts = connection.execute(select(*(select(func.count()).select_from(one).scalar_subquery() for one in some)))
+    return [structs.replace(one, count=count, most=most) for one, count in zip(drivers, counts.one(), strict=True)]
 
 
 def count_runs(connection: Connection, project_key: int, narrowing: Narrowing) -> tuple[int, bool]:
