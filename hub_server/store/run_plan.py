@@ -1,10 +1,11 @@
 """How a filter is evaluated: along an index until the page is full, or from one selective condition.
 
 A *walk* goes along the index that a page is sorted by and looks at each run. A *drive* goes through all runs that meet
-one condition, in the index of its value, and sorts those that meet the others. Both give the same runs. No database
-chooses well between the two (PostgreSQL by itself took 11.8 s where a walk takes 32 ms; hub.md B1), so it is done here,
-by counting. That takes the conditions for independent of the order. Where they are not (a high loss, best accuracy
-first), a walk would look at most runs, so it ends after some, and the drive follows.
+one condition, in the index of its value, and sorts those that meet the others. Both give the same runs. Either may look
+values up run by run, or first read all runs that meet a condition, as a *set*. No database chooses well between these
+(PostgreSQL by itself took 11.8 s where a walk takes 32 ms; hub.md B1), so it is done here, by counting. That takes the
+conditions for independent of each other and of the order. Where they are not (a high loss, best accuracy first), a walk
+would look at most runs, so it ends after some, and the drive follows.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cache
-from math import inf, prod, sqrt
+from math import inf, isqrt, prod
 from typing import Any
 
 from msgspec import Struct, structs
@@ -25,10 +26,10 @@ from hub_server.store.schema import run, run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
-SET_WORTH = {"sqlite": 2, "postgresql": 16}
-"""How many runs of a condition are read from its index in the time that it takes to look at one run's value."""
+LOOK_UP = {"sqlite": 3, "postgresql": 16}
+"""What it costs to look one run's value up, in runs of a set: each one that is read, and each that is sought in it."""
 SET_MOST = 8 * DRIVE_MOST
-"""Runs beyond which a set is not worth counting."""
+"""The most runs of a set."""
 PATIENCE = 2
 """How many times as far as expected a walk goes."""
 COUNT_MOST = 1_000
@@ -51,7 +52,8 @@ class Selection(Struct, frozen=True, kw_only=True):
 class Driver(Struct, frozen=True, kw_only=True):
     """A selective condition: `rows` of `run_value`, all of one key, in a range of an index; or what a search finds.
 
-    `part` is the filter's part that it is, `count` how many rows there are, counted to `most`.
+    `part` is the filter's part that it is. There are `count` rows or, unless `is_counted`, that many or more: `about`
+    so many.
     """
 
     part: Filter
@@ -59,12 +61,14 @@ class Driver(Struct, frozen=True, kw_only=True):
     key: int
     range: ColumnElement[bool]
     count: int = 0
-    most: int = 0
+    is_counted: bool = False
+    about: int = 0
 
     @property
-    def is_exact(self) -> bool:
-        """Whether it names values. PostgreSQL takes ranges for much larger than they are, and does not hash them."""
-        return isinstance(self.part, Among) or (isinstance(self.part, Comparison) and self.part.operator == "=")
+    def may_be_walked_with(self) -> bool:
+        """Whether PostgreSQL hashes the set. It does where it expects few runs, and takes ranges for much larger."""
+        is_exact = isinstance(self.part, Among) or (isinstance(self.part, Comparison) and self.part.operator == "=")
+        return self.is_counted or is_exact
 
     @property
     def site(self) -> Site:
@@ -76,8 +80,16 @@ class Driver(Struct, frozen=True, kw_only=True):
         return select(*columns).select_from(self.rows).where(self.range)
 
     def has(self, run_id: ColumnElement[int]) -> ColumnElement[bool]:
-        """Whether a run is among them, all of which are read once."""
+        """Whether a run is among them, which the database may take for a join."""
         return run_id.in_(self.of(self.rows.c.run_id))
+
+    def holds(self, run_id: ColumnElement[int]) -> ColumnElement[bool]:
+        """Whether a run is among them, all of which are read once; runs that are asked about stay in their order.
+
+        The limit changes nothing but what the database expects.
+        """
+        among = self.of(self.rows.c.run_id)
+        return run_id.in_(among.limit(self.count) if self.is_counted else among).is_(true())
 
 
 class Narrowing(Struct, frozen=True, kw_only=True):
@@ -108,23 +120,27 @@ class Narrowing(Struct, frozen=True, kw_only=True):
 
     def walked(self, query: Select[Any], site: Site) -> Select[Any]:
         """The query's rows that meet the filter."""
-        for part in _parts(self.filter):
+        for part in self._sets_first(self.walked_sets):
             found = self.walked_sets.get(part)
             if found is None or found.key == site.value_key:  # that is a range of the index that is walked along
                 query = query.where(self.conditions.of(part, site))
             else:
-                query = query.where(found.has(site.run_id).is_(true()))  # or else it would be joined, and sorted anew
+                query = query.where(found.holds(site.run_id))
         return query
 
     def driven(self, driver: Driver, *columns: ColumnElement[Any]) -> Select[Any]:
         """Columns of the runs that meet the filter, from the driver's rows."""
         query = driver.of(*columns)
-        for part in _parts(self.filter):
+        for part in self._sets_first(self.driven_sets):
             if part in self.driven_sets:
                 query = query.where(self.driven_sets[part].has(driver.site.run_id))
             elif part != driver.part:
                 query = query.where(self.conditions.of(part, driver.site))
         return query
+
+    def _sets_first(self, sets: Mapping[Filter, Driver]) -> list[Filter]:
+        """What all has to be met. SQLite asks in this order."""
+        return sorted(_parts(self.filter), key=lambda part: part not in sets)
 
 
 def narrow(connection: Connection, selection: Selection, names: Names, limit: int) -> Narrowing | None:
@@ -139,43 +155,59 @@ def narrow(connection: Connection, selection: Selection, names: Names, limit: in
     found = _drivers(selection.filter, conditions)
     if not found:
         return narrowing
-    drivers = _estimate(connection, found, limit * names.runs)
-    driver, *others = sorted(drivers, key=lambda one: one.count)
-    share = prod(min(1.0, one.count / max(names.runs, 1)) for one in drivers)
-    walk = limit / share if share else inf
-    reach = _reach(driver.count, walk)
-    walked = {} if reach == 0 else _sets(connection, [one for one in drivers if one.is_exact], walk)
-    driven = {} if driver.count == DRIVE_MOST else _sets(connection, others, driver.count)
-    return structs.replace(narrowing, driver=driver, reach=reach, walked_sets=walked, driven_sets=driven)
+    runs, look_up = max(names.runs, 1), LOOK_UP[connection.dialect.name]
+    drivers = sorted(_estimated(connection, found, runs, limit * runs / look_up), key=lambda one: one.about)
+    driver, *others = drivers
+    return structs.replace(
+        narrowing,
+        driver=driver,
+        reach=_reach(drivers, limit, runs, look_up),
+        walked_sets=_walked_sets(drivers, limit, runs, look_up),
+        driven_sets={one.part: one for one in others if _is_worth_a_set(one, driver.count, look_up)},
+    )
 
 
-def _sets(connection: Connection, drivers: list[Driver], looked_at: float) -> dict[Filter, Driver]:
-    """Those of the conditions that have few enough runs to be read all, where so many runs are looked at."""
-    most = round(min(SET_MOST, looked_at * SET_WORTH[connection.dialect.name]))
-    few = [one for one in drivers if one.count <= most]
-    unknown = _counted(connection, [one for one in few if one.count == one.most], most + 1)
-    return {one.part: one for one in few if one.count < one.most} | {
-        one.part: one for one in unknown if one.count <= most
-    }
+def _estimated(connection: Connection, drivers: list[Driver], runs: int, product: float) -> list[Driver]:
+    """The conditions, counted as far as that can matter.
 
-
-def _estimate(connection: Connection, drivers: list[Driver], product: int) -> list[Driver]:
-    """Count the conditions as far as that can matter; `product` is that of the runs of the page and of the project.
-
-    What fewer runs than its square root meet is driven by, however many meet the others: a walk would be longer.
+    What fewer runs meet than the square root of `product` is driven by, however many meet the others.
     """
-    enough = round(min(DRIVE_MOST, sqrt(product))) if len(drivers) > 1 else DRIVE_MOST
-    counted = _counted(connection, drivers, enough)
-    if enough == DRIVE_MOST or any(one.count < enough for one in counted):
+    enough = min(DRIVE_MOST, isqrt(round(product))) if len(drivers) > 1 else DRIVE_MOST
+    counted = _counted(connection, drivers, runs, enough)
+    if enough == DRIVE_MOST or any(one.is_counted for one in counted):
         return counted
-    return _counted(connection, drivers, DRIVE_MOST)
+    return _counted(connection, drivers, runs, DRIVE_MOST)
 
 
-def _reach(drive: int, walk: float) -> int | None:
-    """How far to walk, where a drive looks at so many runs (counted to `DRIVE_MOST`) and a walk probably at so many."""
-    if drive < min(DRIVE_MOST, walk):
+def _reach(drivers: list[Driver], limit: int, runs: int, look_up: int) -> int | None:
+    """How far to walk, where that is the way to a full page however many runs meet what was not counted to the end.
+
+    A walk looks a value up for each run, or else seeks each in the set, and goes on with those that are in it. A drive
+    looks values up for each run of its condition.
+    """
+    drive = drivers[0]
+    if not drive.is_counted:
+        return None
+    walk = limit / prod(one.count / runs for one in drivers) if drive.count else inf
+    by_set = (drive.count + walk) / look_up + walk * drive.count / runs if drive.count else inf
+    if drive.count < min(walk, by_set):
         return 0
-    return round(PATIENCE * walk) if drive < DRIVE_MOST else None
+    return round(PATIENCE * limit / prod(one.about / runs for one in drivers))
+
+
+def _walked_sets(drivers: list[Driver], limit: int, runs: int, look_up: int) -> dict[Filter, Driver]:
+    """Those of the conditions that are worth a set for the runs of a walk that have met the more selective ones."""
+    looked_at = limit / (prod(one.about / runs for one in drivers) or 1)
+    found = {}
+    for one in drivers:
+        if one.may_be_walked_with and _is_worth_a_set(one, looked_at, look_up):
+            found[one.part] = one
+        looked_at *= one.about / runs
+    return found
+
+
+def _is_worth_a_set(driver: Driver, looked_at: float, look_up: int) -> bool:
+    return driver.about <= min(SET_MOST, looked_at * (look_up - 1))
 
 
 def _drivers(filter_: Filter, conditions: Conditions) -> list[Driver]:
@@ -202,13 +234,15 @@ def _parts(filter_: Filter) -> Sequence[Filter]:
     return filter_.parts if isinstance(filter_, And) else (filter_,)
 
 
-def _counted(connection: Connection, drivers: list[Driver], most: int) -> list[Driver]:
-    """The same, counted to `most`, all in one statement."""
-    if not drivers:
-        return []
+def _counted(connection: Connection, drivers: list[Driver], runs: int, most: int) -> list[Driver]:
+    """The same, counted all in one statement; what `most` or more runs meet, is taken for halfway from that to all."""
     some = [one.of(literal(1)).limit(most).subquery() for one in drivers]
-    counts = connection.execute(select(*(select(func.count()).select_from(one).scalar_subquery() for one in some)))
-    return [structs.replace(one, count=count, most=most) for one, count in zip(drivers, counts.one(), strict=True)]
+    counts = select(*(select(func.count()).select_from(one).scalar_subquery() for one in some))
+    halfway = isqrt(most * max(runs, most))
+    return [
+        structs.replace(one, count=count, is_counted=count < most, about=count if count < most else halfway)
+        for one, count in zip(drivers, connection.execute(counts).one(), strict=True)
+    ]
 
 
 def count_runs(connection: Connection, project_key: int, narrowing: Narrowing) -> tuple[int, bool]:

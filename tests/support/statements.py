@@ -21,9 +21,10 @@ def statements_of(connection, work):
 
 
 def plan_of(connection, statements):
-    """The steps of SQLite's plans, one after the other."""
+    """The steps of the database's plans, one after the other."""
+    explain = {"sqlite": "EXPLAIN QUERY PLAN", "postgresql": "EXPLAIN (COSTS OFF)"}[connection.dialect.name]
     return [
-        row[3]
+        row[-1].strip()
         for statement, parameters in statements
-        for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters)
+        for row in connection.exec_driver_sql(f"{explain} {statement}", parameters)
     ]

@@ -164,18 +164,24 @@ def count(connection, selection):
     key=st.sampled_from([None, ("param", "a"), ("label", "a"), ("param", "c")]),
     descending=st.booleans(),
     limit=st.integers(1, 4),
+    look_up=st.sampled_from([1, 3, 1_000]),
+    drive_most=st.sampled_from([2, run_plan.DRIVE_MOST]),
 )
 def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
-    database, fresh, records, wanted, key, descending, limit
+    database, fresh, records, wanted, key, descending, limit, look_up, drive_most
 ):
+    """By whatever plan: what a look-up is said to cost, and what is counted, decides between walks, drives and sets."""
     project = fresh(records)
     order = Order(key=key, descending=descending)
     everything = find(database, Selection(project_key=project, now=NOW), order, 100, may_walk=True)
     expected = [number for number in everything if meets(records[number - 1], number, wanted)]
     selection = Selection(project_key=project, filter=wanted, now=NOW)
-    for may_walk in (True, False):
-        assert find(database, selection, order, limit, may_walk=may_walk) == expected
-    assert database.read_blocking(partial(count, selection=selection)) == (len(expected), True)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run_plan, "LOOK_UP", dict.fromkeys(run_plan.LOOK_UP, look_up))
+        patch.setattr(run_plan, "DRIVE_MOST", drive_most)
+        for may_walk in (True, False):
+            assert find(database, selection, order, limit, may_walk=may_walk) == expected
+        assert database.read_blocking(partial(count, selection=selection)) == (len(expected), True)
 
 
 @pytest.fixture
@@ -190,7 +196,7 @@ def many(fresh):
 
 
 def planned(database, project, text, *, limit=50, key=("param", "n")):
-    """How a page is looked for, once names are known: the steps of SQLite's plans, one after the other."""
+    """How a page is looked for, once names are known: the steps of the database's plans, one after the other."""
     selection = Selection(project_key=project, filter=parse_filter(text), now=NOW)
 
     def explain(connection):
@@ -228,6 +234,15 @@ def test_a_condition_that_about_as_many_meet_is_looked_at_as_a_set(database, man
     assert any("LIST SUBQUERY" in step for step in plan), plan
     plan = planned(database, many, "param.rare = 1 and param.common = 1")
     assert not any("LIST SUBQUERY" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
+@pytest.mark.parametrize("text", ["param.n < 160", "param.n < 160 and param.common = 1", "param.common = 1"])
+def test_what_a_walk_is_narrowed_by_is_hashed_on_postgresql(database, many, text):
+    """Rather than gone through for each run."""
+    plan = planned(database, many, text, limit=10, key=("param", "less"))
+    assert any("hashed SubPlan" in step for step in plan), plan
+    assert not any("Materialize" in step for step in plan), plan
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
