@@ -10,7 +10,7 @@ would look at most runs, so it ends after some, and the drive follows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from math import inf, isqrt, prod
@@ -155,31 +155,49 @@ def narrow(connection: Connection, selection: Selection, names: Names, limit: in
     found = _drivers(selection.filter, conditions)
     if not found:
         return narrowing
-    runs, look_up = max(names.runs, 1), LOOK_UP[connection.dialect.name]
-    drivers = sorted(_estimated(connection, found, runs, limit * runs / look_up), key=lambda one: one.about)
+    scale = _Scale(max(names.runs, 1), limit, LOOK_UP[connection.dialect.name])
+    drivers = sorted(_estimated(connection, found, scale), key=lambda one: one.about)
     driver, *others = drivers
+    reach = _reach(drivers, scale)
     return structs.replace(
         narrowing,
         driver=driver,
-        reach=_reach(drivers, limit, runs, look_up),
-        walked_sets=_walked_sets(drivers, limit, runs, look_up),
-        driven_sets={one.part: one for one in others if _is_worth_a_set(one, driver.count, look_up)},
+        reach=reach,
+        walked_sets={} if reach == 0 else _walked_sets(drivers, scale),
+        driven_sets={one.part: one for one in others if scale.is_worth_a_set(one, driver.count)},
     )
 
 
-def _estimated(connection: Connection, drivers: list[Driver], runs: int, product: float) -> list[Driver]:
+class _Scale(Struct, frozen=True):
+    """How many runs the project has, and the page; and what a look-up costs (`LOOK_UP`)."""
+
+    runs: int
+    limit: int
+    look_up: int
+
+    def walk(self, counts: Iterable[int]) -> float:
+        """How many runs are looked at until the page is full, where so many meet each condition."""
+        share = prod(count / self.runs for count in counts)
+        return self.limit / share if share else inf
+
+    def is_worth_a_set(self, driver: Driver, looked_at: float) -> bool:
+        """Whether to read all runs that meet a condition, where so many runs are looked at."""
+        return driver.about <= min(SET_MOST, looked_at * (self.look_up - 1))
+
+
+def _estimated(connection: Connection, drivers: list[Driver], scale: _Scale) -> list[Driver]:
     """The conditions, counted as far as that can matter.
 
-    What fewer runs meet than the square root of `product` is driven by, however many meet the others.
+    One that fewer runs meet than would be `enough` is driven by, however many meet the others.
     """
-    enough = min(DRIVE_MOST, isqrt(round(product))) if len(drivers) > 1 else DRIVE_MOST
-    counted = _counted(connection, drivers, runs, enough)
+    enough = min(DRIVE_MOST, isqrt(scale.limit * scale.runs // scale.look_up)) if len(drivers) > 1 else DRIVE_MOST
+    counted = _counted(connection, drivers, scale.runs, enough)
     if enough == DRIVE_MOST or any(one.is_counted for one in counted):
         return counted
-    return _counted(connection, drivers, runs, DRIVE_MOST)
+    return _counted(connection, drivers, scale.runs, DRIVE_MOST)
 
 
-def _reach(drivers: list[Driver], limit: int, runs: int, look_up: int) -> int | None:
+def _reach(drivers: list[Driver], scale: _Scale) -> int | None:
     """How far to walk, where that is the way to a full page however many runs meet what was not counted to the end.
 
     A walk looks a value up for each run, or else seeks each in the set, and goes on with those that are in it. A drive
@@ -188,26 +206,22 @@ def _reach(drivers: list[Driver], limit: int, runs: int, look_up: int) -> int | 
     drive = drivers[0]
     if not drive.is_counted:
         return None
-    walk = limit / prod(one.count / runs for one in drivers) if drive.count else inf
-    by_set = (drive.count + walk) / look_up + walk * drive.count / runs if drive.count else inf
-    if drive.count < min(walk, by_set):
+    if drive.count == 0:
         return 0
-    return round(PATIENCE * limit / prod(one.about / runs for one in drivers))
+    walk = scale.walk(one.count for one in drivers)
+    by_set = (drive.count + walk) / scale.look_up + walk * drive.count / scale.runs
+    return 0 if drive.count < min(walk, by_set) else round(PATIENCE * scale.walk(one.about for one in drivers))
 
 
-def _walked_sets(drivers: list[Driver], limit: int, runs: int, look_up: int) -> dict[Filter, Driver]:
+def _walked_sets(drivers: list[Driver], scale: _Scale) -> dict[Filter, Driver]:
     """Those of the conditions that are worth a set for the runs of a walk that have met the more selective ones."""
-    looked_at = limit / (prod(one.about / runs for one in drivers) or 1)
+    looked_at = scale.walk(one.about for one in drivers)
     found = {}
     for one in drivers:
-        if one.may_be_walked_with and _is_worth_a_set(one, looked_at, look_up):
+        if one.may_be_walked_with and scale.is_worth_a_set(one, looked_at):
             found[one.part] = one
-        looked_at *= one.about / runs
+        looked_at *= one.about / scale.runs
     return found
-
-
-def _is_worth_a_set(driver: Driver, looked_at: float, look_up: int) -> bool:
-    return driver.about <= min(SET_MOST, looked_at * (look_up - 1))
 
 
 def _drivers(filter_: Filter, conditions: Conditions) -> list[Driver]:
