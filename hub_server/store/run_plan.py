@@ -26,12 +26,12 @@ from hub_server.store.schema import run, run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
-LOOK_UP = {"sqlite": 3, "postgresql": 16}
+LOOK_UP = {"sqlite": 3, "postgresql": 24}
 """What it costs to look one run's value up, in runs of a set: each one that is read, and each that is sought in it."""
 SET_MOST = 8 * DRIVE_MOST
 """The most runs of a set."""
-PATIENCE = 2
-"""How many times as far as expected a walk goes."""
+PATIENCE, PATIENCE_IN_DOUBT = 2, 3
+"""How many times as far a walk goes as it has to at most, and as is to be expected where not all is counted."""
 COUNT_MOST = 1_000
 """Runs beyond which those that meet a filter are not counted."""
 
@@ -210,7 +210,9 @@ def _reach(drivers: list[Driver], scale: _Scale) -> int | None:
         return 0
     walk = scale.walk(one.count for one in drivers)
     by_set = (drive.count + walk) / scale.look_up + walk * drive.count / scale.runs
-    return 0 if drive.count < min(walk, by_set) else round(PATIENCE * scale.walk(one.about for one in drivers))
+    if drive.count < min(walk, by_set):
+        return 0
+    return round(min(PATIENCE * walk, PATIENCE_IN_DOUBT * scale.walk(one.about for one in drivers)))
 
 
 def _walked_sets(drivers: list[Driver], scale: _Scale) -> dict[Filter, Driver]:

@@ -241,7 +241,7 @@ run = Table(
     Column("deleted_at", UtcTime),
     UniqueConstraint("project_id", "uuid"),
     UniqueConstraint("project_id", "seq"),
-    Index(None, "project_id", "happened_at", "id"),
+    Index("ix_run_listed", "project_id", "happened_at", "id", "deleted_at"),
     Index(
         "ix_run_deleted",
         "project_id",
