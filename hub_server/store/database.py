@@ -88,7 +88,7 @@ class Database:
         """Run `work` on a reader thread, in a transaction that sees one consistent state and cannot write.
 
         Raises:
-            QueryTimeout: its statements took longer than `limit_s` in all.
+            QueryTimeout: its statements took longer than `limit_s`, in all on SQLite, one of them on PostgreSQL.
         """
         self._meter.work_queued("read")
         return await asyncio.wrap_future(self._readers.submit(self._read_metered, work, limit_s, monotonic()))
@@ -98,10 +98,10 @@ class Database:
         return self._read_now(work, limit_s)
 
     def limited(self, connection: Connection, limit_s: float) -> AbstractContextManager[None]:
-        """A shorter limit for what a read does in the block, which is the last that it does.
+        """Another limit than that of the read, for what it does last.
 
         Raises:
-            QueryTimeout: its statements took longer than `limit_s` in all.
+            QueryTimeout: as from `read`.
         """
         return self._backend.limited(connection, limit_s)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypeGuard
 
 from msgspec import Struct
 from sqlalchemy import ColumnElement, FromClause, Select, and_, false, func, literal, not_, or_, select
@@ -85,12 +85,16 @@ class Conditions:
         return None if field.kind is None else self._keys.get((field.kind, field.name))
 
     def range(self, part: Filter, value: FromClause) -> tuple[int, ColumnElement[bool]] | None:
-        """The part as one range, or a few, of an index over `value` rows, with their key; None where it is none."""
-        if not isinstance(part, Comparison | Among) or (key := self.key(part.field)) is None:
+        """The part as one range, or a few, of an index over `value` rows, with their key; None where it is none.
+
+        Of a part that has parts, all of them ask for the same value.
+        """
+        parts = part.parts if isinstance(part, And) else (part,)
+        ranges = [one for one in parts if is_range(one)]
+        key = self.key(ranges[0].field) if len(ranges) == len(parts) else None
+        if key is None:
             return None
-        if isinstance(part, Comparison) and part.operator in ("!=", "~"):
-            return None
-        return key.id, and_(value.c.key_id == key.id, self._value_test(part, value))
+        return key.id, and_(value.c.key_id == key.id, *(self._value_test(one, value) for one in ranges))
 
     def search(self, part: Filter) -> Select[Any] | None:
         """The keys of the runs that a search for words finds; None where the part is none."""
@@ -172,6 +176,13 @@ class Conditions:
 
     def _operand(self, value: Value) -> Value:
         return self._now - value if isinstance(value, timedelta) else value
+
+
+def is_range(part: Filter) -> TypeGuard[Comparison | Among]:
+    """Whether the runs that meet it have a range of one value's index, or a few."""
+    if isinstance(part, Comparison):
+        return part.field.kind is not None and part.operator not in ("!=", "~")
+    return isinstance(part, Among) and part.field.kind is not None
 
 
 def _among(num: ColumnElement[Any], txt: ColumnElement[Any], values: Iterable[Value]) -> ColumnElement[bool]:

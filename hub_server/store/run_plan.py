@@ -10,7 +10,7 @@ would look at most runs, so it ends after some, and the drive follows.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import cache
 from math import inf, isqrt, prod
@@ -19,8 +19,8 @@ from typing import Any
 from msgspec import Struct, structs
 from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select, true
 
-from hub_server.domain.filters import Among, And, Comparison, Filter
-from hub_server.store.run_filter import Conditions, Site
+from hub_server.domain.filters import And, Field, Filter
+from hub_server.store.run_filter import Conditions, Site, is_range
 from hub_server.store.run_names import Names
 from hub_server.store.schema import run, run_value
 
@@ -28,8 +28,8 @@ DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
 LOOK_UP = {"sqlite": 3, "postgresql": 24}
 """What it costs to look one run's value up, in runs of a set: each one that is read, and each that is sought in it."""
-SET_MOST = 8 * DRIVE_MOST
-"""The most runs of a set."""
+SET_MOST, MOST_SETS = 8 * DRIVE_MOST, 3
+"""The most runs that a set probably has, and the most sets of a drive."""
 PATIENCE, PATIENCE_IN_DOUBT = 2, 3
 """How many times as far a walk goes as it has to at most, and as is to be expected where not all is counted."""
 COUNT_MOST = 1_000
@@ -65,12 +65,6 @@ class Driver(Struct, frozen=True, kw_only=True):
     about: int = 0
 
     @property
-    def may_be_walked_with(self) -> bool:
-        """Whether PostgreSQL hashes the set. It does where it expects few runs, and takes ranges for much larger."""
-        is_exact = isinstance(self.part, Among) or (isinstance(self.part, Comparison) and self.part.operator == "=")
-        return self.is_counted or is_exact
-
-    @property
     def site(self) -> Site:
         """One of the rows."""
         return Site(self.rows.c.run_id, value=self.rows, value_key=self.key)
@@ -86,10 +80,9 @@ class Driver(Struct, frozen=True, kw_only=True):
     def holds(self, run_id: ColumnElement[int]) -> ColumnElement[bool]:
         """Whether a run is among them, all of which are read once; runs that are asked about stay in their order.
 
-        The limit changes nothing but what the database expects.
+        The limit, which all of them meet, tells PostgreSQL how many there are: it takes ranges for much larger.
         """
-        among = self.of(self.rows.c.run_id)
-        return run_id.in_(among.limit(self.count) if self.is_counted else among).is_(true())
+        return run_id.in_(self.of(self.rows.c.run_id).limit(self.count)).is_(true())
 
 
 class Narrowing(Struct, frozen=True, kw_only=True):
@@ -140,7 +133,7 @@ class Narrowing(Struct, frozen=True, kw_only=True):
 
     def _sets_first(self, sets: Mapping[Filter, Driver]) -> list[Filter]:
         """What all has to be met. SQLite asks in this order."""
-        return sorted(_parts(self.filter), key=lambda part: part not in sets)
+        return [*sets, *(part for part in _parts(self.filter) if part not in sets)]
 
 
 def narrow(connection: Connection, selection: Selection, names: Names, limit: int) -> Narrowing | None:
@@ -164,7 +157,7 @@ def narrow(connection: Connection, selection: Selection, names: Names, limit: in
         driver=driver,
         reach=reach,
         walked_sets={} if reach == 0 else _walked_sets(drivers, scale),
-        driven_sets={one.part: one for one in others if scale.is_worth_a_set(one, driver.count)},
+        driven_sets=_driven_sets(driver, others, scale),
     )
 
 
@@ -190,7 +183,7 @@ def _estimated(connection: Connection, drivers: list[Driver], scale: _Scale) -> 
 
     One that fewer runs meet than would be `enough` is driven by, however many meet the others.
     """
-    enough = min(DRIVE_MOST, isqrt(scale.limit * scale.runs // scale.look_up)) if len(drivers) > 1 else DRIVE_MOST
+    enough = min(DRIVE_MOST, 1 + isqrt(scale.limit * scale.runs // scale.look_up)) if len(drivers) > 1 else DRIVE_MOST
     counted = _counted(connection, drivers, scale.runs, enough)
     if enough == DRIVE_MOST or any(one.is_counted for one in counted):
         return counted
@@ -220,10 +213,16 @@ def _walked_sets(drivers: list[Driver], scale: _Scale) -> dict[Filter, Driver]:
     looked_at = scale.walk(one.about for one in drivers)
     found = {}
     for one in drivers:
-        if one.may_be_walked_with and scale.is_worth_a_set(one, looked_at):
+        if one.is_counted and scale.is_worth_a_set(one, looked_at):
             found[one.part] = one
         looked_at *= one.about / scale.runs
     return found
+
+
+def _driven_sets(driver: Driver, others: list[Driver], scale: _Scale) -> dict[Filter, Driver]:
+    """The same for the runs of a drive; few, as each may have more runs than it looks like."""
+    worth = [one for one in others if scale.is_worth_a_set(one, driver.count)]
+    return {one.part: one for one in worth[:MOST_SETS]}
 
 
 def _drivers(filter_: Filter, conditions: Conditions) -> list[Driver]:
@@ -245,9 +244,20 @@ def _rows(number: int) -> FromClause:
     return run_value.alias(f"rows_{number}")
 
 
-def _parts(filter_: Filter) -> Sequence[Filter]:
-    """What all has to be met."""
-    return filter_.parts if isinstance(filter_, And) else (filter_,)
+def _parts(filter_: Filter) -> list[Filter]:
+    """What all has to be met; what is asked of one value is one part, as it is one range of an index."""
+    groups: dict[Field | Filter, list[Filter]] = {}
+    for part in _conjuncts(filter_):
+        groups.setdefault(part.field if is_range(part) else part, []).append(part)
+    return [And(tuple(group)) if len(group) > 1 else group[0] for group in groups.values()]
+
+
+def _conjuncts(filter_: Filter) -> Iterator[Filter]:
+    if isinstance(filter_, And):
+        for part in filter_.parts:
+            yield from _conjuncts(part)
+    else:
+        yield filter_
 
 
 def _counted(connection: Connection, drivers: list[Driver], runs: int, most: int) -> list[Driver]:

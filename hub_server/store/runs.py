@@ -31,6 +31,7 @@ from hub_server.domain.types import Columns, RunInfo
 from hub_server.domain.values import IndexedValue, index_name, index_value
 from hub_server.store import live_runs, models, search
 from hub_server.store.counting import MAX_PAGE_CHARS, capped_count, count_fitting
+from hub_server.store.run_names import Key
 from hub_server.store.schema import (
     UtcTime,
     comment,
@@ -43,9 +44,6 @@ from hub_server.store.schema import (
     run_value,
 )
 from hub_server.store.upsert import Upsert
-
-Key = tuple[str, str]
-"""Kind (param, summary, label or tag) and name of a value."""
 
 Keyed = list[tuple[int, RunRecord]]
 """Records with their runs' database keys."""
@@ -233,7 +231,8 @@ def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
     rows = {row.id: row for row in connection.execute(_SMALL_RUNS_BY_KEY, {"keys": keys, "small": small})}
     if any(row.doc is None for row in rows.values()):
         keys = keys[: count_fitting((rows[key].size for key in keys), MAX_PAGE_CHARS)]
-        rows = {row.id: row for row in connection.execute(_RUNS_BY_KEY, {"keys": keys})}
+        large = [key for key in keys if rows[key].doc is None]
+        rows |= {row.id: row for row in connection.execute(_RUNS_BY_KEY, {"keys": large})}
     return [_info(rows[key]) for key in keys]
 
 

@@ -173,10 +173,13 @@ def _send_no_nul(connection: Any, _record: object) -> None:
 def _set_up(connection: Any, _record: object) -> None:
     """No just-in-time compilation: where the planner expects many rows, that alone takes 0.1 s of a query of 0.03 s.
 
-    And memory for the largest set of runs, which it would not hash otherwise, but go through for each run.
+    And memory enough for any set of runs, which it would not hash otherwise, but go through for each run.
     """
     connection.execute("SET jit = off")
-    connection.execute("SET work_mem = '16MB'")
+    connection.execute(
+        "SELECT set_config('work_mem', '16MB', false) "
+        "WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB')"
+    )
     connection.commit()
 
 

@@ -246,6 +246,30 @@ def test_what_a_walk_is_narrowed_by_is_hashed_on_postgresql(database, many, text
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+@pytest.mark.parametrize(
+    "text", ["param.n > 100 and param.n < 104", "param.common = 1 and (param.n > 100 and param.n < 104)"]
+)
+def test_both_ends_of_a_range_drive_together(database, many, text):
+    """Each by itself would be met by many."""
+    plan = planned(database, many, text, key=None)
+    assert "MATERIALIZE driven" in plan, plan
+    assert any("num>? AND num<?" in step for step in plan), plan
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_names_are_looked_up_one_by_one_in_their_index(database, many):
+    names = [("param", "n"), ("param", "rare"), ("summary", "n")]
+
+    def plan(connection):
+        return plan_of(connection, statements_of(connection, lambda: find_names(connection, many, names)))
+
+    steps = database.read_blocking(plan)
+    assert any("kind=? AND name=?" in step for step in steps), steps
+    found = database.read_blocking(lambda c: find_names(c, many, names))
+    assert set(found.keys) == {("param", "n"), ("param", "rare")}
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
 def test_a_range_of_the_value_that_is_sorted_by_is_a_range_of_its_index(database, many):
     plan = planned(database, many, "param.n > 100 and param.n < 390")
     assert any("ix_run_value_num (key_id=? AND num>? AND num<?)" in step for step in plan), plan
@@ -266,7 +290,7 @@ def test_no_more_than_a_page_can_show_is_counted(database, many, monkeypatch):
     ("text", "key", "count"), [("", None, 3), ("", ("param", "n"), 3), ("param.common = 1", ("param", "n"), 5)]
 )
 def test_a_page_takes_few_statements(database, many, text, key, count):
-    """Each is a way to the server and back: names, one or more counts of conditions, the page and its documents."""
+    """Each is a way to the server and back: names, the page and its documents; of a filter, counts and a walk's end."""
     selection = Selection(project_key=many, filter=parse_filter(text) if text else None, now=NOW)
     order = Order(key=key, descending=True)
 
