@@ -26,7 +26,7 @@ from hub_server.store.schema import run, run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
-LOOK_UP = {"sqlite": 3, "postgresql": 24}
+LOOK_UP = {"sqlite": 5, "postgresql": 24}
 """What it costs to look one run's value up, in runs of a set: each one that is read, and each that is sought in it."""
 SET_MOST, MOST_SETS = 8 * DRIVE_MOST, 3
 """The most runs that a set probably has, and the most sets of a drive."""
