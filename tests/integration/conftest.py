@@ -5,8 +5,10 @@ from support.zfs import zfs
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
+def pytest_collection_modifyitems(config, items):
     """Where tests run in several processes: a file's in one of them, and in one all that need ZFS, which has turns."""
+    if not config.pluginmanager.hasplugin("xdist"):  # as in the machine of tests/openzfs
+        return
     for item in items:
         uses_zfs = any(getattr(value, "__module__", "") == "support.zfs" for value in vars(item.module).values())
         is_of_zfs = uses_zfs or item.path.parent.name == "zfs"
