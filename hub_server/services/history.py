@@ -78,7 +78,14 @@ class History:
         Raises:
             Problem: filter-too-slow.
         """
-        read = partial(self._page, selection=selection, order=order, after=after, limit=limit)
+
+        def read(connection: Connection, *, may_walk: bool = True) -> Slice[RunInfo]:
+            """All in one read: where the database is a server, each statement is a way there and back."""
+            page = run_order.read_page(connection, selection, order, after, limit, may_walk=may_walk)
+            is_whole = after is None and page.position is None
+            total, exact = (len(page.runs), True) if is_whole else self._total(connection, selection, page)
+            return Slice(items=page.runs, position=page.position, total=total, exact=exact)
+
         if selection.filter is None:
             return await self._database.read(read)
         with suppress(QueryTimeout):
@@ -91,22 +98,6 @@ class History:
                 "too many runs would have to be looked at one by one for this filter; add a condition that few runs "
                 "meet, or sort by a value that it names",
             ) from error
-
-    def _page(
-        self,
-        connection: Connection,
-        *,
-        selection: Selection,
-        order: Order,
-        after: Position | None,
-        limit: int,
-        may_walk: bool = True,
-    ) -> Slice[RunInfo]:
-        """One read for all of it: where the database is a server, each statement is a way there and back."""
-        page = run_order.read_page(connection, selection, order, after, limit, may_walk=may_walk)
-        is_whole = after is None and page.position is None
-        total, exact = (len(page.runs), True) if is_whole else self._total(connection, selection, page)
-        return Slice(items=page.runs, position=page.position, total=total, exact=exact)
 
     def _total(self, connection: Connection, selection: Selection, page: RunsPage) -> tuple[int, bool]:
         """How many runs the list has, and whether that is exact."""
