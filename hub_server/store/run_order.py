@@ -32,7 +32,8 @@ from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
 from hub_server.store.run_filter import Site
 from hub_server.store.run_names import Key, KeyRow, Names, find_names, names_in
-from hub_server.store.run_plan import AT_RUN, Narrowing, Selection, narrow
+from hub_server.store.run_plan import AT_RUN, Narrowing, Selection
+from hub_server.store.run_planner import narrow
 from hub_server.store.runs import read_runs
 from hub_server.store.schema import run, run_value
 

@@ -17,7 +17,7 @@ from support.statements import plan_of, statements_of
 from dotscience.record import FileRef, RunRecord
 from hub_server.domain.filters import Among, And, Comparison, Field, Not, Or, Present, parse_filter
 from hub_server.domain.values import index_value
-from hub_server.store import run_order, run_plan
+from hub_server.store import run_order, run_plan, run_planner
 from hub_server.store.run_names import find_names, names_in
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection
@@ -154,7 +154,7 @@ def find(database, selection, order, limit, *, may_walk):
 
 def count(connection, selection):
     names = find_names(connection, selection.project_key, names_in(selection.filter))
-    return run_plan.count_runs(connection, selection.project_key, run_plan.narrow(connection, selection, names, 50))
+    return run_plan.count_runs(connection, selection.project_key, run_planner.narrow(connection, selection, names, 50))
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -165,7 +165,7 @@ def count(connection, selection):
     descending=st.booleans(),
     limit=st.integers(1, 4),
     look_up=st.sampled_from([1, 3, 1_000]),
-    drive_most=st.sampled_from([2, run_plan.DRIVE_MOST]),
+    drive_most=st.sampled_from([2, run_planner.DRIVE_MOST]),
 )
 def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
     database, fresh, records, wanted, key, descending, limit, look_up, drive_most
@@ -177,8 +177,8 @@ def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
     expected = [number for number in everything if meets(records[number - 1], number, wanted)]
     selection = Selection(project_key=project, filter=wanted, now=NOW)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(run_plan, "LOOK_UP", dict.fromkeys(run_plan.LOOK_UP, look_up))
-        patch.setattr(run_plan, "DRIVE_MOST", drive_most)
+        patch.setattr(run_planner, "LOOK_UP_COST", dict.fromkeys(run_planner.LOOK_UP_COST, look_up))
+        patch.setattr(run_planner, "DRIVE_MOST", drive_most)
         for may_walk in (True, False):
             assert find(database, selection, order, limit, may_walk=may_walk) == expected
         assert database.read_blocking(partial(count, selection=selection)) == (len(expected), True)
