@@ -80,12 +80,11 @@ def _estimated(connection: Connection, drivers: list[Driver], scale: _Scale) -> 
 
     One that fewer runs meet than would be `enough` is driven by, however many meet the others.
     """
-    enough = (
-        min(DRIVE_MOST, 1 + isqrt(scale.limit * scale.runs // scale.look_up_cost)) if len(drivers) > 1 else DRIVE_MOST
-    )
-    counted = _counted(connection, drivers, scale.runs, enough)
-    if enough == DRIVE_MOST or any(one.is_counted for one in counted):
-        return counted
+    enough = 1 + isqrt(scale.limit * scale.runs // scale.look_up_cost)
+    if len(drivers) > 1 and enough < DRIVE_MOST:
+        counted = _counted(connection, drivers, scale.runs, enough)
+        if any(one.is_counted for one in counted):
+            return counted
     return _counted(connection, drivers, scale.runs, DRIVE_MOST)
 
 
