@@ -12,12 +12,13 @@ LARGE = 9 * 2**20
 
 
 class Vandal:
-    """Does random things to a workspace."""
+    """Does random things to a workspace. `used` is the name by which a file was just changed, if it was by one."""
 
     def __init__(self, root, seed):
         self._root = root
         self._random = random.Random(seed)
         self._open = {}
+        self.used = None
         self.actions = [
             *(self.write, self.write, self.keep_open, self.append_open, self.remove, self.rename, self.make_folder),
             *(
@@ -35,6 +36,7 @@ class Vandal:
 
     def act(self):
         action = self._random.choice(self.actions)
+        self.used = None
         try:
             action()
         except (OSError, IndexError):
@@ -57,7 +59,8 @@ class Vandal:
         return [path for path in found if path.name != ".dotscienceignore"]
 
     def write(self):
-        (self._random.choice(self.folders()) / f"f{self._random.randrange(8)}").write_bytes(self._bytes())
+        self.used = self._random.choice(self.folders()) / f"f{self._random.randrange(8)}"
+        self.used.write_bytes(self._bytes())
 
     def keep_open(self):
         path = self._random.choice(self.folders()) / "log"
@@ -92,7 +95,8 @@ class Vandal:
         shutil.rmtree(self._random.choice(self.folders()[1:]))
 
     def chmod(self):
-        self._random.choice(self.files() + self.folders()[1:]).chmod(self._random.choice((0o755, 0o700, 0o711)))
+        self.used = self._random.choice(self.files() + self.folders()[1:])
+        self.used.chmod(self._random.choice((0o755, 0o700, 0o711)))
 
     def link(self):
         """Not of a file that is written to by a name that may go: nobody would see that (docs/snapshots.md)."""
@@ -113,10 +117,10 @@ class Vandal:
         (self._random.choice(self.folders()) / "soft").symlink_to("anywhere")
 
     def back_date(self):
-        path = self._random.choice(self.files())
-        status = path.stat()
-        path.write_bytes(self._random.randbytes(status.st_size))
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        self.used = self._random.choice(self.files())
+        status = self.used.stat()
+        self.used.write_bytes(self._random.randbytes(status.st_size))
+        os.utime(self.used, ns=(status.st_atime_ns, status.st_mtime_ns))
 
     def _bytes(self):
         return self._random.randbytes(self._random.randrange(1, 5000))
