@@ -31,6 +31,9 @@ REPORT = """async scope => {
   return violations.flatMap(({id, help, nodes}) => nodes.map(({target, failureSummary}) =>
     `${id}: ${help} at ${target.join(' ')}: ${failureSummary}`));
 }"""
+SPILLS = """() => [...document.querySelectorAll('td, th')]
+  .filter(cell => cell.scrollWidth > cell.clientWidth + 1 && getComputedStyle(cell).overflowX === 'visible')
+  .map(cell => `"${cell.textContent}" is wider than its cell`)"""
 COLLECT_POLICY_VIOLATIONS = """
 window.policyViolations = [];
 document.addEventListener('securitypolicyviolation', event =>
@@ -100,9 +103,10 @@ class Dashboard:
         self.page.wait_for_load_state("networkidle")
 
     def problems(self):
-        """What axe says of the page, the violations of its policy, and requests to other origins."""
+        """What axe says of the page, the violations of its policy, cells that spill, and requests to other origins."""
         self.page.evaluate(self._axe)
         found = self.page.evaluate(REPORT, {"include": ["html"]}) + self.page.evaluate("window.policyViolations")
+        found += self.page.evaluate(SPILLS)
         own = urlsplit(self.url).netloc
         return found + [url for url in self.requested if urlsplit(url).netloc not in {own, ""}]
 
