@@ -34,7 +34,7 @@ const RUN_COLUMNS: readonly Column[] = [
     id: "started",
     group: "Run",
     title: "Started",
-    width_px: 108,
+    width_px: 116,
     isNumeric: false,
     sort: "started_at",
     cell: (run) => <Time at={run.record.started_at ?? run.ingested_at} />,
