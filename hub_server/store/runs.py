@@ -249,7 +249,8 @@ def list_columns(connection: Connection, project_key: int) -> Columns:
 def trash_run(connection: Connection, project_key: int, run_key_: int, now: datetime) -> None:
     """Move a run that is not there to the trash: out of every index that lists and filters go along."""
     search.take_out(connection, [run_key_])
-    mine = run_value.c.run_id == run_key_
+    keys = select(run_key.c.id).where(run_key.c.project_id == project_key)
+    mine = run_value.c.key_id.in_(keys) & (run_value.c.run_id == run_key_)
     used = select(run_value.c.key_id).where(mine)
     connection.execute(update(run_key).where(run_key.c.id.in_(used)).values(runs=run_key.c.runs - 1))
     connection.execute(delete(run_value).where(mine))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from uuid import UUID
 
 import pytest
 from alembic import command
@@ -12,17 +13,18 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, select, text
 from sqlalchemy.exc import DBAPIError
-from support.hub_rows import add_project
+from support.hub_rows import START, add_project, add_runs, new_run
 
 from dotscience.errors import ConfigError, StorageUnavailable
+from dotscience.record import RunRecord
 from hub_server.store import accounts, search
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.backends.postgresql import Postgresql
 from hub_server.store.database import Database
 from hub_server.store.migrate import MIGRATIONS, migrate
-from hub_server.store.schema import metadata, setting
+from hub_server.store.schema import metadata, run_value, setting
 
 BUT_THE_SEARCH = {"include_name": lambda name, kind, _: kind != "table" or not name.startswith(search.NAME)}
 """Its tables are different ones on each database."""
@@ -109,11 +111,21 @@ def test_closing_finishes_what_was_queued(backend):
     asyncio.run(work())
 
 
+def differences(connection):
+    """Between the database's tables and those of the code."""
+    found = compare_metadata(MigrationContext.configure(connection, opts=BUT_THE_SEARCH), metadata)
+    for table in metadata.sorted_tables:
+        stored = inspect(connection).get_pk_constraint(table.name)["constrained_columns"]
+        if stored != list(table.primary_key.columns.keys()):
+            found.append((table.name, stored))
+    return found
+
+
 def test_migrations_make_exactly_the_schema_of_the_code(backend):
     migrate(backend)
     engine = backend.reader()
     with engine.connect() as connection:
-        assert compare_metadata(MigrationContext.configure(connection, opts=BUT_THE_SEARCH), metadata) == []
+        assert differences(connection) == []
     engine.dispose()
 
 
@@ -139,8 +151,29 @@ def test_every_earlier_schema_becomes_this_one(backend):
                 command.upgrade(config, revision)
         migrate(backend)
         with engine.connect() as connection:
-            assert compare_metadata(MigrationContext.configure(connection, opts=BUT_THE_SEARCH), metadata) == []
+            assert differences(connection) == []
             assert inspect(connection).has_table("run_value")
+    engine.dispose()
+
+
+def test_values_of_an_earlier_schema_are_kept(backend):
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = backend.writer()
+    stored = select(run_value.c.num, run_value.c.txt).order_by(run_value.c.run_id, run_value.c.key_id)
+    with engine.begin() as connection:
+        project, dot = add_project(connection)
+        records = [RunRecord(run_id=str(UUID(int=number)), parameters={"a": number, "b": "x"}) for number in range(3)]
+        add_runs(connection, project, dot, [new_run(one, START) for one in records])
+        before = connection.execute(stored).all()
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0008")
+        assert inspect(connection).get_pk_constraint("run_value")["constrained_columns"] == ["run_id", "key_id"]
+    engine.dispose()
+    migrate(backend)
+    with engine.connect() as connection:
+        assert [row.num for row in before if row.txt != "x"] == [0, 1, 2]
+        assert connection.execute(stored).all() == before
     engine.dispose()
 
 
