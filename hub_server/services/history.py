@@ -29,7 +29,7 @@ from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
 from hub_server.store.run_order import Order, RunsPage
-from hub_server.store.run_plan import Selection, count_runs
+from hub_server.store.run_plan import Narrowing, Selection, Total, count_runs
 
 MAX_TREE_ITEMS = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -99,10 +99,10 @@ class History:
                 "meet, or sort by a value that it names",
             ) from error
 
-    def _total(self, connection: Connection, selection: Selection, page: RunsPage) -> tuple[int, bool]:
-        """How many runs the list has, and whether that is exact."""
-        if isinstance(page.total, int):
-            return page.total, True
+    def _total(self, connection: Connection, selection: Selection, page: RunsPage) -> Total:
+        """How many runs the list has."""
+        if not isinstance(page.total, Narrowing):
+            return page.total
         try:
             with self._database.limited(connection, COUNT_S):
                 return count_runs(connection, selection.project_key, page.total)

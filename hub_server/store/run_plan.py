@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from msgspec import Struct, structs
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, func, literal, select, true
+from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, false, func, literal, select, true
 
 from hub_server.domain.filters import And, Field, Filter
 from hub_server.store.run_filter import Conditions, Site, is_range
@@ -20,6 +20,9 @@ from hub_server.store.schema import run
 
 COUNT_MOST = 1_000
 """Runs beyond which those that meet a filter are not counted."""
+
+Total = tuple[int, bool]
+"""How many runs there are, and whether that is exact or that many at least."""
 
 AT_RUN = Site(run.c.id, run=run)
 
@@ -73,7 +76,9 @@ class Narrowing(Struct, frozen=True, kw_only=True):
 
     Attributes:
         driver: Its most selective condition, where an index has one.
-        reach: How many runs a walk may look at before it gives way to the drive; 0 to drive at once, None for all.
+        reach: How many runs a walk may look at before it gives way to another plan, None for all; 0 to drive at once,
+            where there is something to drive by.
+        total: How many runs meet the filter, and whether that is all of them; None where nobody has counted them.
         walked_sets: Conditions whose runs are found sooner all together than one by one for the runs of a walk.
         driven_sets: The same for the driver's runs.
     """
@@ -82,6 +87,7 @@ class Narrowing(Struct, frozen=True, kw_only=True):
     conditions: Conditions
     driver: Driver | None = None
     reach: int | None = None
+    total: Total | None = None
     walked_sets: Mapping[Filter, Driver] = {}
     driven_sets: Mapping[Filter, Driver] = {}
 
@@ -96,13 +102,15 @@ class Narrowing(Struct, frozen=True, kw_only=True):
 
     def walked(self, query: Select[Any], site: Site) -> Select[Any]:
         """The query's rows that meet the filter."""
+        sets, others = [], []
         for part in self._sets_first(self.walked_sets):
-            found = self.walked_sets.get(part)
-            if found is None or found.key == site.value_key:  # that is a range of the index that is walked along
+            if self._is_along(part, site):
                 query = query.where(self.conditions.of(part, site))
+            elif part in self.walked_sets:
+                sets.append(self.walked_sets[part].in_set(site.run_id))
             else:
-                query = query.where(found.in_set(site.run_id))
-        return query
+                others.append(self.conditions.of(part, site))
+        return query.where(*_in_turn(sets, others))
 
     def driven(self, driver: Driver, *columns: ColumnElement[Any]) -> Select[Any]:
         """Columns of the runs that meet the filter, from the driver's rows."""
@@ -114,9 +122,25 @@ class Narrowing(Struct, frozen=True, kw_only=True):
                 query = query.where(self.conditions.of(part, driver.site))
         return query
 
+    def along(self, site: Site) -> Iterator[ColumnElement[bool]]:
+        """What of the filter is a range of the index of values that `site` is in."""
+        return (self.conditions.of(part, site) for part in parts_of(self.filter) if self._is_along(part, site))
+
+    def _is_along(self, part: Filter, site: Site) -> bool:
+        found = None if site.value is None else self.conditions.range(part, site.value)
+        return found is not None and found[0] == site.value_key
+
     def _sets_first(self, sets: Mapping[Filter, Driver]) -> list[Filter]:
         """What all has to be met. SQLite asks in this order."""
         return [*sets, *(part for part in parts_of(self.filter) if part not in sets)]
+
+
+def _in_turn(first: list[ColumnElement[bool]], then: list[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
+    """Conditions that all have to be met; what comes then is asked only where the first are met.
+
+    PostgreSQL would ask for what it takes to be cheaper.
+    """
+    return [case((and_(*first), and_(*then)), else_=false())] if first and then else [*first, *then]
 
 
 def parts_of(filter_: Filter) -> list[Filter]:
@@ -135,8 +159,8 @@ def _conjuncts(filter_: Filter) -> Iterator[Filter]:
         yield filter_
 
 
-def count_runs(connection: Connection, project_key: int, narrowing: Narrowing) -> tuple[int, bool]:
-    """How many runs of a project meet a filter, counted to `COUNT_MOST`, and whether that is all of them.
+def count_runs(connection: Connection, project_key: int, narrowing: Narrowing) -> Total:
+    """How many runs of a project meet a filter, counted to `COUNT_MOST`.
 
     No order has to be kept here, so a drive is the shorter way.
     """

@@ -7,7 +7,7 @@ high loss, best accuracy first), a walk would look at most runs, so it ends afte
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import cache
 from math import inf, isqrt, prod
 
@@ -17,45 +17,70 @@ from sqlalchemy import Connection, FromClause, func, literal, select, true
 from hub_server.domain.filters import Filter
 from hub_server.store.run_filter import Conditions
 from hub_server.store.run_names import Names
-from hub_server.store.run_plan import Driver, Narrowing, Selection, parts_of
+from hub_server.store.run_plan import COUNT_MOST, Driver, Narrowing, Selection, Total, parts_of
 from hub_server.store.schema import run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
-LOOK_UP_COST = {"sqlite": 5, "postgresql": 24}
+LOOK_UP_COST = {"sqlite": 4, "postgresql": 12}
 """What it costs to look one run's value up, in runs of a set: each one that is read, and each that is sought in it."""
 SET_MOST, MAX_SETS = 8 * DRIVE_MOST, 3
 """The most runs that a set probably has, and the most sets of a drive."""
-PATIENCE, PATIENCE_IN_DOUBT = 2, 3
+PATIENCE, PATIENCE_IN_DOUBT = 1.5, 3
 """How many times as far a walk goes as it has to at most, and as is to be expected where not all is counted."""
+HASTE = 20
+"""How many runs a walk looks at for each one of the page before more is counted than shows that many meet a filter."""
 
 NO_KEY = -1
 """The key of rows that are no values."""
 
 
-def narrow(connection: Connection, selection: Selection, names: Names, limit: int) -> Narrowing | None:
-    """How to find the `limit` first runs that meet the selection's filter; None where there is none.
+def plans(connection: Connection, selection: Selection, names: Names, limit: int) -> Iterator[Narrowing]:
+    """Ways to find the `limit` first runs that meet the selection's filter; none where there is no filter.
 
-    `names` has those that the filter uses.
+    Each is for where the one before has gone as far as it may; the last one may go all the way. `names` has those that
+    the filter uses.
     """
     if selection.filter is None:
-        return None
+        return
     conditions = Conditions(names.keys, selection.now, connection.dialect.name, selection.project_key)
     narrowing = Narrowing(filter=selection.filter, conditions=conditions)
-    found = _drivers(selection.filter, conditions)
-    if not found:
-        return narrowing
+    drivers = _drivers(selection.filter, conditions)
+    if not drivers:
+        yield narrowing
+        return
     scale = _Scale(max(names.runs, 1), limit, LOOK_UP_COST[connection.dialect.name])
-    drivers = sorted(_estimated(connection, found, scale), key=lambda one: one.about)
+    some = _counted(connection, drivers, scale.runs, scale.few)
+    if not any(one.is_counted for one in some):
+        if len(drivers) == 1:
+            yield structs.replace(narrowing, driver=some[0], reach=HASTE * limit, total=_total(narrowing, some))
+        some = _counted(connection, drivers, scale.runs, DRIVE_MOST)
+    careful = _planned(narrowing, sorted(some, key=lambda one: one.about), scale)
+    yield careful
+    if careful.reach:
+        yield careful.driving()
+
+
+def _planned(narrowing: Narrowing, drivers: list[Driver], scale: _Scale) -> Narrowing:
+    """What to do where the runs that meet each condition are counted, the most selective condition first."""
     driver, *others = drivers
     reach = _reach(drivers, scale)
     return structs.replace(
         narrowing,
         driver=driver,
         reach=reach,
+        total=_total(narrowing, drivers),
         walked_sets={} if reach == 0 else _walked_sets(drivers, scale),
         driven_sets=_driven_sets(driver, others, scale),
     )
+
+
+def _total(narrowing: Narrowing, drivers: list[Driver]) -> Total | None:
+    """How many runs meet a filter that is nothing but one condition."""
+    driver, *others = drivers
+    if others or len(parts_of(narrowing.filter)) > 1:
+        return None
+    return (driver.count, True) if driver.is_counted else (min(driver.count, COUNT_MOST), False)
 
 
 class _Scale(Struct, frozen=True):
@@ -65,6 +90,11 @@ class _Scale(Struct, frozen=True):
     limit: int
     look_up_cost: int
 
+    @property
+    def few(self) -> int:
+        """A condition that fewer runs meet is driven by, however many meet the others: no walk would be shorter."""
+        return min(max(isqrt(self.limit * self.runs), COUNT_MOST) + 1, DRIVE_MOST)
+
     def walk(self, counts: Iterable[int]) -> float:
         """How many runs are looked at until the page is full, where so many meet each condition."""
         share = prod(count / self.runs for count in counts)
@@ -73,19 +103,6 @@ class _Scale(Struct, frozen=True):
     def is_worth_a_set(self, driver: Driver, looked_at: float) -> bool:
         """Whether to read all runs that meet a condition, where so many runs are looked at."""
         return driver.about <= min(SET_MOST, looked_at * (self.look_up_cost - 1))
-
-
-def _estimated(connection: Connection, drivers: list[Driver], scale: _Scale) -> list[Driver]:
-    """The conditions, counted as far as that can matter.
-
-    One that fewer runs meet than would be `enough` is driven by, however many meet the others.
-    """
-    enough = 1 + isqrt(scale.limit * scale.runs // scale.look_up_cost)
-    if len(drivers) > 1 and enough < DRIVE_MOST:
-        counted = _counted(connection, drivers, scale.runs, enough)
-        if any(one.is_counted for one in counted):
-            return counted
-    return _counted(connection, drivers, scale.runs, DRIVE_MOST)
 
 
 def _reach(drivers: list[Driver], scale: _Scale) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from sqlalchemy import (
     BigInteger,
     ColumnElement,
     Connection,
+    FromClause,
     Row,
     Select,
     bindparam,
@@ -107,11 +108,10 @@ _INFO: Select[Any] = (
 )
 _RUNS = _INFO.add_columns(run.c.doc)
 _SIZE = func.length(run.c.doc)
+_SMALL_RUNS = _INFO.add_columns(_SIZE.label("size"), case((bindparam("small") >= _SIZE, run.c.doc)).label("doc"))
 _AMONG_KEYS = run.c.id.in_(bindparam("keys", expanding=True))
 _RUNS_BY_KEY = _RUNS.where(_AMONG_KEYS)
-_SMALL_RUNS_BY_KEY = _INFO.add_columns(
-    _SIZE.label("size"), case((bindparam("small") >= _SIZE, run.c.doc)).label("doc")
-).where(_AMONG_KEYS)
+_SMALL_RUNS_BY_KEY = _SMALL_RUNS.where(_AMONG_KEYS)
 _COUNT_KEYS = Upsert(
     run_key,
     lambda new: new.on_conflict_do_update(
@@ -223,17 +223,36 @@ def find_runs(connection: Connection, project_key: int, run_ids: list[str]) -> d
 
 
 def read_runs(connection: Connection, keys: list[int]) -> list[RunInfo]:
-    """The runs with these database keys, in this order; fewer where their documents are large, but one at least.
+    """The runs with these database keys, in this order; fewer where their documents are large, but one at least."""
+    found = connection.execute(_SMALL_RUNS_BY_KEY, {"keys": keys, "small": small_of(len(keys))})
+    rows = {row.id: row for row in found}
+    return complete(connection, [rows[key] for key in keys])
 
-    Small documents come with the rest of the row. Larger ones are asked for once it is known how many fit.
+
+def select_runs(page: FromClause) -> Select[Any]:
+    """What is to be known of the runs of a page, whose `run_id` has their database keys; large documents are missing.
+
+    Its parameter `small` says what is not large (`small_of`), `complete` makes runs of its rows.
     """
-    small = MAX_PAGE_CHARS // max(len(keys), 1)
-    rows = {row.id: row for row in connection.execute(_SMALL_RUNS_BY_KEY, {"keys": keys, "small": small})}
-    if any(row.doc is None for row in rows.values()):
-        keys = keys[: count_fitting((rows[key].size for key in keys), MAX_PAGE_CHARS)]
-        large = [key for key in keys if rows[key].doc is None]
-        rows |= {row.id: row for row in connection.execute(_RUNS_BY_KEY, {"keys": large})}
-    return [_info(rows[key]) for key in keys]
+    return _SMALL_RUNS.add_columns(*page.c).join(page, page.c.run_id == run.c.id)
+
+
+def small_of(count: int) -> int:
+    """The characters that each of so many documents may have, whatever the others have."""
+    return MAX_PAGE_CHARS // max(count, 1)
+
+
+def complete(connection: Connection, rows: Sequence[Row[Any]]) -> list[RunInfo]:
+    """The runs of these rows; fewer where their documents are large, but one at least.
+
+    Small documents came with the rest of the row. Larger ones are asked for once it is known how many fit.
+    """
+    large: dict[int, Row[Any]] = {}
+    if any(row.doc is None for row in rows):
+        rows = rows[: count_fitting((row.size for row in rows), MAX_PAGE_CHARS)]
+        keys = [row.id for row in rows if row.doc is None]
+        large = {row.id: row for row in connection.execute(_RUNS_BY_KEY, {"keys": keys})}
+    return [_info(large.get(row.id, row)) for row in rows]
 
 
 def list_columns(connection: Connection, project_key: int) -> Columns:

@@ -121,8 +121,8 @@ def test_sorting_by_a_value_reads_an_index_and_sorts_nothing(database, fresh):
 
     def explain(connection):
         def find():
-            first = run_order.find_runs(connection, selection, order, None, 3)
-            run_order.find_runs(connection, selection, order, first.position, 3)
+            first = run_order.read_page(connection, selection, order, None, 3)
+            run_order.read_page(connection, selection, order, first.position, 3)
 
         return plan_of(connection, statements_of(connection, find))
 
