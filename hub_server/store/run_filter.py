@@ -190,8 +190,14 @@ def _among(num: ColumnElement[Any], txt: ColumnElement[Any], values: Iterable[Va
     indexed = [one for one in map(_indexed, values) if one is not None]
     numbers = [one for one, _ in indexed if one is not None]
     texts = [two for one, two in indexed if one is None]
-    tests = [num.in_(numbers)] if numbers else []
-    return or_(*tests, *([txt.in_(texts)] if texts else []))
+    return or_(*_is_one_of(num, numbers), *_is_one_of(txt, texts))
+
+
+def _is_one_of(column: ColumnElement[Any], values: list[Any]) -> list[ColumnElement[bool]]:
+    """Whether it is, in one test or none. What `=` asks for is no list, as SQLAlchemy has to unfold each list anew."""
+    if len(values) == 1:
+        return [column == values[0]]
+    return [column.in_(values)] if values else []
 
 
 def _ordered(num: ColumnElement[Any], txt: ColumnElement[Any], name: str, value: Value) -> ColumnElement[bool]:

@@ -22,13 +22,13 @@ from hub_server.store.schema import run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
-LOOK_UP_COST = {"sqlite": 4, "postgresql": 12}
+LOOK_UP_COST = {"sqlite": 6, "postgresql": 12}
 """What it costs to look one run's value up, in runs of a set: each one that is read, and each that is sought in it."""
 SET_MOST, MAX_SETS = 8 * DRIVE_MOST, 3
 """The most runs that a set probably has, and the most sets of a drive."""
 PATIENCE, PATIENCE_IN_DOUBT = 1.5, 3
 """How many times as far a walk goes as it has to at most, and as is to be expected where not all is counted."""
-HASTE = 20
+HASTE = 10
 """How many runs a walk looks at for each one of the page before more is counted than shows that many meet a filter."""
 
 NO_KEY = -1

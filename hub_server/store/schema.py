@@ -34,7 +34,6 @@ from sqlalchemy import (
     true,
 )
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeEngine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -64,16 +63,9 @@ class UtcTime(TypeDecorator[datetime]):
         return None if value is None else EPOCH + int(value) * MICROSECOND
 
 
-class Words(TypeDecorator[str]):
-    """A text that users chose: compared and sorted by its bytes on every database."""
-
-    impl = String
-    cache_ok = True
-
-    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[str]:
-        """The column's own type; by itself PostgreSQL compares as the language of its cluster does."""
-        is_postgresql = dialect.name == "postgresql"
-        return dialect.type_descriptor(String(collation="C") if is_postgresql else String())
+WORDS = String().with_variant(String(collation="C"), "postgresql")
+"""A text that users chose: compared and sorted by its bytes on every database. PostgreSQL by itself compares as the
+language of its cluster does."""
 
 
 def _row_id() -> Column[int]:
@@ -103,7 +95,7 @@ project = Table(
     metadata,
     _row_id(),
     Column("uuid", String(36), nullable=False, unique=True),
-    Column("name", Words, nullable=False, unique=True),
+    Column("name", WORDS, nullable=False, unique=True),
     Column("created_at", UtcTime, nullable=False),
     Column("created_by", ForeignKey("account.id"), nullable=False),
     Column("runs", Integer, nullable=False, server_default="0"),
@@ -130,7 +122,7 @@ token = Table(
     Column("id", String(16), primary_key=True),
     Column("account_id", ForeignKey("account.id", ondelete="CASCADE"), nullable=False, index=True),
     Column("project_id", ForeignKey("project.id", ondelete="CASCADE")),
-    Column("name", Words, nullable=False),
+    Column("name", WORDS, nullable=False),
     Column("secret_hash", LargeBinary(32), nullable=False),
     Column("scopes", String, nullable=False),
     Column("created_at", UtcTime, nullable=False),
@@ -169,7 +161,7 @@ audit = Table(
     Column("client", String, nullable=False),
     Column("action", String, nullable=False),
     Column("project", String(36), index=True),
-    Column("target", Words, nullable=False),
+    Column("target", WORDS, nullable=False),
     Column("status", Integer, nullable=False),
 )
 """Who did what, when, from where, and with which outcome (an HTTP status). Never changed, whatever goes elsewhere."""
@@ -178,7 +170,7 @@ idempotent = Table(
     "idempotent",
     metadata,
     Column("owner", String, primary_key=True),
-    Column("key", Words, primary_key=True),
+    Column("key", WORDS, primary_key=True),
     Column("request_hash", LargeBinary(32), nullable=False),
     Column("status", Integer),
     Column("headers", Text, nullable=False),
@@ -202,7 +194,7 @@ branch = Table(
     "branch",
     metadata,
     Column("dot_id", ForeignKey("dot.id"), primary_key=True),
-    Column("name", Words, primary_key=True),
+    Column("name", WORDS, primary_key=True),
     Column("head", LargeBinary(32), nullable=False),
     Column("moved_at", UtcTime, nullable=False),
 )
@@ -213,7 +205,7 @@ commit = Table(
     _row_id(),
     Column("dot_id", ForeignKey("dot.id"), nullable=False),
     Column("hash", LargeBinary(32), nullable=False),
-    Column("branch", Words, nullable=False),
+    Column("branch", WORDS, nullable=False),
     Column("root", LargeBinary(32), nullable=False),
     Column("runs", Integer, nullable=False),
     Column("pushed_at", UtcTime, nullable=False),
@@ -263,7 +255,7 @@ run_edit = Table(
     Column("project_id", ForeignKey("project.id"), primary_key=True),
     Column("run_uuid", String(36), primary_key=True),
     Column("version", Integer, nullable=False),
-    Column("name", Words, nullable=False),
+    Column("name", WORDS, nullable=False),
     Column("notes", Text, nullable=False),
     Column("tags", Text, nullable=False),
     Column("edited_at", UtcTime, nullable=False),
@@ -294,7 +286,7 @@ run_key = Table(
     _row_id(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
     Column("kind", String, nullable=False),
-    Column("name", Words, nullable=False),
+    Column("name", WORDS, nullable=False),
     Column("runs", Integer, nullable=False, server_default="0"),
     UniqueConstraint("project_id", "kind", "name"),
 )
@@ -306,7 +298,7 @@ run_value = Table(
     Column("key_id", ForeignKey("run_key.id"), nullable=False),
     Column("run_id", ForeignKey("run.id"), nullable=False),
     Column("num", Float),
-    Column("txt", Words),
+    Column("txt", WORDS),
     PrimaryKeyConstraint("key_id", "run_id", postgresql_include=["num", "txt"]),
     Index("ix_run_value_num", "key_id", "num", "run_id", sqlite_where=text("num IS NOT NULL")),
     Index("ix_run_value_txt", "key_id", "txt", "run_id", sqlite_where=text("txt IS NOT NULL")),
@@ -323,7 +315,7 @@ run_file = Table(
     metadata,
     Column("run_id", ForeignKey("run.id"), primary_key=True),
     Column("direction", String, primary_key=True),
-    Column("path", Words, primary_key=True),
+    Column("path", WORDS, primary_key=True),
     Column("content_hash", LargeBinary(32)),
     Index("ix_run_file_content", "content_hash", "run_id"),
     sqlite_with_rowid=False,
@@ -335,7 +327,7 @@ model = Table(
     metadata,
     _row_id(),
     Column("project_id", ForeignKey("project.id"), nullable=False),
-    Column("name", Words, nullable=False),
+    Column("name", WORDS, nullable=False),
     Column("versions", Integer, nullable=False),
     Column("updated_at", UtcTime, nullable=False),
     UniqueConstraint("project_id", "name"),
@@ -381,7 +373,7 @@ metric_series = Table(
     metadata,
     _row_id(),
     Column("live_run_id", ForeignKey("live_run.id"), nullable=False),
-    Column("name", Words, nullable=False),
+    Column("name", WORDS, nullable=False),
     Column("points", Integer, nullable=False),
     Column("last_step", BigInteger, nullable=False),
     Column("last_at", BigInteger, nullable=False),

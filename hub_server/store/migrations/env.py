@@ -4,14 +4,12 @@ from typing import Any, Literal
 
 from alembic import context
 
-from hub_server.store.schema import UtcTime, Words, metadata
+from hub_server.store.schema import UtcTime, metadata
 
 
 def render(kind: str, item: Any, _context: Any) -> str | Literal[False]:
-    """Write our own column types as what they are in the database: migrations must not change when our code does."""
-    if kind != "type" or not isinstance(item, UtcTime | Words):
-        return False
-    return "sa.BigInteger()" if isinstance(item, UtcTime) else "sa.String()"
+    """Write our own column type as what it is in the database: migrations must not change when our code does."""
+    return "sa.BigInteger()" if kind == "type" and isinstance(item, UtcTime) else False
 
 
 context.configure(
