@@ -117,10 +117,15 @@ class _Listing:
         found: list[_Numbered] = []
         for number in range(first, len(self._phases)):
             missing = self._limit + 1 - len(found)
-            if missing:
-                found.extend((number, row) for row in read(self._phases[number], place, missing))
+            if not missing or self._is_whole(found):
+                break
+            found.extend((number, row) for row in read(self._phases[number], place, missing))
             place = None
         return found
+
+    def _is_whole(self, found: list[_Numbered]) -> bool:
+        """Whether that is the whole list, of which a drive has found out how long it is."""
+        return self._after is None and bool(found) and found[0][1].total == len(found)
 
     def _everything(self, phase: Phase, after: Place | None, limit: int) -> Sequence[Row[Any]]:
         """The next rows of a phase with their documents."""

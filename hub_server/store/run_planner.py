@@ -22,7 +22,7 @@ from hub_server.store.schema import run_value
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
-LOOK_UP_COST = {"sqlite": 6, "postgresql": 12}
+LOOK_UP_COST = {"sqlite": 6, "postgresql": 24}
 """What it costs to look one run's value up, in runs of a set: each one that is read, and each that is sought in it."""
 SET_MOST, MAX_SETS = 8 * DRIVE_MOST, 3
 """The most runs that a set probably has, and the most sets of a drive."""

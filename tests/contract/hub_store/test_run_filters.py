@@ -317,10 +317,19 @@ def test_no_more_than_a_page_can_show_is_counted(database, many, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("text", "key", "count"), [("", None, 1), ("", ("param", "n"), 2), ("param.common = 1", ("param", "n"), 5)]
+    ("text", "key", "count"),
+    [
+        ("", None, 1),
+        ("", ("param", "n"), 2),
+        ("param.common = 1", ("param", "n"), 5),
+        ("param.rare = 1 and param.common = 1", ("param", "n"), 4),
+    ],
 )
 def test_a_page_takes_few_statements(database, many, text, key, count):
-    """Each is a way to the server and back: names, the page and its documents; of a filter, counts and a walk's end."""
+    """Each is a way to the server and back: names, the page and its documents; of a filter, counts and a walk's end.
+
+    What is driven to is the whole list, so where the page has all of it, no later phase is asked for.
+    """
     selection = Selection(project_key=many, filter=parse_filter(text) if text else None, now=NOW)
     order = Order(key=key, descending=True)
 
