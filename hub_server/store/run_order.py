@@ -1,4 +1,4 @@
-"""One page of runs in some order, all or those that meet a filter: never an OFFSET, never a join of values."""
+"""One page of runs in some order, all or those that meet a filter: never an OFFSET, no values joined but the page's."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read_page(
     listing = _Listing(connection, selection.project_key, order, names, after, limit)
     if names is None or selection.filter is None:
         return listing.page_of_all()
-    ways = plans(connection, selection, names, limit)
+    ways = plans(connection, selection, selection.filter, names, limit)
     for narrowing in ways if may_walk else map(Narrowing.driving, ways):
         page = listing.page_of(narrowing)
         if page is not None:
@@ -94,7 +94,7 @@ class _Listing:
 
     def page_of_all(self) -> RunsPage:
         """The next runs, whatever they are."""
-        rows = self._rows(self._everything)
+        rows = self._rows(self._everything, is_told=False)
         shown = runs.complete(self._connection, [row for _, row in rows[: self._limit]])
         total = rows[0][1].total if rows else find_names(self._connection, self._project_key, ()).runs
         return _page(rows, shown, (total, True))
@@ -102,7 +102,7 @@ class _Listing:
     def page_of(self, narrowing: Narrowing) -> RunsPage | None:
         """The next runs that meet a filter; None where a walk has gone as far as it may, and the page is not full."""
         try:
-            rows = self._rows(partial(self._narrowed, narrowing))
+            rows = self._rows(partial(self._narrowed, narrowing), is_told=narrowing.drives_by is not None)
         except _OutOfReach:
             return None
         shown = runs.read_runs(self._connection, [row.run_id for _, row in rows[: self._limit]])
@@ -110,26 +110,25 @@ class _Listing:
         total = narrowing.total if driven is None else (driven, True)
         return _page(rows, shown, narrowing if total is None else total)
 
-    def _rows(self, read: Callable[[Phase, Place | None, int], Sequence[Row[Any]]]) -> list[_Numbered]:
-        """The next rows, one more than the page has."""
+    def _rows(
+        self, read: Callable[[Phase, Place | None, int], Sequence[Row[Any]]], *, is_told: bool
+    ) -> list[_Numbered]:
+        """The next rows, one more than the page has; `is_told` where their `total` is how many the list has."""
         first, value, key = self._after or (0, None, None)
         place = None if key is None else (value, key)
         found: list[_Numbered] = []
         for number in range(first, len(self._phases)):
             missing = self._limit + 1 - len(found)
-            if not missing or self._is_whole(found):
+            is_whole = is_told and self._after is None and found and found[0][1].total == len(found)
+            if not missing or is_whole:
                 break
             found.extend((number, row) for row in read(self._phases[number], place, missing))
             place = None
         return found
 
-    def _is_whole(self, found: list[_Numbered]) -> bool:
-        """Whether that is the whole list, of which a drive has found out how long it is."""
-        return self._after is None and bool(found) and found[0][1].total == len(found)
-
     def _everything(self, phase: Phase, after: Place | None, limit: int) -> Sequence[Row[Any]]:
         """The next rows of a phase with their documents."""
-        parameters = {"limit": limit, "small": runs.small_of(limit)}
+        parameters = {"limit": limit, "small": runs.small_of(self._limit + 1)}
         if after is not None:
             parameters |= {"value": after[0], "run": after[1]}
         rows = self._execute(everything(phase, goes_on=after is not None), parameters)

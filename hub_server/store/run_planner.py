@@ -35,29 +35,33 @@ NO_KEY = -1
 """The key of rows that are no values."""
 
 
-def plans(connection: Connection, selection: Selection, names: Names, limit: int) -> Iterator[Narrowing]:
-    """Ways to find the `limit` first runs that meet the selection's filter; none where there is no filter.
+def plans(
+    connection: Connection, selection: Selection, filter_: Filter, names: Names, limit: int
+) -> Iterator[Narrowing]:
+    """Ways to find the `limit` first runs of a selection that meet its filter.
 
     Each is for where the one before has gone as far as it may; the last one may go all the way. `names` has those that
     the filter uses.
     """
-    if selection.filter is None:
-        return
     conditions = Conditions(names.keys, selection.now, connection.dialect.name, selection.project_key)
-    narrowing = Narrowing(filter=selection.filter, conditions=conditions)
-    drivers = _drivers(selection.filter, conditions)
+    narrowing = Narrowing(filter=filter_, conditions=conditions)
+    drivers = _drivers(filter_, conditions)
     if not drivers:
         yield narrowing
         return
     scale = _Scale(max(names.runs, 1), limit, LOOK_UP_COST[connection.dialect.name])
+    gone = 0
     some = _counted(connection, drivers, scale.runs, scale.few)
     if not any(one.is_counted for one in some):
         if len(drivers) == 1:
-            yield structs.replace(narrowing, driver=some[0], reach=HASTE * limit, total=_total(narrowing, some))
-        some = _counted(connection, drivers, scale.runs, DRIVE_MOST)
+            gone = HASTE * limit
+            yield structs.replace(narrowing, driver=some[0], reach=gone, total=_total(narrowing, some))
+        if scale.few < DRIVE_MOST:
+            some = _counted(connection, drivers, scale.runs, DRIVE_MOST)
     careful = _planned(narrowing, sorted(some, key=lambda one: one.about), scale)
-    yield careful
-    if careful.reach:
+    if careful.reach is None or careful.reach > gone:
+        yield careful
+    if careful.reach is not None:
         yield careful.driving()
 
 
@@ -92,7 +96,11 @@ class _Scale(Struct, frozen=True):
 
     @property
     def few(self) -> int:
-        """A condition that fewer runs meet is driven by, however many meet the others: no walk would be shorter."""
+        """How far to count at first.
+
+        A condition that fewer runs of a large project meet is driven by, however many meet the others: no walk would be
+        shorter.
+        """
         return min(max(isqrt(self.limit * self.runs), COUNT_MOST) + 1, DRIVE_MOST)
 
     def walk(self, counts: Iterable[int]) -> float:

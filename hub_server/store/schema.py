@@ -1,8 +1,8 @@
 """The tables.
 
 Runs are stored once as the immutable JSON that the committer made (`run.doc`), beside an index of their values
-(`run_key`, `run_value`) and files (`run_file`) that can be rebuilt from it. Lists read ids from the index and then the
-documents; the value tables are never joined into a list (see docs/hub.md, "Data").
+(`run_key`, `run_value`) and files (`run_file`) that can be rebuilt from it. Lists read ids from the index and the
+documents of these; the value tables are never joined into a list, but the page's rows (see docs/hub.md, "Data").
 
 Everything that is compared or joined often has an integer key. Hashes are 32 bytes, times microseconds since 1970
 (UTC).

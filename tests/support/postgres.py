@@ -31,10 +31,10 @@ class Server:
         return self._folder / "data"
 
     @contextmanager
-    def database(self) -> Iterator[str]:
-        """The URL of an empty database, for as long as the block."""
+    def database(self, options: str = "") -> Iterator[str]:
+        """The URL of an empty database, for as long as the block; `options` are those of CREATE DATABASE."""
         name = f"test_{uuid4().hex}"
-        self._psql(f"CREATE DATABASE {name}")
+        self._psql(f"CREATE DATABASE {name} {options}")
         try:
             yield f"postgresql://{USER}@/{name}?host={self._folder}"
         finally:

@@ -61,6 +61,7 @@ class Postgresql:
     def writer(self) -> Engine:
         """Its connection holds an advisory lock, which goes with it, so that no two hubs write."""
         engine = self._engine(isolation_level="READ COMMITTED")
+        event.listen(engine, "connect", self._require_utf8, insert=True)  # before SQLAlchemy reads any text
         event.listen(engine, "connect", self._take_over)
         return engine
 
@@ -139,6 +140,15 @@ class Postgresql:
         done = subprocess.run(command, env=os.environ | secret, capture_output=True, text=True, check=False)
         if done.returncode:
             raise ConfigError(f"{Path(program).name} failed: {done.stderr.strip() or f'status {done.returncode}'}")
+
+    def _require_utf8(self, connection: Any, _record: object) -> None:
+        """Texts of other encodings cannot hold all that people write, and their bytes have another order."""
+        encoding = connection.info.parameter_status("server_encoding")
+        if encoding != "UTF8":
+            raise ConfigError(
+                f"the database {self.name} has the encoding {encoding}, and the hub needs UTF8: "
+                "make another one with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
+            )
 
     def _take_over(self, connection: Any, _record: object) -> None:
         """Get the lock, waiting a moment: a server may take one to notice that its last holder has gone."""

@@ -135,7 +135,7 @@ def _engine(path: Path, *, begin: str, read_only: bool) -> Engine:
             "journal_mode=WAL",
             "synchronous=FULL",
             "foreign_keys=ON",
-            "temp_store=MEMORY",
+            f"temp_store={'MEMORY' if read_only else 'FILE'}",  # upgrades sort whole tables
             f"cache_size=-{CACHE_KIB}",
             f"mmap_size={MMAP_BYTES}",
             f"query_only={'ON' if read_only else 'OFF'}",

@@ -114,9 +114,12 @@ def test_closing_finishes_what_was_queued(backend):
 def differences(connection):
     """Between the database's tables and those of the code."""
     found = compare_metadata(MigrationContext.configure(connection, opts=BUT_THE_SEARCH), metadata)
+    is_postgresql = connection.dialect.name == "postgresql"
     for table in metadata.sorted_tables:
-        stored = inspect(connection).get_pk_constraint(table.name)["constrained_columns"]
-        if stored != list(table.primary_key.columns.keys()):
+        key, stored = table.primary_key, inspect(connection).get_pk_constraint(table.name)
+        wanted = list(key.columns.keys()), list(key.dialect_options["postgresql"]["include"] or ())
+        included = stored.get("dialect_options", {}).get("postgresql_include", [])
+        if (stored["constrained_columns"], included if is_postgresql else wanted[1]) != wanted:
             found.append((table.name, stored))
     return found
 
@@ -247,6 +250,12 @@ class TestPostgresql:
             assert await database.write(sort) == sorted(written)
 
         asyncio.run(work())
+
+
+def test_a_database_of_another_encoding_is_refused(postgres_server):
+    options = "ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LOCALE 'C' TEMPLATE template0"
+    with postgres_server.database(options) as url, pytest.raises(ConfigError, match="encoding SQL_ASCII"):
+        migrate(Postgresql(url))
 
 
 def test_what_cannot_be_used_says_what_to_do(tmp_path):

@@ -160,13 +160,13 @@ def is_told(count, total):
 
 def count(connection, selection):
     names = find_names(connection, selection.project_key, names_in(selection.filter))
-    *_, last = run_planner.plans(connection, selection, names, 50)
+    *_, last = run_planner.plans(connection, selection, selection.filter, names, 50)
     return last.total or run_plan.count_runs(connection, selection.project_key, last)
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    records=st.lists(RECORDS, max_size=10),
+    records=st.lists(RECORDS, max_size=12),
     wanted=FILTERS,
     key=st.sampled_from([None, ("param", "a"), ("label", "a"), ("param", "c")]),
     descending=st.booleans(),
@@ -174,7 +174,7 @@ def count(connection, selection):
     look_up=st.sampled_from([1, 3, 1_000]),
     drive_most=st.sampled_from([2, run_planner.DRIVE_MOST]),
     count_most=st.sampled_from([1, run_plan.COUNT_MOST]),
-    haste=st.sampled_from([1, run_planner.HASTE]),
+    haste=st.sampled_from([2, 3, run_planner.HASTE]),
 )
 def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
     database, fresh, records, wanted, key, descending, limit, look_up, drive_most, count_most, haste

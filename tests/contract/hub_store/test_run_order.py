@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import func, select
 from support.hub_rows import START, add_project, add_runs, new_run
 from support.statements import plan_of, statements_of
 
@@ -139,6 +139,15 @@ def test_a_page_has_fewer_runs_where_their_records_are_large_but_one(database, f
     values = 0, "a" * 4_000, "b" * 4_000, 3, 4
     key = fresh([(value, place) for place, value in enumerate(values)])
     assert pages(database, key, Order(key=None, descending=True), 5) == expected
+
+
+def test_a_page_by_a_value_has_fewer_too_whatever_the_runs_have(database, fresh, monkeypatch):
+    """Numbers, texts and neither are read one after the other, and fill one page together."""
+    monkeypatch.setattr(runs, "MAX_PAGE_CHARS", 12_000)
+    key = fresh([(1, 0), (2, 0), ("a" * 2_500, 0), ("b" * 2_500, 0), ([("c" * 5_000)], 0), ([("d" * 5_000)], 0)])
+    first = pages(database, key, Order(key=("summary", "x"), descending=True), 6)[0]
+    sizes = database.read_blocking(lambda c: dict(c.execute(select(run.c.uuid, func.length(run.c.doc))).all()))
+    assert 0 < sum(sizes[str(UUID(int=one))] for one in first) <= 12_000
 
 
 def test_a_page_of_the_trash_has_fewer_too(database, fresh, monkeypatch):
