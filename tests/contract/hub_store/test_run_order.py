@@ -143,11 +143,12 @@ def test_a_page_has_fewer_runs_where_their_records_are_large_but_one(database, f
 
 def test_a_page_by_a_value_has_fewer_too_whatever_the_runs_have(database, fresh, monkeypatch):
     """Numbers, texts and neither are read one after the other, and fill one page together."""
-    monkeypatch.setattr(runs, "MAX_PAGE_CHARS", 12_000)
-    key = fresh([(1, 0), (2, 0), ("a" * 2_500, 0), ("b" * 2_500, 0), ([("c" * 5_000)], 0), ([("d" * 5_000)], 0)])
-    first = pages(database, key, Order(key=("summary", "x"), descending=True), 6)[0]
+    monkeypatch.setattr(runs, "MAX_PAGE_CHARS", 11_000)
+    values = [*range(7), "a" * 2_300, "b" * 2_300, ["c" * 4_900], ["d" * 4_900], ["e" * 4_900]]
+    key = fresh([(value, 0) for value in values])
+    first = pages(database, key, Order(key=("summary", "x"), descending=True), 10)[0]
     sizes = database.read_blocking(lambda c: dict(c.execute(select(run.c.uuid, func.length(run.c.doc))).all()))
-    assert 0 < sum(sizes[str(UUID(int=one))] for one in first) <= 12_000
+    assert [len(first), sum(sizes[str(UUID(int=one))] for one in first) <= 11_000] == [9, True]
 
 
 def test_a_page_of_the_trash_has_fewer_too(database, fresh, monkeypatch):
