@@ -168,9 +168,7 @@ class Database:
             while (first := self._writes.get()) is not None:
                 group, ending = self._gather(first)
                 begun_at = monotonic()
-                self._write_group(connection, [write for write in group if write.done.set_running_or_notify_cancel()])
-                for write in group:
-                    self._meter.work_ended("write", begun_at - write.queued_at, monotonic() - begun_at)
+                self._write_group(connection, [write for write in group if self._is_wanted(write)], begun_at)
                 if ending:
                     break
             self._backend.tidy(connection)
@@ -188,7 +186,18 @@ class Database:
             group.append(following)
         return group, False
 
-    def _write_group(self, connection: Connection, group: Sequence[_Write]) -> None:
+    def _is_wanted(self, write: _Write) -> bool:
+        """Whether its caller still waits."""
+        is_wanted = write.done.set_running_or_notify_cancel()
+        if not is_wanted:
+            self._meter_write(write, monotonic())
+        return is_wanted
+
+    def _meter_write(self, write: _Write, begun_at: float) -> None:
+        """Before its caller knows of the outcome, and may ask the meter."""
+        self._meter.work_ended("write", begun_at - write.queued_at, monotonic() - begun_at)
+
+    def _write_group(self, connection: Connection, group: Sequence[_Write], begun_at: float) -> None:
         """Commit the group in one transaction; where that fails, each of its writes in one of its own."""
         try:
             self._backend.revive(connection)
@@ -196,12 +205,14 @@ class Database:
                 results = [write.work(connection) for write in group]
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting caller gets it
             if len(group) == 1:
+                self._meter_write(group[0], begun_at)
                 group[0].done.set_exception(self._told(error))
                 return
             for write in group:
-                self._write_group(connection, [write])
+                self._write_group(connection, [write], begun_at)
         else:
             for write, result in zip(group, results, strict=True):
+                self._meter_write(write, begun_at)
                 write.done.set_result(result)
 
     def _told(self, error: BaseException) -> BaseException:

@@ -74,15 +74,15 @@ def reverse_proxy(target: str, *, strip: str = "", **headers: str) -> Iterator[s
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     finally:
-        server.close()
-        on_loop(_end_all())
+        on_loop(_end_all(server))
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()
 
 
-async def _end_all() -> None:
-    """What is still passing on is cut off."""
+async def _end_all(server: asyncio.Server) -> None:
+    """What is still passing on is cut off. A server is closed on its loop: connections that end tell it, too."""
+    server.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for one in others:
         one.cancel()

@@ -97,6 +97,40 @@ def test_a_reader_does_not_wait_for_the_writer(database):
     asyncio.run(work())
 
 
+class SlowMeter:
+    """What is in the queue, of which it learns with a delay."""
+
+    def __init__(self):
+        self.queued = 0
+
+    def work_queued(self, access):
+        self.queued += 1
+
+    def work_ended(self, access, waited_s, worked_s):
+        time.sleep(0.02)
+        self.queued -= 1
+
+
+@pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
+def test_what_has_returned_is_not_in_the_queue(backend):
+    meter = SlowMeter()
+    database = Database(backend, meter=meter)
+
+    async def work():
+        await database.write(put("a"))
+        assert meter.queued == 0
+        with pytest.raises(ZeroDivisionError):
+            await database.write(lambda _: 1 / 0)
+        assert meter.queued == 0
+        await database.read(names)
+        assert meter.queued == 0
+
+    try:
+        asyncio.run(work())
+    finally:
+        database.close()
+
+
 def test_closing_finishes_what_was_queued(backend):
     database = Database(backend)
 
