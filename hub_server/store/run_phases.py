@@ -65,7 +65,7 @@ class Phase(Struct, frozen=True, eq=False):
     descending: bool
 
     def rows(self, total: ColumnElement[Any], among: ColumnElement[bool]) -> Select[Any]:
-        """Of value, run_id and total."""
+        """Rows of value, run_id and `total`, those of `among`, in no order."""
         return select(self.value.label("value"), self.site.run_id.label("run_id"), total.label("total")).where(among)
 
     def in_order(
