@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Row, Select
 from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
 from hub_server.store import runs
-from hub_server.store.run_names import Key, Names, find_names, names_in
-from hub_server.store.run_phases import Phase, Place, everything, phases
+from hub_server.store.run_names import Key, KeyRow, Names, find_names, names_in
+from hub_server.store.run_phases import Phase, Place, everything, phases_by_time, phases_by_value
 from hub_server.store.run_plan import Narrowing, Selection, Total
 from hub_server.store.run_planner import plans
 
@@ -84,13 +84,22 @@ class _Listing:
         limit: int,
     ) -> None:
         """`names` has those that the order uses."""
-        key = names.keys.get(order.key) if names is not None and order.key is not None else None
         self._connection = connection
         self._project_key = project_key
-        self._key = None if key is None else key.id
-        self._phases = phases(order.key, names, descending=order.descending)
+        self._key: int | None = None
+        self._phases = phases_by_time(descending=order.descending)
+        if names is not None and order.key is not None:
+            self._sort_by(names.keys.get(order.key), names.runs, descending=order.descending)
         self._after = after
         self._limit = limit
+
+    def _sort_by(self, key: KeyRow | None, runs_in_all: int, *, descending: bool) -> None:
+        """By a value; newest first, whatever the direction, where no run has it."""
+        if key is None:
+            self._phases = phases_by_time(descending=True)
+        else:
+            self._key = key.id
+            self._phases = phases_by_value(key.runs, runs_in_all, descending=descending)
 
     def page_of_all(self) -> RunsPage:
         """The next runs, whatever they are."""

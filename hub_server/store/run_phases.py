@@ -33,7 +33,6 @@ from sqlalchemy import (
 
 from hub_server.store import runs
 from hub_server.store.run_filter import Site
-from hub_server.store.run_names import Key, Names
 from hub_server.store.run_plan import AT_RUN, Driver, Narrowing
 from hub_server.store.schema import project, run, run_value
 
@@ -101,13 +100,15 @@ class Phase(Struct, frozen=True, eq=False):
         return self.site if self.site.value is None else structs.replace(self.site, value_key=key)
 
 
-def phases(order: Key | None, names: Names | None, *, descending: bool) -> list[Phase]:
-    """Those of an order by the value with this name, or by start time."""
-    key = names.keys.get(order) if names is not None and order is not None else None
-    if names is None or key is None:
-        return [_by_time(descending=descending or order is not None)]
+def phases_by_time(*, descending: bool) -> list[Phase]:
+    """That of an order by start time."""
+    return [_by_time(descending=descending)]
+
+
+def phases_by_value(uses: int, runs_in_all: int, *, descending: bool) -> list[Phase]:
+    """Those of an order by a value that so many of the project's runs have."""
     found = [_by_number(descending=descending), _by_text(descending=descending)]
-    if key.runs < names.runs:  # else the search for runs without the value would look at every run in vain
+    if uses < runs_in_all:  # else the search for runs without the value would look at every run in vain
         found.append(_without())
     return found
 
