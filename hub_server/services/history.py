@@ -83,7 +83,7 @@ class History:
             """All in one read: where the database is a server, each statement is a way there and back."""
             page = run_order.read_page(connection, selection, order, after, limit, may_walk=may_walk)
             is_whole = after is None and page.position is None
-            total, exact = (len(page.runs), True) if is_whole else self._total(connection, selection, page)
+            total, exact = (len(page.runs), True) if is_whole else self._total(connection, page)
             return Slice(items=page.runs, position=page.position, total=total, exact=exact)
 
         if selection.filter is None:
@@ -99,13 +99,13 @@ class History:
                 "meet, or sort by a value that it names",
             ) from error
 
-    def _total(self, connection: Connection, selection: Selection, page: RunsPage) -> Total:
+    def _total(self, connection: Connection, page: RunsPage) -> Total:
         """How many runs the list has."""
         if not isinstance(page.total, Narrowing):
             return page.total
         try:
             with self._database.limited(connection, COUNT_S):
-                return count_runs(connection, selection.project_key, page.total)
+                return count_runs(connection, page.total)
         except QueryTimeout:
             return len(page.runs), False
 

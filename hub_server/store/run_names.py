@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from msgspec import Struct
-from sqlalchemy import Connection, and_, select
+from sqlalchemy import Connection, and_, bindparam, select
 
 from hub_server.domain.filters import And, Filter, Not, Or
 from hub_server.domain.values import index_name
@@ -29,9 +29,18 @@ class Names(Struct, frozen=True):
     runs: int
 
 
-_RUNS = select(project.c.runs)
-_KEYS = select(project.c.runs, run_key.c.kind, run_key.c.name, run_key.c.id, run_key.c.runs.label("uses"))
-_IS_MINE = run_key.c.project_id == project.c.id
+_IS_MINE = project.c.id == bindparam("project")
+_RUNS = select(project.c.runs).where(_IS_MINE)
+_IS_NAMED = and_(
+    run_key.c.project_id == project.c.id,
+    run_key.c.kind.in_(bindparam("kinds", expanding=True)),
+    run_key.c.name.in_(bindparam("names", expanding=True)),
+)
+_KEYS = (
+    select(project.c.runs, run_key.c.kind, run_key.c.name, run_key.c.id, run_key.c.runs.label("uses"))
+    .select_from(project.outerjoin(run_key, _IS_NAMED))
+    .where(_IS_MINE)
+)
 
 
 def find_names(connection: Connection, project_key: int, names: Collection[Key]) -> Names:
@@ -39,13 +48,11 @@ def find_names(connection: Connection, project_key: int, names: Collection[Key])
 
     It asks for each name with each kind, more than was wanted: SQLite looks pairs up by reading all keys there are.
     """
-    mine = project.c.id == project_key
     if not names:
-        return Names({}, connection.execute(_RUNS.where(mine)).scalar_one())
+        return Names({}, connection.execute(_RUNS, {"project": project_key}).scalar_one())
     stored = {(kind, name): (kind, index_name(name)) for kind, name in names}
     kinds, texts = (sorted(set(some)) for some in zip(*stored.values(), strict=True))
-    is_named = and_(_IS_MINE, run_key.c.kind.in_(kinds), run_key.c.name.in_(texts))
-    rows = connection.execute(_KEYS.select_from(project.outerjoin(run_key, is_named)).where(mine)).all()
+    rows = connection.execute(_KEYS, {"project": project_key, "kinds": kinds, "names": texts}).all()
     found = {(row.kind, row.name): KeyRow(row.id, row.uses) for row in rows}
     return Names({name: found[as_stored] for name, as_stored in stored.items() if as_stored in found}, rows[0].runs)
 

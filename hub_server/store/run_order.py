@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -11,9 +10,9 @@ from sqlalchemy import Connection, Row, Select
 
 from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
-from hub_server.store import runs
-from hub_server.store.run_names import Key, KeyRow, Names, find_names, names_in
-from hub_server.store.run_phases import Phase, Place, everything, phases_by_time, phases_by_value
+from hub_server.store import run_phases, runs
+from hub_server.store.run_names import Key, Names, find_names, names_in
+from hub_server.store.run_phases import AFTER, END, Phase, phases_by_time, phases_by_value
 from hub_server.store.run_plan import Narrowing, Selection, Total
 from hub_server.store.run_planner import plans
 
@@ -49,132 +48,114 @@ def read_page(
 
     A filter's runs that must not be walked to are driven to, if that is possible at all.
     """
-    named = _names(selection, order)
-    names = find_names(connection, selection.project_key, named) if named or selection.filter else None
-    listing = _Listing(connection, selection.project_key, order, names, after, limit)
-    if names is None or selection.filter is None:
-        return listing.page_of_all()
-    ways = plans(connection, selection, selection.filter, names, limit)
+    names = _names(connection, selection, order)
+    phases = _phases(order, names)
+    ways = plans(connection, selection, names, order.key, limit)
     for narrowing in ways if may_walk else map(Narrowing.driving, ways):
-        page = listing.page_of(narrowing)
+        page = _List(connection, phases, narrowing, limit).page(after)
         if page is not None:
             return page
     raise AssertionError("the last way goes all the way")
 
 
-def _names(selection: Selection, order: Order) -> set[Key]:
+def _names(connection: Connection, selection: Selection, order: Order) -> Names:
+    """Those of the filter and of the order. Of a list that has neither, nobody asks how many runs there are."""
     filtered = names_in(selection.filter) if selection.filter is not None else set()
-    return filtered if order.key is None else {order.key, *filtered}
+    named = filtered if order.key is None else {order.key, *filtered}
+    if not named and selection.filter is None:
+        return Names({}, 0)
+    return find_names(connection, selection.project_key, named)
+
+
+def _phases(order: Order, names: Names) -> list[Phase]:
+    """Of an order by a value that no run has, newest first, whatever the direction."""
+    if order.key is None:
+        return phases_by_time(descending=order.descending)
+    key = names.keys.get(order.key)
+    if key is None:
+        return phases_by_time(descending=True)
+    return phases_by_value(key.runs, names.runs, descending=order.descending)
 
 
 class _OutOfReach(Exception):
     """A walk has gone as far as it may, and the page is not full."""
 
 
-class _Listing:
-    """A list of a project's runs in some order, from after a position on."""
-
-    def __init__(
-        self,
-        connection: Connection,
-        project_key: int,
-        order: Order,
-        names: Names | None,
-        after: Position | None,
-        limit: int,
-    ) -> None:
-        """`names` has those that the order uses."""
-        self._connection = connection
-        self._project_key = project_key
-        self._key: int | None = None
-        self._phases = phases_by_time(descending=order.descending)
-        if names is not None and order.key is not None:
-            self._sort_by(names.keys.get(order.key), names.runs, descending=order.descending)
-        self._after = after
-        self._limit = limit
-
-    def _sort_by(self, key: KeyRow | None, runs_in_all: int, *, descending: bool) -> None:
-        """By a value; newest first, whatever the direction, where no run has it."""
-        if key is None:
-            self._phases = phases_by_time(descending=True)
-        else:
-            self._key = key.id
-            self._phases = phases_by_value(key.runs, runs_in_all, descending=descending)
-
-    def page_of_all(self) -> RunsPage:
-        """The next runs, whatever they are."""
-        rows = self._rows(self._everything, is_told=False)
-        shown = runs.complete(self._connection, [row for _, row in rows[: self._limit]])
-        total = rows[0][1].total if rows else find_names(self._connection, self._project_key, ()).runs
-        return _page(rows, shown, (total, True))
-
-    def page_of(self, narrowing: Narrowing) -> RunsPage | None:
-        """The next runs that meet a filter; None where a walk has gone as far as it may, and the page is not full."""
-        try:
-            rows = self._rows(partial(self._narrowed, narrowing), is_told=narrowing.drives_by is not None)
-        except _OutOfReach:
-            return None
-        shown = runs.read_runs(self._connection, [row.run_id for _, row in rows[: self._limit]])
-        driven = rows[0][1].total if rows else None
-        total = narrowing.total if driven is None else (driven, True)
-        return _page(rows, shown, narrowing if total is None else total)
-
-    def _rows(
-        self, read: Callable[[Phase, Place | None, int], Sequence[Row[Any]]], *, is_told: bool
-    ) -> list[_Numbered]:
-        """The next rows, one more than the page has; `is_told` where their `total` is how many the list has."""
-        first, value, key = self._after or (0, None, None)
-        place = None if key is None else (value, key)
-        found: list[_Numbered] = []
-        for number in range(first, len(self._phases)):
-            missing = self._limit + 1 - len(found)
-            is_whole = is_told and self._after is None and found and found[0][1].total == len(found)
-            if not missing or is_whole:
-                break
-            found.extend((number, row) for row in read(self._phases[number], place, missing))
-            place = None
-        return found
-
-    def _everything(self, phase: Phase, after: Place | None, limit: int) -> Sequence[Row[Any]]:
-        """The next rows of a phase with their documents."""
-        parameters = {"limit": limit, "small": runs.small_of(self._limit + 1)}
-        if after is not None:
-            parameters |= {"value": after[0], "run": after[1]}
-        rows = self._execute(everything(phase, goes_on=after is not None), parameters)
-        return sorted(rows, key=lambda row: (row.value, row.run_id), reverse=phase.descending)
-
-    def _narrowed(self, narrowing: Narrowing, phase: Phase, after: Place | None, limit: int) -> Sequence[Row[Any]]:
-        """The next rows of a phase that meet a filter.
-
-        Raises:
-            _OutOfReach: a walk has gone as far as it may, and there are not as many.
-        """
-        if narrowing.drives_by is not None:
-            return self._execute(phase.driven(narrowing, narrowing.drives_by, after).limit(limit))
-        end = self._end(narrowing, phase, after)
-        rows = self._execute(phase.walked(narrowing, self._key, after, end).limit(limit))
-        if end is not None and len(rows) < limit:
-            raise _OutOfReach
-        return rows
-
-    def _end(self, narrowing: Narrowing, phase: Phase, after: Place | None) -> Place | None:
-        """Where a walk has gone as far as it may; None where it may go on, or the phase ends before."""
-        if not narrowing.reach:
-            return None
-        rows = self._execute(phase.walked_on(narrowing, self._key, after).offset(narrowing.reach).limit(1))
-        return (rows[0].value, rows[0].run_id) if rows else None
-
-    def _execute(self, query: Select[Any], parameters: Mapping[str, Any] = {}) -> Sequence[Row[Any]]:
-        return self._connection.execute(query, {"project": self._project_key, "key": self._key, **parameters}).all()
-
-
+_Place = tuple[Any, Any]
+"""Where in a phase a run is: the value and the run's database key."""
 _Numbered = tuple[int, Row[Any]]
 """A row and the number of its phase."""
 
 
-def _page(rows: list[_Numbered], shown: list[RunInfo], total: Total | Narrowing) -> RunsPage:
-    """A page of the first of these rows."""
-    if len(shown) == len(rows):
-        return RunsPage(shown, None, total)
-    number, last = rows[len(shown) - 1]
-    return RunsPage(shown, [number, last.value, last.run_id], total)
+class _List:
+    """A list of runs in some order, found in one way."""
+
+    def __init__(self, connection: Connection, phases: Sequence[Phase], narrowing: Narrowing, limit: int) -> None:
+        self._connection = connection
+        self._phases = phases
+        self._narrowing = narrowing
+        self._limit = limit
+
+    def page(self, after: Position | None) -> RunsPage | None:
+        """The next runs; None where a walk has gone as far as it may, and the page is not full."""
+        try:
+            rows = self._rows(after)
+        except _OutOfReach:
+            return None
+        shown = runs.complete(self._connection, [row for _, row in rows[: self._limit]])
+        if len(shown) == len(rows):
+            return RunsPage(shown, None, self._total(rows))
+        number, last = rows[len(shown) - 1]
+        return RunsPage(shown, [number, last.value, last.run_id], self._total(rows))
+
+    def _total(self, rows: list[_Numbered]) -> Total | Narrowing:
+        told = rows[0][1].total if rows else None
+        if told is not None:
+            return told, True
+        return self._narrowing if self._narrowing.total is None else self._narrowing.total
+
+    def _rows(self, after: Position | None) -> list[_Numbered]:
+        """The next rows, one more than the page has."""
+        first, value, key = after or (0, None, None)
+        place = None if key is None else (value, key)
+        found: list[_Numbered] = []
+        for number in range(first, len(self._phases)):
+            missing = self._limit + 1 - len(found)
+            is_whole = after is None and found and found[0][1].total == len(found)
+            if not missing or is_whole:
+                break
+            found.extend((number, row) for row in self._in_phase(self._phases[number], place, missing))
+            place = None
+        return found
+
+    def _in_phase(self, phase: Phase, after: _Place | None, limit: int) -> Sequence[Row[Any]]:
+        """The next rows of a phase.
+
+        Raises:
+            _OutOfReach: a walk has gone as far as it may, and there are not as many.
+        """
+        way, drives = self._narrowing.way, self._narrowing.drives
+        places = _named(AFTER, after)
+        end = None if drives else self._end(phase, places)
+        query = run_phases.page(phase, way, drives=drives, goes_on=after is not None, ends=end is not None)
+        sizes = {"limit": limit, "small": runs.small_of(self._limit + 1)}
+        rows = self._execute(query, {**places, **_named(END, end), **sizes})
+        if end is not None and len(rows) < limit:
+            raise _OutOfReach
+        return sorted(rows, key=lambda row: (row.value, row.run_id), reverse=phase.descending)
+
+    def _end(self, phase: Phase, after: Mapping[str, Any]) -> _Place | None:
+        """Where a walk has gone as far as it may; None where it may go on, or the phase ends before."""
+        if not self._narrowing.reach:
+            return None
+        query = run_phases.end(phase, self._narrowing.way, goes_on=bool(after))
+        rows = self._execute(query, {**after, "reach": self._narrowing.reach})
+        return (rows[0].value, rows[0].run_id) if rows else None
+
+    def _execute(self, query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
+        return self._connection.execute(query, {**self._narrowing.parameters, **parameters}).all()
+
+
+def _named(names: tuple[str, str], place: _Place | None) -> dict[str, Any]:
+    """A place as parameters."""
+    return {} if place is None else dict(zip(names, place, strict=True))

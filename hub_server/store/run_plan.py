@@ -9,22 +9,42 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 from msgspec import Struct, structs
-from sqlalchemy import ColumnElement, Connection, FromClause, Select, and_, case, false, func, literal, select, true
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    FromClause,
+    Select,
+    and_,
+    bindparam,
+    case,
+    false,
+    func,
+    literal,
+    select,
+    true,
+)
 
-from hub_server.domain.filters import And, Field, Filter
-from hub_server.store.run_filter import Conditions, Site, is_range
-from hub_server.store.schema import run
+from hub_server.domain.filters import Filter
+from hub_server.store import search
+from hub_server.store.run_filter import Site, condition, is_named
+from hub_server.store.run_shape import OfWords, Shape, range_key
+from hub_server.store.schema import run, run_value
 
 COUNT_MOST = 1_000
 """Runs beyond which those that meet a filter are not counted."""
+SHAPES = 256
+"""For how many shapes of filters the statements of a kind are kept."""
 
 Total = tuple[int, bool]
 """How many runs there are, and whether that is exact or that many at least."""
 
 AT_RUN = Site(run.c.id, run=run)
+IS_OF_PROJECT = run.c.project_id == bindparam("project")
+IS_LISTED = and_(IS_OF_PROJECT, run.c.deleted_at.is_(None))
 
 
 class Selection(Struct, frozen=True, kw_only=True):
@@ -35,104 +55,99 @@ class Selection(Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-class Driver(Struct, frozen=True, kw_only=True):
-    """A selective condition: `rows` of `run_value`, all of one key, in a range of an index; or what a search finds.
+class Source(Struct, frozen=True):
+    """An index that has all runs that meet a part of a filter: of values, or of words."""
 
-    `part` is the filter's part that it is. There are `count` rows or, unless `is_counted`, that many or more: `about`
-    so many.
-    """
-
-    part: Filter
-    rows: FromClause
-    key: int
-    range: ColumnElement[bool]
-    count: int = 0
-    is_counted: bool = False
-    about: int = 0
+    number: int
+    part: Shape
 
     @property
-    def site(self) -> Site:
-        """One of the rows."""
-        return Site(self.rows.c.run_id, value=self.rows, value_key=self.key)
+    def count(self) -> str:
+        """The parameter that says how many runs those are."""
+        return f"count_{self.number}"
+
+
+class Rows:
+    """The rows of a source, in one statement."""
+
+    def __init__(self, source: Source) -> None:
+        self._count = source.count
+        if isinstance(source.part, OfWords):
+            self._rows: FromClause = search.matching(source.part.system, source.part.terms).subquery()
+            self._range: ColumnElement[bool] = true()
+            self.site = Site(self._rows.c.run_id)
+        else:
+            key = cast("str", range_key(source.part))  # no other parts are sources
+            self._rows = run_value.alias()
+            self.site = Site(self._rows.c.run_id, value=self._rows, key=key)
+            self._range = and_(is_named(self._rows, key), condition(source.part, self.site))
 
     def of(self, *columns: ColumnElement[Any]) -> Select[Any]:
         """Columns of the rows."""
-        return select(*columns).select_from(self.rows).where(self.range)
+        return select(*columns).select_from(self._rows).where(self._range)
 
     def semi_join(self, run_id: ColumnElement[int]) -> ColumnElement[bool]:
         """Whether a run is among them, which the database may take for a join."""
-        return run_id.in_(self.of(self.rows.c.run_id))
+        return run_id.in_(self.of(self.site.run_id))
 
     def in_set(self, run_id: ColumnElement[int]) -> ColumnElement[bool]:
         """Whether a run is among them, all of which are read once; runs that are asked about stay in their order.
 
         The limit, which all of them meet, tells PostgreSQL how many there are: it takes ranges for much larger.
         """
-        return run_id.in_(self.of(self.rows.c.run_id).limit(self.count)).is_(true())
+        return run_id.in_(self.of(self.site.run_id).limit(bindparam(self._count))).is_(true())
 
 
-class Narrowing(Struct, frozen=True, kw_only=True):
-    """A filter in a query.
+class Way(Struct, frozen=True, kw_only=True):
+    """How runs that meet a filter are found: what a statement is made for.
 
     Attributes:
-        driver: Its most selective condition, where an index has one.
-        reach: How many runs a walk may look at before it gives way to another plan, None for all; 0 to drive at once,
-            where there is something to drive by.
-        total: How many runs meet the filter, and whether that is all of them; None where nobody has counted them.
+        parts: What all has to be met; nothing where all runs are wanted.
+        driver: Where to drive from, if there is something to drive by.
         walked_sets: Conditions whose runs are found sooner all together than one by one for the runs of a walk.
         driven_sets: The same for the driver's runs.
     """
 
-    filter: Filter
-    conditions: Conditions
-    driver: Driver | None = None
-    reach: int | None = None
-    total: Total | None = None
-    walked_sets: Mapping[Filter, Driver] = {}
-    driven_sets: Mapping[Filter, Driver] = {}
-
-    @property
-    def drives_by(self) -> Driver | None:
-        """What to drive by at once; None to walk."""
-        return self.driver if self.reach == 0 else None
-
-    def driving(self) -> Narrowing:
-        """The same without a walk, where there is something to drive by."""
-        return structs.replace(self, reach=0)
+    parts: tuple[Shape, ...] = ()
+    driver: Source | None = None
+    walked_sets: tuple[Source, ...] = ()
+    driven_sets: tuple[Source, ...] = ()
 
     def walked(self, query: Select[Any], site: Site) -> Select[Any]:
         """The query's rows that meet the filter."""
+        as_sets = {one.part: one for one in self.walked_sets}
         sets, others = [], []
-        for part in self._sets_first(self.walked_sets):
-            if self._is_along(part, site):
-                query = query.where(self.conditions.of(part, site))
-            elif part in self.walked_sets:
-                sets.append(self.walked_sets[part].in_set(site.run_id))
+        for part in self._sets_first(as_sets):
+            if _is_along(part, site):
+                query = query.where(condition(part, site))
+            elif part in as_sets:
+                sets.append(Rows(as_sets[part]).in_set(site.run_id))
             else:
-                others.append(self.conditions.of(part, site))
+                others.append(condition(part, site))
         return query.where(*_in_turn(sets, others))
 
-    def driven(self, driver: Driver, *columns: ColumnElement[Any]) -> Select[Any]:
+    def driven(self, driver: Source, rows: Rows, *columns: ColumnElement[Any]) -> Select[Any]:
         """Columns of the runs that meet the filter, from the driver's rows."""
-        query = driver.of(*columns)
-        for part in self._sets_first(self.driven_sets):
-            if part in self.driven_sets:
-                query = query.where(self.driven_sets[part].semi_join(driver.site.run_id))
+        as_sets = {one.part: one for one in self.driven_sets}
+        query = rows.of(*columns)
+        for part in self._sets_first(as_sets):
+            if part in as_sets:
+                query = query.where(Rows(as_sets[part]).semi_join(rows.site.run_id))
             elif part != driver.part:
-                query = query.where(self.conditions.of(part, driver.site))
+                query = query.where(condition(part, rows.site))
         return query
 
     def along(self, site: Site) -> Iterator[ColumnElement[bool]]:
         """What of the filter is a range of the index of values that `site` is in."""
-        return (self.conditions.of(part, site) for part in parts_of(self.filter) if self._is_along(part, site))
+        return (condition(part, site) for part in self.parts if _is_along(part, site))
 
-    def _is_along(self, part: Filter, site: Site) -> bool:
-        found = None if site.value is None else self.conditions.range(part, site.value)
-        return found is not None and found[0] == site.value_key
-
-    def _sets_first(self, sets: Mapping[Filter, Driver]) -> list[Filter]:
+    def _sets_first(self, sets: Mapping[Shape, Source]) -> list[Shape]:
         """What all has to be met. SQLite asks in this order."""
-        return [*sets, *(part for part in parts_of(self.filter) if part not in sets)]
+        return [*sets, *(part for part in self.parts if part not in sets)]
+
+
+def _is_along(part: Shape, site: Site) -> bool:
+    return site.key is not None and range_key(part) == site.key
 
 
 def _in_turn(first: list[ColumnElement[bool]], then: list[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
@@ -143,32 +158,44 @@ def _in_turn(first: list[ColumnElement[bool]], then: list[ColumnElement[bool]]) 
     return [case((and_(*first), and_(*then)), else_=false())] if first and then else [*first, *then]
 
 
-def parts_of(filter_: Filter) -> list[Filter]:
-    """What all has to be met; what is asked of one value is one part, as it is one range of an index."""
-    groups: dict[Field | Filter, list[Filter]] = {}
-    for part in _conjuncts(filter_):
-        groups.setdefault(part.field if is_range(part) else part, []).append(part)
-    return [And(tuple(group)) if len(group) > 1 else group[0] for group in groups.values()]
+class Narrowing(Struct, frozen=True, kw_only=True):
+    """A filter in a query.
 
-
-def _conjuncts(filter_: Filter) -> Iterator[Filter]:
-    if isinstance(filter_, And):
-        for part in filter_.parts:
-            yield from _conjuncts(part)
-    else:
-        yield filter_
-
-
-def count_runs(connection: Connection, project_key: int, narrowing: Narrowing) -> Total:
-    """How many runs of a project meet a filter, counted to `COUNT_MOST`.
-
-    No order has to be kept here, so a drive is the shorter way.
+    Attributes:
+        parameters: Those of the way's statements: the project's key, that of the name that is sorted by, the values.
+        reach: How many runs a walk may look at before it gives way to another plan, None for all; 0 to drive at once,
+            where there is something to drive by.
+        total: How many runs meet the filter, and whether that is all of them; None where nobody has counted them.
     """
-    if narrowing.driver is None:
-        mine = (run.c.project_id == project_key) & run.c.deleted_at.is_(None)
-        query = narrowing.walked(select(literal(1)).where(mine), AT_RUN)
-    else:
-        query = narrowing.driven(narrowing.driver, literal(1))
-    counted = select(func.count()).select_from(query.limit(COUNT_MOST + 1).subquery())
-    count: int = connection.execute(counted).scalar_one()
+
+    way: Way
+    parameters: Mapping[str, Any]
+    reach: int | None = None
+    total: Total | None = None
+
+    @property
+    def drives(self) -> bool:
+        """Whether to drive at once, rather than walk."""
+        return self.reach == 0 and self.way.driver is not None
+
+    def driving(self) -> Narrowing:
+        """The same without a walk, where there is something to drive by."""
+        return structs.replace(self, reach=0)
+
+
+def count_runs(connection: Connection, narrowing: Narrowing) -> Total:
+    """How many runs of the project meet a filter, counted to `COUNT_MOST`."""
+    count: int = connection.execute(
+        _counted(narrowing.way), {**narrowing.parameters, "most": COUNT_MOST + 1}
+    ).scalar_one()
     return min(count, COUNT_MOST), count <= COUNT_MOST
+
+
+@lru_cache(maxsize=SHAPES)
+def _counted(way: Way) -> Select[Any]:
+    """How many runs meet a filter, `most` at most. No order has to be kept here, so a drive is the shorter way."""
+    if way.driver is None:
+        query = way.walked(select(literal(1)).where(IS_LISTED), AT_RUN)
+    else:
+        query = way.driven(way.driver, Rows(way.driver), literal(1))
+    return select(func.count()).select_from(query.limit(bindparam("most")).subquery())

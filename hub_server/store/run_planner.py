@@ -8,17 +8,16 @@ high loss, best accuracy first), a walk would look at most runs, so it ends afte
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import cache
+from functools import lru_cache, partial
 from math import inf, isqrt, prod
+from typing import Any
 
 from msgspec import Struct, structs
-from sqlalchemy import Connection, FromClause, func, literal, select, true
+from sqlalchemy import Connection, Select, bindparam, func, literal, select
 
-from hub_server.domain.filters import Filter
-from hub_server.store.run_filter import Conditions
-from hub_server.store.run_names import Names
-from hub_server.store.run_plan import COUNT_MOST, Driver, Narrowing, Selection, Total, parts_of
-from hub_server.store.schema import run_value
+from hub_server.store.run_names import Key, Names
+from hub_server.store.run_plan import COUNT_MOST, SHAPES, Narrowing, Rows, Selection, Source, Total, Way
+from hub_server.store.run_shape import OfWords, Shaper, parts_of, range_key
 
 DRIVE_MOST = 20_000
 """Runs beyond which a condition is not selective; to count so many takes a millisecond."""
@@ -31,33 +30,39 @@ PATIENCE, PATIENCE_IN_DOUBT = 1.5, 3
 HASTE = 10
 """How many runs a walk looks at for each one of the page before more is counted than shows that many meet a filter."""
 
-NO_KEY = -1
-"""The key of rows that are no values."""
+
+class Counted(Struct, frozen=True, kw_only=True):
+    """A source: there are `count` rows or, unless `is_counted`, that many or more: `about` so many."""
+
+    source: Source
+    count: int
+    is_counted: bool
+    about: int
 
 
 def plans(
-    connection: Connection, selection: Selection, filter_: Filter, names: Names, limit: int
+    connection: Connection, selection: Selection, names: Names, order: Key | None, limit: int
 ) -> Iterator[Narrowing]:
-    """Ways to find the `limit` first runs of a selection that meet its filter.
+    """Ways to find the `limit` first runs of a selection.
 
     Each is for where the one before has gone as far as it may; the last one may go all the way. `names` has those that
-    the filter uses.
+    the filter uses, and that of the order.
     """
-    conditions = Conditions(names.keys, selection.now, connection.dialect.name, selection.project_key)
-    narrowing = Narrowing(filter=filter_, conditions=conditions)
-    drivers = _drivers(filter_, conditions)
-    if not drivers:
+    narrowing = _take_apart(connection, selection, names, order)
+    sources = _sources(narrowing.way)
+    if not sources:
         yield narrowing
         return
     scale = _Scale(max(names.runs, 1), limit, LOOK_UP_COST[connection.dialect.name])
+    count = partial(_counted, connection, narrowing, sources, scale)
     gone = 0
-    some = _counted(connection, drivers, scale.runs, scale.few)
+    some = count(scale.few)
     if not any(one.is_counted for one in some):
-        if len(drivers) == 1:
+        if len(some) == 1:
             gone = HASTE * limit
-            yield structs.replace(narrowing, driver=some[0], reach=gone, total=_total(narrowing, some))
+            yield _by(narrowing, some, reach=gone)
         if scale.few < DRIVE_MOST:
-            some = _counted(connection, drivers, scale.runs, DRIVE_MOST)
+            some = count(DRIVE_MOST)
     careful = _planned(narrowing, sorted(some, key=lambda one: one.about), scale)
     if careful.reach is None or careful.reach > gone:
         yield careful
@@ -65,24 +70,49 @@ def plans(
         yield careful.driving()
 
 
-def _planned(narrowing: Narrowing, drivers: list[Driver], scale: _Scale) -> Narrowing:
-    """What to do where the runs that meet each condition are counted, the most selective condition first."""
-    driver, *others = drivers
-    reach = _reach(drivers, scale)
-    return structs.replace(
-        narrowing,
-        driver=driver,
-        reach=reach,
-        total=_total(narrowing, drivers),
-        walked_sets={} if reach == 0 else _walked_sets(drivers, scale),
-        driven_sets=_driven_sets(driver, others, scale),
+def _take_apart(connection: Connection, selection: Selection, names: Names, order: Key | None) -> Narrowing:
+    keys = {name: key.id for name, key in names.keys.items()}
+    shaper = Shaper(connection.dialect.name, selection.project_key, keys, order, selection.now)
+    parts = () if selection.filter is None else parts_of(shaper.shape(selection.filter))
+    return Narrowing(way=Way(parts=parts), parameters=shaper.parameters)
+
+
+def _sources(way: Way) -> tuple[Source, ...]:
+    """What every run that meets the filter must meet, as far as an index has it."""
+    return tuple(
+        Source(number, part)
+        for number, part in enumerate(way.parts)
+        if isinstance(part, OfWords) or range_key(part) is not None
     )
 
 
-def _total(narrowing: Narrowing, drivers: list[Driver]) -> Total | None:
+def _planned(narrowing: Narrowing, counted: list[Counted], scale: _Scale) -> Narrowing:
+    """What to do where the runs that meet each condition are counted, the most selective condition first."""
+    driver, *others = counted
+    reach = _reach(counted, scale)
+    sets = {
+        "walked_sets": () if reach == 0 else _walked_sets(counted, scale),
+        "driven_sets": _driven_sets(driver, others, scale),
+    }
+    return _by(narrowing, counted, reach=reach, **sets)
+
+
+def _by(narrowing: Narrowing, counted: list[Counted], *, reach: int | None, **sets: tuple[Source, ...]) -> Narrowing:
+    """The same with a plan; the first one drives."""
+    counts = {one.source.count: one.count for one in counted}
+    return structs.replace(
+        narrowing,
+        way=structs.replace(narrowing.way, driver=counted[0].source, **sets),
+        parameters={**narrowing.parameters, **counts},
+        reach=reach,
+        total=_total(narrowing.way, counted),
+    )
+
+
+def _total(way: Way, counted: list[Counted]) -> Total | None:
     """How many runs meet a filter that is nothing but one condition."""
-    driver, *others = drivers
-    if others or len(parts_of(narrowing.filter)) > 1:
+    driver, *others = counted
+    if others or len(way.parts) > 1:
         return None
     return (driver.count, True) if driver.is_counted else (min(driver.count, COUNT_MOST), False)
 
@@ -108,71 +138,59 @@ class _Scale(Struct, frozen=True):
         share = prod(count / self.runs for count in counts)
         return self.limit / share if share else inf
 
-    def is_worth_a_set(self, driver: Driver, looked_at: float) -> bool:
+    def is_worth_a_set(self, counted: Counted, looked_at: float) -> bool:
         """Whether to read all runs that meet a condition, where so many runs are looked at."""
-        return driver.about <= min(SET_MOST, looked_at * (self.look_up_cost - 1))
+        return counted.about <= min(SET_MOST, looked_at * (self.look_up_cost - 1))
 
 
-def _reach(drivers: list[Driver], scale: _Scale) -> int | None:
+def _reach(counted: list[Counted], scale: _Scale) -> int | None:
     """How far to walk, where that is the way to a full page however many runs meet what was not counted to the end.
 
     A walk looks a value up for each run, or else seeks each in the set, and goes on with those that are in it. A drive
     looks values up for each run of its condition.
     """
-    drive = drivers[0]
+    drive = counted[0]
     if not drive.is_counted:
         return None
     if drive.count == 0:
         return 0
-    walk = scale.walk(one.count for one in drivers)
+    walk = scale.walk(one.count for one in counted)
     by_set = (drive.count + walk) / scale.look_up_cost + walk * drive.count / scale.runs
     if drive.count < min(walk, by_set):
         return 0
-    return round(min(PATIENCE * walk, PATIENCE_IN_DOUBT * scale.walk(one.about for one in drivers)))
+    return round(min(PATIENCE * walk, PATIENCE_IN_DOUBT * scale.walk(one.about for one in counted)))
 
 
-def _walked_sets(drivers: list[Driver], scale: _Scale) -> dict[Filter, Driver]:
+def _walked_sets(counted: list[Counted], scale: _Scale) -> tuple[Source, ...]:
     """Those of the conditions that are worth a set for the runs of a walk that have met the more selective ones."""
-    looked_at = scale.walk(one.about for one in drivers)
-    found = {}
-    for one in drivers:
-        if one.is_counted and scale.is_worth_a_set(one, looked_at):
-            found[one.part] = one
-        looked_at *= one.about / scale.runs
-    return found
-
-
-def _driven_sets(driver: Driver, others: list[Driver], scale: _Scale) -> dict[Filter, Driver]:
-    """The same for the runs of a drive; few, as each may have more runs than it looks like."""
-    worth = [one for one in others if scale.is_worth_a_set(one, driver.count)]
-    return {one.part: one for one in worth[:MAX_SETS]}
-
-
-def _drivers(filter_: Filter, conditions: Conditions) -> list[Driver]:
-    """What every run that meets the filter must meet, as far as an index has it."""
+    looked_at = scale.walk(one.about for one in counted)
     found = []
-    for number, part in enumerate(parts_of(filter_)):
-        rows = _rows(number)
-        range_ = conditions.range(part, rows)
-        if range_ is not None:
-            found.append(Driver(part=part, rows=rows, key=range_[0], range=range_[1]))
-        elif (words := conditions.search(part)) is not None:
-            found.append(Driver(part=part, rows=words.subquery(), key=NO_KEY, range=true()))
-    return found
+    for one in counted:
+        if one.is_counted and scale.is_worth_a_set(one, looked_at):
+            found.append(one.source)
+        looked_at *= one.about / scale.runs
+    return tuple(found)
 
 
-@cache
-def _rows(number: int) -> FromClause:
-    """Rows of values for the part of this number; made once, as a filter has only so many parts."""
-    return run_value.alias(f"rows_{number}")
+def _driven_sets(driver: Counted, others: list[Counted], scale: _Scale) -> tuple[Source, ...]:
+    """The same for the runs of a drive; few, as each may have more runs than it looks like."""
+    return tuple(one.source for one in others if scale.is_worth_a_set(one, driver.count))[:MAX_SETS]
 
 
-def _counted(connection: Connection, drivers: list[Driver], runs: int, most: int) -> list[Driver]:
-    """The same, counted all in one statement; what `most` or more runs meet, is taken for halfway from that to all."""
-    some = [one.of(literal(1)).limit(most).subquery() for one in drivers]
-    counts = select(*(select(func.count()).select_from(one).scalar_subquery() for one in some))
-    halfway = isqrt(most * max(runs, most))
+def _counted(
+    connection: Connection, narrowing: Narrowing, sources: tuple[Source, ...], scale: _Scale, most: int
+) -> list[Counted]:
+    """The sources, counted in one statement; what `most` or more runs meet, is taken for halfway from that to all."""
+    counts = connection.execute(_counts(sources), {**narrowing.parameters, "most": most}).one()
+    halfway = isqrt(most * max(scale.runs, most))
     return [
-        structs.replace(one, count=count, is_counted=count < most, about=count if count < most else halfway)
-        for one, count in zip(drivers, connection.execute(counts).one(), strict=True)
+        Counted(source=one, count=count, is_counted=count < most, about=count if count < most else halfway)
+        for one, count in zip(sources, counts, strict=True)
     ]
+
+
+@lru_cache(maxsize=SHAPES)
+def _counts(sources: tuple[Source, ...]) -> Select[Any]:
+    """How many rows each source has, `most` at most."""
+    some = [Rows(one).of(literal(1)).limit(bindparam("most")).subquery() for one in sources]
+    return select(*(select(func.count()).select_from(one).scalar_subquery() for one in some))

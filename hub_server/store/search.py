@@ -24,7 +24,6 @@ from sqlalchemy import (
     delete,
     func,
     insert,
-    literal,
     select,
     table,
     text,
@@ -98,16 +97,25 @@ def rebuild(connection: Connection) -> None:
         after = rows[-1].id
 
 
-def matching(system: str, project_key: int, wanted: str) -> Select[Any]:
-    """The keys (`run_id`) of a project's runs that have every word of a text, the last one perhaps only begun."""
+def terms(system: str, project_key: int, wanted: str) -> str:
+    """What to search for (`matching`): every word of a text, the last one perhaps only begun."""
     *whole, begun = words_in(wanted)
     if system == "sqlite":
-        terms = " AND ".join([*(f'"{word}"' for word in whole), f'"{begun}" *'])
-        query = f"project : p{project_key} AND words : ({terms})"
-        return select(_FTS.c.rowid.label("run_id")).where(_FTS.c[NAME].op("MATCH")(query))
-    terms = " & ".join([*(f"'{word}'" for word in whole), f"'{begun}':*"])
-    mine = _LEXEMES.c.project_id == project_key
-    return select(_LEXEMES.c.run_id).where(mine, _LEXEMES.c.words.op("@@")(cast(literal(terms, String), TSQUERY)))
+        words = " AND ".join([*(f'"{word}"' for word in whole), f'"{begun}" *'])
+        return f"project : p{project_key} AND words : ({words})"
+    return " & ".join([*(f"'{word}'" for word in whole), f"'{begun}':*"])
+
+
+def matching(system: str, name: str) -> Select[Any]:
+    """The keys (`run_id`) of a project's runs that are searched for.
+
+    The parameters are `project`, the project's key, and, by this name, the `terms`.
+    """
+    wanted = bindparam(name, type_=String())
+    if system == "sqlite":
+        return select(_FTS.c.rowid.label("run_id")).where(_FTS.c[NAME].op("MATCH")(wanted))
+    mine = _LEXEMES.c.project_id == bindparam("project")
+    return select(_LEXEMES.c.run_id).where(mine, _LEXEMES.c.words.op("@@")(cast(wanted, TSQUERY)))
 
 
 def _read(connection: Connection, keys: Sequence[int]) -> list[Any]:
