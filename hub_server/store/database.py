@@ -143,13 +143,10 @@ class Database:
         try:
             connection = self._reader_connection()
             self._backend.revive(connection)
-            with connection.begin() as transaction:
+            with connection.begin():  # and commit: psycopg would forget the statements that it has prepared
                 limited = nullcontext() if limit_s is None else self.limited(connection, limit_s)
-                try:
-                    with limited:  # and not the end of the transaction
-                        return work(connection)
-                finally:
-                    transaction.rollback()
+                with limited:  # and not the end of the transaction
+                    return work(connection)
         except DBAPIError as error:
             told = self._backend.told(error)
             if told is None:

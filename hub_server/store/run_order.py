@@ -98,6 +98,8 @@ class _List:
 
     def page(self, after: Position | None) -> RunsPage | None:
         """The next runs; None where a walk has gone as far as it may, and the page is not full."""
+        if self._narrowing.drives:
+            self._plan_for_values()
         try:
             rows = self._rows(after)
         except _OutOfReach:
@@ -151,6 +153,11 @@ class _List:
         query = run_phases.end(phase, self._narrowing.way, goes_on=bool(after))
         rows = self._execute(query, {**after, "reach": self._narrowing.reach})
         return (rows[0].value, rows[0].run_id) if rows else None
+
+    def _plan_for_values(self) -> None:
+        """Have PostgreSQL plan a drive for its values: a plan for any values joins as if there were few rows."""
+        if self._connection.dialect.name == "postgresql":
+            self._connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
 
     def _execute(self, query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         return self._connection.execute(query, {**self._narrowing.parameters, **parameters}).all()

@@ -18,6 +18,7 @@ from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
+    Integer,
     Select,
     and_,
     bindparam,
@@ -105,12 +106,14 @@ def page(phase: Phase, way: Way, *, drives: bool, goes_on: bool, ends: bool) -> 
     Those that are driven to, or else those on a walk, which `ends` at a place. `total` is how many runs the list has,
     if that comes to light. The further parameters are `limit` and `small` (`runs.small_of`). The rows come in no order,
     as that of the documents would have to be made.
+
+    The limit is part of the text: PostgreSQL plans once for all values, where it knows that they are few rows.
     """
     if drives and way.driver is not None:
         query = _driven(phase, way, way.driver, goes_on=goes_on)
     else:
         query = _walked(phase, way, goes_on=goes_on, ends=ends)
-    return runs.select_runs(query.limit(bindparam("limit")).subquery("page"))
+    return runs.select_runs(query.limit(bindparam("limit", type_=Integer(), literal_execute=True)).subquery("page"))
 
 
 @lru_cache(maxsize=SHAPES)

@@ -86,6 +86,9 @@ _COMMENTS = (
     .correlate(run)
     .scalar_subquery()
 )
+# No joins, which take PostgreSQL as long to plan as the rest of a page.
+_COMMIT = select(commit.c.hash).where(commit.c.id == run.c.commit_id).correlate(run).scalar_subquery()
+_PROJECT = select(project.c.uuid).where(project.c.id == run.c.project_id).correlate(run).scalar_subquery()
 _INFO: Select[Any] = (
     select(
         run.c.id,
@@ -94,16 +97,15 @@ _INFO: Select[Any] = (
         run.c.ingested_at,
         run.c.warnings,
         run.c.deleted_at,
-        commit.c.hash.label("commit_hash"),
-        project.c.uuid.label("project_uuid"),
+        _COMMIT.label("commit_hash"),
+        _PROJECT.label("project_uuid"),
         run_edit.c.name,
         run_edit.c.notes,
         run_edit.c.tags,
         run_edit.c.version,
         _COMMENTS.label("comments"),
     )
-    .join(commit, commit.c.id == run.c.commit_id)
-    .join(project, project.c.id == run.c.project_id)
+    .select_from(run)
     .outerjoin(run_edit, (run_edit.c.project_id == run.c.project_id) & (run_edit.c.run_uuid == run.c.uuid))
 )
 _RUNS = _INFO.add_columns(run.c.doc)
