@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import json
 import random
-import statistics
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from statistics import geometric_mean, median
 from typing import Any
 
 import msgspec
@@ -134,17 +134,33 @@ async def compare(ask: Ask, peer: Mlflow, *, runs: int, backend: str) -> list[Fi
             if ids != their_ids:
                 raise PeerError(f"{one.name}: the two found different runs: {ids[:3]}… and {their_ids[:3]}…")
             costs[one.name].append((ours, theirs, len(ids)))
-    return [
+    figures = [
         made for name, taken in costs.items() for made in _figures(taken[1:], query=name, runs=runs, backend=backend)
     ]
+    return [*figures, *_means(figures)]
 
 
 def _figures(taken: list[tuple[Cost, Cost, int]], **named: Any) -> Iterator[Figure]:
-    named["rows"] = round(statistics.median(rows for _, _, rows in taken))
+    named["rows"] = round(median(rows for _, _, rows in taken))
     ours = figure([one for one, _, _ in taken], engine="ours", **named)
     theirs = figure([other for _, other, _ in taken], engine=f"mlflow {VERSION}", **named)
     yield ours
     yield msgspec.structs.replace(theirs, ratio=round(theirs.p50_ms / ours.p50_ms, 1))
+
+
+def _means(figures: list[Figure]) -> Iterator[Figure]:
+    """Geometric means, as is usual for ratios (Fleming and Wallace, CACM 29(3), 1986): each question counts alike."""
+    for engine in dict.fromkeys(one.engine for one in figures):
+        some = [one for one in figures if one.engine == engine]
+        ratios = [one.ratio for one in some if one.ratio is not None]
+        yield msgspec.structs.replace(
+            some[0],
+            query="geometric mean",
+            p50_ms=round(geometric_mean(one.p50_ms for one in some), 2),
+            p95_ms=round(geometric_mean(one.p95_ms for one in some), 2),
+            cpu_ms=round(geometric_mean(one.cpu_ms for one in some), 2),
+            ratio=round(geometric_mean(ratios), 1) if ratios else None,
+        )
 
 
 def _as_theirs(record: RunRecord) -> dict[str, Any]:

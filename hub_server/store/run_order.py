@@ -13,7 +13,7 @@ from hub_server.domain.types import RunInfo
 from hub_server.store import run_phases, runs
 from hub_server.store.run_names import Key, Names, find_names, names_in
 from hub_server.store.run_phases import AFTER, END, Phase, phases_by_time, phases_by_value
-from hub_server.store.run_plan import Narrowing, Selection, Total
+from hub_server.store.run_plan import Narrowing, Selection, Total, plan_for_values
 from hub_server.store.run_planner import plans
 
 
@@ -99,7 +99,7 @@ class _List:
     def page(self, after: Position | None) -> RunsPage | None:
         """The next runs; None where a walk has gone as far as it may, and the page is not full."""
         if self._narrowing.drives:
-            self._plan_for_values()
+            plan_for_values(self._connection)
         try:
             rows = self._rows(after)
         except _OutOfReach:
@@ -153,11 +153,6 @@ class _List:
         query = run_phases.end(phase, self._narrowing.way, goes_on=bool(after))
         rows = self._execute(query, {**after, "reach": self._narrowing.reach})
         return (rows[0].value, rows[0].run_id) if rows else None
-
-    def _plan_for_values(self) -> None:
-        """Have PostgreSQL plan a drive for its values: a plan for any values joins as if there were few rows."""
-        if self._connection.dialect.name == "postgresql":
-            self._connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
 
     def _execute(self, query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
         return self._connection.execute(query, {**self._narrowing.parameters, **parameters}).all()

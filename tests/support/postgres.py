@@ -22,8 +22,9 @@ OPTIONS = "-c listen_addresses= -c fsync=off -c full_page_writes=off -c shared_b
 class Server:
     """A running server; its collation is not that of bytes, as on most servers."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: str = "") -> None:
         self._folder = folder
+        self._options = options
 
     @property
     def data(self) -> Path:
@@ -55,7 +56,7 @@ class Server:
 
     def start(self) -> None:
         """Have the server answer."""
-        options = f"{OPTIONS} -k {self._folder}"
+        options = f"{OPTIONS} {self._options} -k {self._folder}"
         _run("pg_ctl", "-D", f"{self._folder}/data", "-w", "-s", "-l", f"{self._folder}/log", "-o", options, "start")
 
     def stop(self) -> None:
@@ -67,8 +68,8 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """A server, for as long as the block."""
+def server(options: str = "") -> Iterator[Server]:
+    """A server, for as long as the block; `options` are further ones of the program."""
     if not PROGRAMS:
         lacks("needs the package postgresql")
     folder = Path(tempfile.mkdtemp(prefix="dots-pg-", dir="/tmp"))
@@ -78,7 +79,7 @@ def server() -> Iterator[Server]:
         data = str(folder / "data")
         icu = ("--locale-provider=icu", "--icu-locale=en-US")
         _run("initdb", "-D", data, "-U", USER, "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8", *icu)
-        made = Server(folder)
+        made = Server(folder, options)
         made.start()
         try:
             yield made
