@@ -143,7 +143,7 @@ class Database:
         try:
             connection = self._reader_connection()
             self._backend.revive(connection)
-            with connection.begin():  # and commit: psycopg would forget the statements that it has prepared
+            with connection.begin():  # and commit: at a rollback psycopg forgets all that it has prepared
                 limited = nullcontext() if limit_s is None else self.limited(connection, limit_s)
                 with limited:  # and not the end of the transaction
                     return work(connection)

@@ -1,7 +1,7 @@
 """A filter's shape as SQL: conditions on one run, wherever a query meets it.
 
 What a query does not have at hand is looked up run by run, by scalar subselects: no database turns those into joins,
-and a page of 50 runs takes few of them (hub.md B1 has what joins cost). SQL's third truth value ends at `not`: what is
+and a page of 50 runs takes few of them. SQL's third truth value ends at `not`: what is
 not known to be true is false there.
 """
 
@@ -106,6 +106,8 @@ def _value_test(part: OfValue, value: FromClause) -> ColumnElement[bool]:
         return not_(func.coalesce(_equals(part, value), false()))
     if part.numbers is not None:
         return _compared(num, part.operator, part.numbers)
+    if part.texts is None:  # what has no order
+        return false()
     compared = _compared(txt, part.operator, part.texts)
     return compared if part.operator == CONTAINS else and_(compared, num.is_(None))
 
@@ -115,10 +117,8 @@ def _equals(part: OfValue, value: FromClause) -> ColumnElement[bool]:
     return or_(false(), *(slot.equals(column) for slot, column in slots if slot is not None))
 
 
-def _compared(column: ColumnElement[Any], name: str, operand: Slot | None) -> ColumnElement[bool]:
+def _compared(column: ColumnElement[Any], name: str, operand: Slot) -> ColumnElement[bool]:
     """What is asked of a column that holds one kind of thing."""
-    if operand is None:
-        return column.is_not(None)
     if name == EQUAL:
         return operand.equals(column)
     if name == UNEQUAL:
@@ -128,11 +128,15 @@ def _compared(column: ColumnElement[Any], name: str, operand: Slot | None) -> Co
     return ORDERS[name](column, operand.bind(column))  # type: ignore[no-any-return]
 
 
+def _column_test(part: OfRun, column: ColumnElement[Any]) -> ColumnElement[bool]:
+    return column.is_not(None) if part.operand is None else _compared(column, part.operator, part.operand)
+
+
 def _of_run(part: OfRun, site: Site) -> ColumnElement[bool]:
     name = COLUMNS[part.name]
     if site.run is not None:
-        return _compared(site.run.c[name], part.operator, part.operand)
-    found = select(_compared(OTHER_RUN.c[name], part.operator, part.operand)).where(OTHER_RUN.c.id == site.run_id)
+        return _column_test(part, site.run.c[name])
+    found = select(_column_test(part, OTHER_RUN.c[name])).where(OTHER_RUN.c.id == site.run_id)
     return found.scalar_subquery()
 
 
@@ -141,7 +145,7 @@ def _of_files(part: OfRun, site: Site) -> ColumnElement[bool]:
     found = (
         select(literal(1))
         .where(OTHER_FILE.c.run_id == site.run_id, OTHER_FILE.c.direction == part.name)
-        .where(_compared(OTHER_FILE.c.path, part.operator, part.operand))
+        .where(_column_test(part, OTHER_FILE.c.path))
         .limit(1)
     )
     return found.scalar_subquery().is_not(None)

@@ -6,14 +6,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from msgspec import Struct
-from sqlalchemy import Connection, Row, Select
+from sqlalchemy import Connection, Row
 
 from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
 from hub_server.store import run_phases, runs
 from hub_server.store.run_names import Key, Names, find_names, names_in
 from hub_server.store.run_phases import AFTER, END, Phase, phases_by_time, phases_by_value
-from hub_server.store.run_plan import Narrowing, Selection, Total, plan_for_values
+from hub_server.store.run_plan import Narrowing, Selection, Total
 from hub_server.store.run_planner import plans
 
 
@@ -98,8 +98,6 @@ class _List:
 
     def page(self, after: Position | None) -> RunsPage | None:
         """The next runs; None where a walk has gone as far as it may, and the page is not full."""
-        if self._narrowing.drives:
-            plan_for_values(self._connection)
         try:
             rows = self._rows(after)
         except _OutOfReach:
@@ -114,6 +112,8 @@ class _List:
         told = rows[0][1].total if rows else None
         if told is not None:
             return told, True
+        if not self._narrowing.way.parts:
+            return find_names(self._connection, self._narrowing.parameters["project"], ()).runs, True
         return self._narrowing if self._narrowing.total is None else self._narrowing.total
 
     def _rows(self, after: Position | None) -> list[_Numbered]:
@@ -136,26 +136,22 @@ class _List:
         Raises:
             _OutOfReach: a walk has gone as far as it may, and there are not as many.
         """
-        way, drives = self._narrowing.way, self._narrowing.drives
-        places = _named(AFTER, after)
-        end = None if drives else self._end(phase, places)
-        query = run_phases.page(phase, way, drives=drives, goes_on=after is not None, ends=end is not None)
+        narrowing, places = self._narrowing, _named(AFTER, after)
+        end = self._end(phase, places) if narrowing.reach else None
+        query = run_phases.page(
+            narrowing.way, phase, drives=narrowing.drives, goes_on=after is not None, ends=end is not None
+        )
         sizes = {"limit": limit, "small": runs.small_of(self._limit + 1)}
-        rows = self._execute(query, {**places, **_named(END, end), **sizes})
+        rows = narrowing.ask(self._connection, query, **places, **_named(END, end), **sizes)
         if end is not None and len(rows) < limit:
             raise _OutOfReach
         return sorted(rows, key=lambda row: (row.value, row.run_id), reverse=phase.descending)
 
     def _end(self, phase: Phase, after: Mapping[str, Any]) -> _Place | None:
-        """Where a walk has gone as far as it may; None where it may go on, or the phase ends before."""
-        if not self._narrowing.reach:
-            return None
-        query = run_phases.end(phase, self._narrowing.way, goes_on=bool(after))
-        rows = self._execute(query, {**after, "reach": self._narrowing.reach})
+        """Where a walk has gone as far as it may; None where the phase ends before."""
+        query = run_phases.end(self._narrowing.way, phase, goes_on=bool(after))
+        rows = self._narrowing.ask(self._connection, query, **after, reach=self._narrowing.reach)
         return (rows[0].value, rows[0].run_id) if rows else None
-
-    def _execute(self, query: Select[Any], parameters: Mapping[str, Any]) -> Sequence[Row[Any]]:
-        return self._connection.execute(query, {**self._narrowing.parameters, **parameters}).all()
 
 
 def _named(names: tuple[str, str], place: _Place | None) -> dict[str, Any]:

@@ -4,21 +4,20 @@ By start time there is a single phase. By a value there are three: runs whose va
 text only (NaN and the infinities among them), and runs without the value, newest first. Whatever the direction, numbers
 come first and runs without the value last.
 
-Statements are made once for each phase and way. They are executed with the way's parameters; those that go on after a
+Statements are made once for each way and phase. They are executed with the way's parameters; those that go on after a
 place, with its `value` and `run`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import (
     BigInteger,
     ColumnElement,
-    Integer,
     Select,
     and_,
     bindparam,
@@ -33,7 +32,7 @@ from sqlalchemy import (
 
 from hub_server.store import runs
 from hub_server.store.run_filter import Site, is_named
-from hub_server.store.run_plan import AT_RUN, IS_LISTED, IS_OF_PROJECT, SHAPES, Rows, Source, Way
+from hub_server.store.run_plan import AT_RUN, IS_LISTED, IS_OF_PROJECT, Rows, Source, Way, kept
 from hub_server.store.run_shape import SORTED_BY
 from hub_server.store.schema import project, run, run_value
 
@@ -99,25 +98,23 @@ def phases_by_value(uses: int, runs_in_all: int, *, descending: bool) -> list[Ph
     return found
 
 
-@lru_cache(maxsize=SHAPES)
-def page(phase: Phase, way: Way, *, drives: bool, goes_on: bool, ends: bool) -> Select[Any]:
+@kept
+def page(way: Way, phase: Phase, *, drives: bool, goes_on: bool, ends: bool) -> Select[Any]:
     """A phase's rows with what `runs.complete` needs, and value, run_id and total.
 
     Those that are driven to, or else those on a walk, which `ends` at a place. `total` is how many runs the list has,
     if that comes to light. The further parameters are `limit` and `small` (`runs.small_of`). The rows come in no order,
     as that of the documents would have to be made.
-
-    The limit is part of the text: PostgreSQL plans once for all values, where it knows that they are few rows.
     """
     if drives and way.driver is not None:
         query = _driven(phase, way, way.driver, goes_on=goes_on)
     else:
         query = _walked(phase, way, goes_on=goes_on, ends=ends)
-    return runs.select_runs(query.limit(bindparam("limit", type_=Integer(), literal_execute=True)).subquery("page"))
+    return runs.select_runs(query.limit(bindparam("limit")).subquery("page"))
 
 
-@lru_cache(maxsize=SHAPES)
-def end(phase: Phase, way: Way, *, goes_on: bool) -> Select[Any]:
+@kept
+def end(way: Way, phase: Phase, *, goes_on: bool) -> Select[Any]:
     """The row at which a walk has looked at as many runs as the parameter `reach` says, if there are more."""
     rows = phase.rows(null(), phase.index).where(*way.along(phase.site))
     query = phase.in_order(rows, phase.value, phase.site.run_id, goes_on=goes_on)

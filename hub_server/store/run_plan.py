@@ -7,16 +7,17 @@ values up run by run, or first read all runs that meet a condition, as a *set*. 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
-from typing import Any, cast
+from functools import lru_cache, wraps
+from typing import Any, Concatenate, ParamSpec, cast
 
 from msgspec import Struct, structs
 from sqlalchemy import (
     ColumnElement,
     Connection,
     FromClause,
+    Row,
     Select,
     and_,
     bindparam,
@@ -31,13 +32,13 @@ from sqlalchemy import (
 from hub_server.domain.filters import Filter
 from hub_server.store import search
 from hub_server.store.run_filter import Site, condition, is_named
-from hub_server.store.run_shape import OfWords, Shape, range_key
+from hub_server.store.run_shape import OfWords, Shape, range_key, size_of
 from hub_server.store.schema import run, run_value
 
 COUNT_MOST = 1_000
 """Runs beyond which those that meet a filter are not counted."""
-SHAPES = 256
-"""For how many shapes of filters the statements of a kind are kept."""
+MOST_KEPT, LARGEST_KEPT = 512, 8
+"""How many statements of a kind are kept, and how many conditions they may have: one of 50 takes 1 MB."""
 
 Total = tuple[int, bool]
 """How many runs there are, and whether that is exact or that many at least."""
@@ -113,6 +114,11 @@ class Way(Struct, frozen=True, kw_only=True):
     walked_sets: tuple[Source, ...] = ()
     driven_sets: tuple[Source, ...] = ()
 
+    @property
+    def is_large(self) -> bool:
+        """Whether its statements are too large to be kept."""
+        return sum(map(size_of, self.parts)) > LARGEST_KEPT
+
     def walked(self, query: Select[Any], site: Site) -> Select[Any]:
         """The query's rows that meet the filter."""
         as_sets = {one.part: one for one in self.walked_sets}
@@ -144,6 +150,22 @@ class Way(Struct, frozen=True, kw_only=True):
     def _sets_first(self, sets: Mapping[Shape, Source]) -> list[Shape]:
         """What all has to be met. SQLite asks in this order."""
         return [*sets, *(part for part in self.parts if part not in sets)]
+
+
+P = ParamSpec("P")
+
+
+def kept(make: Callable[Concatenate[Way, P], Select[Any]]) -> Callable[Concatenate[Way, P], Select[Any]]:
+    """Have a function make each statement once, but those of large filters."""
+    once = lru_cache(maxsize=MOST_KEPT)(make)
+
+    @wraps(make)
+    def made(way: Way, /, *args: P.args, **named: P.kwargs) -> Select[Any]:
+        if way.is_large:
+            return make(way, *args, **named)
+        return once(way, *args, **named)  # type: ignore[arg-type]  # all of which can be hashed
+
+    return made
 
 
 def _is_along(part: Shape, site: Site) -> bool:
@@ -178,28 +200,23 @@ class Narrowing(Struct, frozen=True, kw_only=True):
         """Whether to drive at once, rather than walk."""
         return self.reach == 0 and self.way.driver is not None
 
+    def ask(self, connection: Connection, query: Select[Any], **parameters: Any) -> Sequence[Row[Any]]:
+        """The rows of a statement of the way; the further parameters are those of this statement."""
+        options = {"compiled_cache": None} if self.way.is_large else {}
+        return connection.execute(query, {**self.parameters, **parameters}, execution_options=options).all()
+
     def driving(self) -> Narrowing:
         """The same without a walk, where there is something to drive by."""
         return structs.replace(self, reach=0)
 
 
-def plan_for_values(connection: Connection) -> None:
-    """Have PostgreSQL plan for the values, in this transaction: a plan for any drives as if there were few rows."""
-    if connection.dialect.name == "postgresql":
-        connection.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
-
-
 def count_runs(connection: Connection, narrowing: Narrowing) -> Total:
     """How many runs of the project meet a filter, counted to `COUNT_MOST`."""
-    if narrowing.way.driver is not None:
-        plan_for_values(connection)
-    count: int = connection.execute(
-        _counted(narrowing.way), {**narrowing.parameters, "most": COUNT_MOST + 1}
-    ).scalar_one()
+    [(count,)] = narrowing.ask(connection, _counted(narrowing.way), most=COUNT_MOST + 1)
     return min(count, COUNT_MOST), count <= COUNT_MOST
 
 
-@lru_cache(maxsize=SHAPES)
+@kept
 def _counted(way: Way) -> Select[Any]:
     """How many runs meet a filter, `most` at most. No order has to be kept here, so a drive is the shorter way."""
     if way.driver is None:

@@ -1,8 +1,8 @@
 """A filter taken apart: its shape, and the parameters that differ from one request to the next.
 
 `summary.loss > 0.1 and param.optimizer = "adam"` has the shape of every filter that asks for a larger number of one
-name and an equal text of another. Statements are made once for each shape: making one takes SQLAlchemy as long as many
-a database to answer it.
+name and an equal text of another. Statements are made once for each shape: SQLAlchemy takes about as long to make one
+as the database to answer it.
 """
 
 from __future__ import annotations
@@ -201,11 +201,11 @@ def range_key(part: Shape) -> str | None:
 
     Of a part that has parts, all ask for that value.
     """
-    keys = {_range_key(one) for one in (part.parts if isinstance(part, And) else (part,))}
+    keys = {_key_of_range(one) for one in (part.parts if isinstance(part, And) else (part,))}
     return keys.pop() if len(keys) == 1 else None
 
 
-def _range_key(part: Shape) -> str | None:
+def _key_of_range(part: Shape) -> str | None:
     if isinstance(part, OfValue) and part.operator not in (UNEQUAL, CONTAINS, PRESENT):
         return part.key
     return None
@@ -217,3 +217,14 @@ def _conjuncts(shape: Shape) -> Iterator[Shape]:
             yield from _conjuncts(part)
     else:
         yield shape
+
+
+def size_of(shape: Shape) -> int:
+    """How many conditions it has."""
+    match shape:
+        case And() | Or():
+            return sum(map(size_of, shape.parts))
+        case Not():
+            return size_of(shape.part)
+        case _:
+            return 1

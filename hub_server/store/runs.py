@@ -86,7 +86,7 @@ _COMMENTS = (
     .correlate(run)
     .scalar_subquery()
 )
-# No joins, which take PostgreSQL as long to plan as the rest of a page.
+# Two joins more would take PostgreSQL as long to plan as all the rest of a page.
 _COMMIT = select(commit.c.hash).where(commit.c.id == run.c.commit_id).correlate(run).scalar_subquery()
 _PROJECT = select(project.c.uuid).where(project.c.id == run.c.project_id).correlate(run).scalar_subquery()
 _INFO: Select[Any] = (

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 from sqlalchemy import event
+
+
+@contextmanager
+def listening(connection, listen):
+    """Within the block `listen` is called with each statement that is sent, and SQLAlchemy's context of it."""
+
+    def note(conn, cursor, statement, parameters, context, many):
+        listen((statement, parameters), context)
+
+    event.listen(connection, "before_cursor_execute", note)
+    try:
+        yield
+    finally:
+        event.remove(connection, "before_cursor_execute", note)
 
 
 def statements_of(connection, work):
     """The statements that `work` sends, with their parameters."""
     sent = []
-
-    def note(conn, cursor, statement, parameters, context, many):
-        sent.append((statement, parameters))
-
-    event.listen(connection, "before_cursor_execute", note)
-    try:
+    with listening(connection, lambda statement, _: sent.append(statement)):
         work()
-    finally:
-        event.remove(connection, "before_cursor_execute", note)
     return sent
 
 

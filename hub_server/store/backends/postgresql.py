@@ -66,8 +66,13 @@ class Postgresql:
         return engine
 
     def reader(self) -> Engine:
-        """Transactions see the state at their first statement."""
-        return self._engine(isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True})
+        """Transactions see the state at their first statement.
+
+        What is prepared is planned for its values each time: PostgreSQL takes a project for one of average size.
+        """
+        engine = self._engine(isolation_level="REPEATABLE READ", execution_options={"postgresql_readonly": True})
+        event.listen(engine, "connect", _plan_for_values)
+        return engine
 
     def revive(self, connection: Connection) -> None:
         """By a look at the socket: on an idle connection there is something to read only when the server ended it."""
@@ -190,6 +195,12 @@ def _set_up(connection: Any, _record: object) -> None:
         "SELECT set_config('work_mem', '16MB', false) "
         "WHERE pg_size_bytes(current_setting('work_mem')) < pg_size_bytes('16MB')"
     )
+    connection.commit()
+
+
+def _plan_for_values(connection: Any, _record: object) -> None:
+    """A plan for any values sorted 200,000 rows where one for these read 51 in their order."""
+    connection.execute("SET plan_cache_mode = force_custom_plan")
     connection.commit()
 
 

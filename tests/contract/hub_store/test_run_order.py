@@ -14,7 +14,7 @@ from support.hub_rows import START, add_project, add_runs, new_run
 from support.statements import plan_of, statements_of
 
 from dotscience.record import RunRecord
-from hub_server.store import run_order, runs
+from hub_server.store import run_order, run_plan, runs
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection
 from hub_server.store.schema import run
@@ -111,6 +111,22 @@ def test_pages_by_a_value_neither_skip_nor_repeat(database, fresh, rows, limit, 
     assert by_time == [
         place for _, place in sorted(((minutes, place) for place, (_, minutes) in enumerate(rows)), reverse=descending)
     ]
+
+
+@pytest.mark.parametrize("key", [None, ("summary", "x")])
+def test_a_page_after_the_last_run_has_none_and_says_how_many_there_are(database, fresh, key, monkeypatch):
+    monkeypatch.setattr(run_plan, "COUNT_MOST", 2)
+    project = fresh([(number, number) for number in range(4)])
+    selection, order = Selection(project_key=project, now=START), Order(key=key, descending=True)
+
+    def read(connection):
+        last = run_order.read_page(connection, selection, order, None, 3)
+        for row in connection.execute(select(run.c.id).where(run.c.project_id == project).limit(1)):
+            runs.trash_run(connection, project, row.id, START)
+        return run_order.read_page(connection, selection, order, last.position, 3)
+
+    page = asyncio.run(database.write(read))
+    assert (page.runs, page.position, page.total) == ([], None, (3, True))
 
 
 @pytest.mark.parametrize("backend", ["sqlite"], indirect=True)
