@@ -6,9 +6,10 @@
 There are 112 projects; the largest has half of the runs, 100 have a thousandth each. Each run has 10 parameters, 10
 metrics and a label. Runs are stored as a push stores them, durably: 500 in a commit, and in the end 300 with a commit
 each. A query is what the hub does for a request but for HTTP: the page, its documents, the count, the JSON; CPU is that
-of this process, and so without a server's. Everything is asked in 40 rounds, with other values in each, after the hub,
-the server and the system have dropped what they had in memory ("cold"), and then in 40 further rounds, which the other
-figures are of. Where somebody else runs the server, nothing is cold. `--peer` is described in hub_mlflow.py.
+of this process, and so without a server's. Everything is asked in 40 rounds, with other values in each: first after the
+hub, the server and the system have dropped what they had in memory ("cold"), then after the system has read the
+database's files, which the other figures are of. Where somebody else runs the server, its memory is as it is. `--peer`
+is described in hub_mlflow.py.
 
 `--backend postgresql` starts a server for as long as this runs, from Debian's package and without fsync; `--database`
 names one that runs. `--data` keeps SQLite's file for a later time. A database that has runs is left as it is.
@@ -121,7 +122,7 @@ async def prepare(place: Place, runs: int, shares: Sequence[float]) -> tuple[lis
 
 
 async def measure(place: Place, runs: int) -> list[Figure]:
-    """Ingest, and then every query in turn: `ROUNDS` rounds that begin with nothing in memory, and as many again."""
+    """Ingest, and then every query in turn, with nothing in memory and with everything."""
     many, single = await prepare(place, runs, SHARES)
     made = partial(figure, engine="ours", backend=place.backend.system, runs=runs)
     stored = [
@@ -134,6 +135,8 @@ async def measure(place: Place, runs: int) -> list[Figure]:
     wanted = queries(random.Random(SEED))
     async with lists(place.backend) as ours:
         first = await _ask_all(ours, wanted)
+        if place.remember:
+            place.remember()
         taken = await _ask_all(ours, wanted)
     return stored + [
         made(

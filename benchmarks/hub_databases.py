@@ -26,12 +26,14 @@ class Place(Struct, frozen=True, kw_only=True):
 
     Attributes:
         forget: Has the system drop what it keeps of the database in memory; None where that is out of our hands.
+        remember: Has the system read all of the database's files, as if each had been asked for; None likewise.
         vacuum: Does what the system does by itself, some time after many rows were stored; None where it does not.
         peer: The SQLAlchemy URL of a database of the same kind for somebody else.
     """
 
     backend: Backend
     forget: Callable[[], None] | None
+    remember: Callable[[], None] | None
     vacuum: Callable[[], None] | None
     peer: str | None
 
@@ -40,9 +42,11 @@ class Place(Struct, frozen=True, kw_only=True):
 def sqlite(folder: Path, name: str) -> Iterator[Place]:
     """A file in a folder."""
     path = folder / f"hub-{name}.db"
+    files = path, path.with_name(f"{path.name}-wal")
     yield Place(
         backend=Sqlite(path),
-        forget=lambda: drop_from_memory(path, path.with_name(f"{path.name}-wal")),
+        forget=lambda: drop_from_memory(*files),
+        remember=lambda: read_into_memory(*files),
         vacuum=None,
         peer=f"sqlite:///{folder / f'peer-{name}.db'}",
     )
@@ -51,7 +55,7 @@ def sqlite(folder: Path, name: str) -> Iterator[Place]:
 @contextmanager
 def named(url: str) -> Iterator[Place]:
     """A database on a server that runs."""
-    yield Place(backend=Postgresql(url), forget=None, vacuum=partial(_vacuum, url), peer=None)
+    yield Place(backend=Postgresql(url), forget=None, remember=None, vacuum=partial(_vacuum, url), peer=None)
 
 
 @contextmanager
@@ -75,10 +79,15 @@ def own_server() -> Iterator[Place]:
             with create_engine(_with_driver(ours)).connect() as connection:
                 connection.exec_driver_sql("CHECKPOINT")
             with server.stopped():
-                drop_from_memory(*(path for path in server.data.rglob("*") if path.is_file()))
+                drop_from_memory(*server.data.rglob("*"))
 
-        vacuum = partial(_vacuum, ours)
-        yield Place(backend=Postgresql(ours), forget=forget, vacuum=vacuum, peer=_with_driver(peer))
+        yield Place(
+            backend=Postgresql(ours),
+            forget=forget,
+            remember=lambda: read_into_memory(*server.data.rglob("*")),
+            vacuum=partial(_vacuum, ours),
+            peer=_with_driver(peer),
+        )
 
 
 @contextmanager
@@ -95,11 +104,20 @@ def data_folder(wanted: Path | None) -> Iterator[Path]:
 def drop_from_memory(*paths: Path) -> None:
     """Have the system drop what it keeps of files in memory (posix_fadvise(2))."""
     for path in paths:
-        if path.exists():
+        if path.is_file():
             descriptor = os.open(path, os.O_RDONLY)
             os.fsync(descriptor)
             os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
             os.close(descriptor)
+
+
+def read_into_memory(*paths: Path) -> None:
+    """Have the system keep files in memory, as far as that suffices."""
+    for path in paths:
+        if path.is_file():
+            with path.open("rb") as file:
+                while file.read(2**20):
+                    pass
 
 
 def _vacuum(url: str) -> None:
