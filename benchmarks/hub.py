@@ -174,6 +174,8 @@ async def compare(place: Place, runs: int, folder: Path) -> list[Figure]:
     assert place.peer is not None
     with hub_mlflow.mlflow(place.peer, folder, say) as peer:
         peer.fill(runs, say)
+        if place.remember:
+            place.remember()
         async with lists(place.backend) as ours:
             return await hub_mlflow.compare(ours.ask, peer, runs=runs, backend=place.backend.system)
 

@@ -26,7 +26,8 @@ class Place(Struct, frozen=True, kw_only=True):
 
     Attributes:
         forget: Has the system drop what it keeps of the database in memory; None where that is out of our hands.
-        remember: Has the system read all of the database's files, as if each had been asked for; None likewise.
+        remember: Has the system read all of the database's files, as if each had been asked for, and somebody else's;
+            None likewise.
         vacuum: Does what the system does by itself, some time after many rows were stored; None where it does not.
         peer: The SQLAlchemy URL of a database of the same kind for somebody else.
     """
@@ -43,12 +44,13 @@ def sqlite(folder: Path, name: str) -> Iterator[Place]:
     """A file in a folder."""
     path = folder / f"hub-{name}.db"
     files = path, path.with_name(f"{path.name}-wal")
+    peer = folder / f"peer-{name}.db"
     yield Place(
         backend=Sqlite(path),
         forget=lambda: drop_from_memory(*files),
-        remember=lambda: read_into_memory(*files),
+        remember=lambda: read_into_memory(*files, peer),
         vacuum=None,
-        peer=f"sqlite:///{folder / f'peer-{name}.db'}",
+        peer=f"sqlite:///{peer}",
     )
 
 
