@@ -42,14 +42,24 @@ class Counted(Struct, frozen=True, kw_only=True):
 
 
 def plans(
-    connection: Connection, selection: Selection, names: Names, sorted_by: Key | None, limit: int
+    connection: Connection,
+    selection: Selection,
+    names: Names,
+    sorted_by: Key | None,
+    limit: int,
+    *,
+    remembered: Way | None = None,
 ) -> Iterator[Narrowing]:
     """Ways to find the `limit` first runs of a selection.
 
     Each is for where the one before has gone as far as it may; the last one may go all the way. `names` has those that
-    the filter uses, and the one that is sorted by.
+    the filter uses, and the one that is sorted by. A drive that is `remembered` is the only one, unless it is of names
+    that have come or gone since.
     """
     narrowing = _take_apart(connection, selection, names, sorted_by)
+    if remembered is not None and remembered.parts == narrowing.way.parts:
+        yield structs.replace(narrowing, way=remembered, reach=0)
+        return
     sources = _sources(narrowing.way)
     if not sources:
         yield narrowing

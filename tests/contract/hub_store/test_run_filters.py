@@ -11,16 +11,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec import structs
+from sqlalchemy import select
 from support.hub_rows import START, add_project, add_runs, new_run
 from support.statements import listening, plan_of, statements_of
 
 from dotscience.record import FileRef, RunRecord
 from hub_server.domain.filters import Among, And, Comparison, Field, Not, Or, Present, parse_filter
 from hub_server.domain.values import index_value
-from hub_server.store import run_order, run_plan, run_planner
+from hub_server.store import run_drives, run_order, run_plan, run_planner, runs
+from hub_server.store.run_drives import REMEMBERED_S, Drives, Listed
 from hub_server.store.run_names import find_names, names_in
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection
+from hub_server.store.schema import run
 
 NOW = START + timedelta(hours=1)
 VALUES = st.sampled_from([1, 2.5, -3, "2.5", "nan", "adam", "ADAM x", "sgd", True, None, [1]])
@@ -135,13 +138,13 @@ def _fill(connection, records, number):
     return key
 
 
-def find(database, selection, order, limit, *, may_walk):
+def find(database, selection, order, limit, *, may_walk, drives=None):
     """The numbers of the runs, page by page."""
 
     def read(connection):
         seen, position, totals = [], None, []
         while True:
-            page = run_order.read_page(connection, selection, order, position, limit, may_walk=may_walk)
+            page = run_order.read_page(connection, selection, order, position, limit, may_walk=may_walk, drives=drives)
             seen += [one.seq for one in page.runs]
             totals.append(page.total)
             position = page.position
@@ -190,8 +193,9 @@ def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
         patch.setattr(run_planner, "DRIVE_MOST", drive_most)
         patch.setattr(run_planner, "COUNT_MOST", count_most)
         patch.setattr(run_planner, "HASTE", haste)
-        for may_walk in (True, False):
-            assert find(database, selection, order, limit, may_walk=may_walk) == expected
+        drives = Drives()
+        for may_walk in (True, False, True):
+            assert find(database, selection, order, limit, may_walk=may_walk, drives=drives) == expected
         total = database.read_blocking(partial(count, selection=selection))
         assert is_told(len(expected), total)
         assert total[1] or count_most == 1 or drive_most == 2, "few runs are all counted"
@@ -337,6 +341,52 @@ def test_a_page_takes_few_statements(database, many, text, key, count):
         return statements_of(connection, lambda: run_order.read_page(connection, selection, order, None, 50))
 
     assert len(database.read_blocking(read)) == count
+
+
+def asked(database, project, text, drives, *, limit=3):
+    """A page of the newest, and how many statements it took."""
+    selection = Selection(project_key=project, filter=parse_filter(text), now=NOW)
+    pages = []
+
+    def read(connection):
+        order = Order(key=None, descending=True)
+        page = partial(run_order.read_page, connection, selection, order, None, limit, drives=drives)
+        return statements_of(connection, lambda: pages.append(page()))
+
+    return len(database.read_blocking(read)), [one.seq for one in pages[0].runs]
+
+
+def test_who_asks_again_for_what_was_driven_to_waits_for_no_plan(database, many):
+    now = [0.0]
+    drives = Drives(clock=lambda: now[0])
+    text = "param.rare = 1 and param.common = 1"
+    assert [asked(database, many, text, drives) for _ in range(2)] == [(3, [302, 202, 102]), (2, [302, 202, 102])]
+    assert asked(database, many, text, drives, limit=2) == (3, [302, 202])
+    now[0] = REMEMBERED_S
+    assert asked(database, many, text, drives)[0] == 3
+
+
+def test_a_plan_is_made_anew_where_a_name_has_come(database, fresh):
+    records = [RunRecord(run_id="", started_at=START, parameters={"rare": number == 1}) for number in range(400)]
+    drives, text = Drives(), 'param.rare = 1 and not tag = "bad"'
+    project = fresh(records)
+    assert asked(database, project, text, drives) == (3, [2])
+    asyncio.run(database.write(partial(_tag, project=project)))
+    assert asked(database, project, text, drives) == (3, [])
+
+
+def _tag(connection, project):
+    key = connection.scalar(select(run.c.id).where(run.c.project_id == project, run.c.seq == 2))
+    runs.add_tags(connection, project, key, ["bad"])
+
+
+def test_the_oldest_drives_are_forgotten(monkeypatch):
+    monkeypatch.setattr(run_drives, "MOST_REMEMBERED", 2)
+    drives, way = Drives(), run_plan.Way()
+    lists = [Listed(project_key=number, filter=None, sorted_by=None, descending=True, limit=50) for number in range(3)]
+    for one in lists:
+        drives.note(one, way)
+    assert [drives.way_of(one) for one in lists] == [None, way, way]
 
 
 @pytest.mark.parametrize("backend", ["postgresql"], indirect=True)
