@@ -1,8 +1,8 @@
 """A filter's shape as SQL: conditions on one run, wherever a query meets it.
 
 What a query does not have at hand is looked up run by run, by scalar subselects: no database turns those into joins,
-and a page of 50 runs takes few of them. SQL's third truth value ends at `not`: what is
-not known to be true is false there.
+and a page of 50 runs takes few of them. SQL's third truth value ends at `not`: what is not known to be true is false
+there.
 """
 
 from __future__ import annotations
