@@ -32,7 +32,7 @@ from sqlalchemy import (
 
 from hub_server.store import runs
 from hub_server.store.run_filter import Site, is_named
-from hub_server.store.run_plan import AT_RUN, IS_LISTED, IS_OF_PROJECT, Rows, Source, Way, kept
+from hub_server.store.run_plan import AT_RUN, IS_LISTED, IS_OF_PROJECT, Rows, Way, kept
 from hub_server.store.run_shape import SORTED_BY
 from hub_server.store.schema import project, run, run_value
 
@@ -107,9 +107,9 @@ def page(way: Way, phase: Phase, *, drives: bool, goes_on: bool, ends: bool) -> 
     as that of the documents would have to be made.
     """
     if drives and way.driver is not None:
-        query = _driven(phase, way, way.driver, goes_on=goes_on)
+        query = _driven(way, phase, Rows(way.driver), goes_on=goes_on)
     else:
-        query = _walked(phase, way, goes_on=goes_on, ends=ends)
+        query = _walked(way, phase, goes_on=goes_on, ends=ends)
     return runs.select_runs(query.limit(bindparam("limit")).subquery("page"))
 
 
@@ -121,7 +121,7 @@ def end(way: Way, phase: Phase, *, goes_on: bool) -> Select[Any]:
     return query.offset(bindparam("reach")).limit(1)
 
 
-def _walked(phase: Phase, way: Way, *, goes_on: bool, ends: bool) -> Select[Any]:
+def _walked(way: Way, phase: Phase, *, goes_on: bool, ends: bool) -> Select[Any]:
     value, run_id = phase.value, phase.site.run_id
     rows = phase.rows(null() if way.parts else _ALL, phase.range)
     query = way.walked(rows, phase.site)
@@ -130,11 +130,10 @@ def _walked(phase: Phase, way: Way, *, goes_on: bool, ends: bool) -> Select[Any]
     return phase.in_order(query, value, run_id, goes_on=goes_on)
 
 
-def _driven(phase: Phase, way: Way, driver: Source, *, goes_on: bool) -> Select[Any]:
-    rows = Rows(driver)
+def _driven(way: Way, phase: Phase, rows: Rows, *, goes_on: bool) -> Select[Any]:
     value = phase.look_up(rows.site.run_id).scalar_subquery().label("value")
     # Materialized, so that the value is looked up once, and only for the runs that meet the filter.
-    found = way.driven(driver, rows, value, rows.site.run_id).cte("driven").prefix_with("MATERIALIZED")
+    found = way.driven(rows, value, rows.site.run_id).cte("driven").prefix_with("MATERIALIZED")
     total = select(func.count()).select_from(found).scalar_subquery().label("total")
     query: Select[Any] = select(found.c.value, found.c.run_id, total).where(found.c.value.is_not(None))
     return phase.in_order(query, found.c.value, found.c.run_id, goes_on=goes_on)

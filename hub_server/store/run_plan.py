@@ -72,6 +72,7 @@ class Rows:
     """The rows of a source, in one statement."""
 
     def __init__(self, source: Source) -> None:
+        self.part = source.part
         self._count = source.count
         if isinstance(source.part, OfWords):
             self._rows: FromClause = search.matching(source.part.system, source.part.terms).subquery()
@@ -132,14 +133,14 @@ class Way(Struct, frozen=True, kw_only=True):
                 others.append(condition(part, site))
         return query.where(*_in_turn(sets, others))
 
-    def driven(self, driver: Source, rows: Rows, *columns: ColumnElement[Any]) -> Select[Any]:
+    def driven(self, rows: Rows, *columns: ColumnElement[Any]) -> Select[Any]:
         """Columns of the runs that meet the filter, from the driver's rows."""
         as_sets = {one.part: one for one in self.driven_sets}
         query = rows.of(*columns)
         for part in self._sets_first(as_sets):
             if part in as_sets:
                 query = query.where(Rows(as_sets[part]).semi_join(rows.site.run_id))
-            elif part != driver.part:
+            elif part != rows.part:
                 query = query.where(condition(part, rows.site))
         return query
 
@@ -156,7 +157,10 @@ P = ParamSpec("P")
 
 
 def kept(make: Callable[Concatenate[Way, P], Select[Any]]) -> Callable[Concatenate[Way, P], Select[Any]]:
-    """Have a function make each statement once, but those of large filters."""
+    """Have a function make each statement once, but those of large filters.
+
+    On any thread: should two make the same one at once, either will do.
+    """
     once = lru_cache(maxsize=MOST_KEPT)(make)
 
     @wraps(make)
@@ -222,5 +226,5 @@ def _counted(way: Way) -> Select[Any]:
     if way.driver is None:
         query = way.walked(select(literal(1)).where(IS_LISTED), AT_RUN)
     else:
-        query = way.driven(way.driver, Rows(way.driver), literal(1))
+        query = way.driven(Rows(way.driver), literal(1))
     return select(func.count()).select_from(query.limit(bindparam("most")).subquery())
