@@ -121,6 +121,10 @@ class Projects:
         await self._database.write(lambda c: projects.trash_project(c, project.key, self._clock()))
         self._changed(project.id)
 
+    async def has_in_trash(self, caller: Caller, project_id: str) -> bool:
+        """Whether a project is in the trash that the caller owns."""
+        return await self._database.read(lambda c: projects.find_in_trash(c, caller, project_id)) is not None
+
     async def restore(self, caller: Caller, project_id: str) -> ProjectInfo:
         """Bring a project back from the trash.
 

@@ -27,8 +27,11 @@ MAX_LOG = 1_000
 MAX_MODELS = 1_000
 MODELS_SCOPE = "runs:read"
 MASTER = "master"
-NAME_TAKEN = "nametaken"
-"""The id of the project that could not be made."""
+NOT_MADE = {
+    "nametaken": "a project that you cannot see has this name; choose another one, or ask its owner to let you in",
+    "intrash": "your project of this name is in the trash; `ds project restore` brings it back, or choose another name",
+}
+"""What stands for the id of a project that could not be made, and why it could not."""
 
 _WORKSPACE = re.compile(r"project-([0-9a-f]{8})-default-workspace", re.ASCII)
 _PAGE = 200
@@ -70,8 +73,9 @@ class Volumes:
         Raises:
             Problem: not-found; forbidden; invalid, for a name that stands for several.
         """
-        if name.name == workspace_name(NAME_TAKEN):
-            raise _name_taken()
+        for stand_in in NOT_MADE:
+            if name.name == workspace_name(stand_in):
+                raise _not_made(stand_in)
         found = await self._matches(caller, name, scope)
         if not found:
             raise not_found("workspace", f"{name.namespace}:{name.name}"[:200])
@@ -86,12 +90,14 @@ class Volumes:
         The hub would number it, so that a client which looks for its project by name would make another each time.
 
         Raises:
-            Problem: path-taken, where a project that the caller does not see has the name. The original's client does
-                not look at the status, so the problem has an `id` that leads `find` to say the same.
+            Problem: path-taken, where a project that the caller does not see has the name, or one in the trash. The
+                original's client does not look at the status, so the problem has an `id` that leads `find` to say the
+                same.
         """
-        taken = await self._database.read(lambda c: workspaces.projects_by_name(c, clean_name(name)))
-        if taken and not [one for one in taken if await self._enters(caller, one.ref.id, SIGNED_IN)]:
-            raise _name_taken()
+        for taken in await self._database.read(lambda c: workspaces.projects_by_name(c, clean_name(name))):
+            if not await self._enters(caller, taken.ref.id, SIGNED_IN):
+                is_trashed = await self._projects.has_in_trash(caller, taken.ref.id)
+                raise _not_made("intrash" if is_trashed else "nametaken")
 
     async def exists(self, caller: Caller, name: VolumeName, scope: str) -> bool:
         """Whether there is a workspace of this name in which the caller may do this."""
@@ -195,6 +201,5 @@ class Volumes:
         return await self._database.write(lambda c: workspaces.ensure_dot(c, named.ref, new_id, now))
 
 
-def _name_taken() -> Problem:
-    detail = "a project that you cannot see has this name; choose another one, or ask its owner to let you in"
-    return Problem("path-taken", detail, extra={"id": NAME_TAKEN})
+def _not_made(stand_in: str) -> Problem:
+    return Problem("path-taken", NOT_MADE[stand_in], extra={"id": stand_in})

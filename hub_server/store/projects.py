@@ -121,10 +121,15 @@ def trash_project(connection: Connection, key: int, now: datetime) -> None:
     connection.execute(update(project).where(project.c.id == key).values(deleted_at=now))
 
 
+def find_in_trash(connection: Connection, caller: Caller, project_id: str) -> int | None:
+    """The database key of a project in the trash that the caller owns."""
+    mine = (project.c.uuid == project_id) & project.c.deleted_at.is_not(None) & owned_by(caller)
+    return connection.scalar(select(project.c.id).where(mine))
+
+
 def restore_project(connection: Connection, caller: Caller, project_id: str) -> bool:
     """Move a project that the caller owns back from the trash; False where it is not there."""
-    mine = (project.c.uuid == project_id) & project.c.deleted_at.is_not(None) & owned_by(caller)
-    key = connection.scalar(select(project.c.id).where(mine))
+    key = find_in_trash(connection, caller, project_id)
     if key is None:
         return False
     connection.execute(update(project).where(project.c.id == key).values(deleted_at=None))

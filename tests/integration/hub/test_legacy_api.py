@@ -255,6 +255,21 @@ def test_a_project_in_the_trash_is_gone(hub, workspace):
     assert workspace.id not in {one["id"] for one in workspace.client.request("GET", "/v2/projects").json()}
 
 
+def test_the_name_of_a_project_in_the_trash(hub, workspace, person, legacy):
+    name = workspace.api("")["name"]
+    etag = hub.request("GET", f"/api/v1/projects/{workspace.id}", token=hub.admin).headers["ETag"]
+    assert hub.request("DELETE", f"/api/v1/projects/{workspace.id}", token=hub.admin, headers={"If-Match": etag}).ok
+    made = legacy.request("POST", "/v2/projects", json={"name": name})
+    assert (made.status_code, made.json()["type"]) == (409, "/problems/path-taken")
+    assert "your project of this name is in the trash" in detail(made)
+    params = {"Namespace": OWNER, "Name": f"project-{made.json()['id'][:8]}-default-workspace", "Branch": ""}
+    assert legacy.rpc("Lookup", params)["error"]["message"] == detail(made)
+    stranger = LegacyClient(hub, person.token, person.name)
+    assert "that you cannot see" in detail(stranger.request("POST", "/v2/projects", json={"name": name}))
+    hub.call("POST", "/api/v1/trash/restore", json={"project_id": workspace.id})
+    assert legacy.request("POST", "/v2/projects", json={"name": name}).status_code == 201
+
+
 # -- projects and volumes
 
 

@@ -44,7 +44,7 @@ class Scribbler:
         self._clones.mkdir()
         self.path = folder / "file"
         self.file = os.open(self.path, os.O_RDWR | os.O_CREAT)
-        self._opened = [self.file]
+        self._opened: list[int] = []
         self.operations = [self.write, self.write_blocks, self.append, self.store, self.store]
         self.operations += [self.truncate, self.allocate, self.allocate, self.clone_within, self.sync]
 
@@ -71,9 +71,14 @@ class Scribbler:
 
     def close(self) -> None:
         """Also when a test failed: what is open keeps the file system mounted."""
+        os.close(self.file)
         for descriptor in self._opened:
-            with contextlib.suppress(OSError):  # closed by the test
-                os.close(descriptor)
+            os.close(descriptor)
+
+    def drop(self, descriptor: int) -> None:
+        """Close a clone. Its number may be that of another file from then on."""
+        self._opened.remove(descriptor)
+        os.close(descriptor)
 
     def write(self) -> None:
         os.pwrite(self.file, self._bytes(self._random.randrange(1, 20_000)), self._position())
@@ -154,7 +159,7 @@ def check_rounds(scribbler: Scribbler, rounds: int) -> None:
         assert ranges == sorted(ranges), case
         assert all(one.stop < other.start for one, other in pairwise(ranges)), case
         assert patched(old, new, ranges) == new, case
-        os.close(before)
+        scribbler.drop(before)
         before = now
 
 
