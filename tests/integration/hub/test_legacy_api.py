@@ -246,7 +246,8 @@ def test_the_name_of_a_project_that_one_does_not_see(workspace, person, legacy):
     assert legacy.request("POST", "/v2/projects", json={"name": name}).status_code == 201
 
 
-def test_a_project_in_the_trash_is_gone(hub, workspace):
+def test_a_project_in_the_trash_is_gone(hub, legacy):
+    workspace = legacy.new_workspace("trashed")  # a name that no other test asks for
     workspace.put("a.txt", b"1")
     etag = hub.request("GET", f"/api/v1/projects/{workspace.id}", token=hub.admin).headers["ETag"]
     gone = hub.request("DELETE", f"/api/v1/projects/{workspace.id}", token=hub.admin, headers={"If-Match": etag})
