@@ -36,7 +36,7 @@ class Projects:
             Problem: not-found where the caller does not see it (unauthenticated, where nobody has signed in);
                 forbidden where the caller's role in it does not allow this.
         """
-        access = await self._find(caller, project_id)
+        access = await self._database.read(lambda c: _see(c, caller, project_id))
         if access is None:
             raise sign_in_required() if caller.is_anonymous else not_found("project", project_id)
         _check(caller, access, scope)
@@ -48,18 +48,12 @@ class Projects:
         Raises:
             Problem: as `enter` does.
         """
-        dot = await self._database.read(lambda c: projects.find_dot(c, dot_id))
-        access = None if dot is None else await self._find(caller, dot.project.id)
-        if dot is None or access is None:
+        found = await self._database.read(lambda c: _see_dot(c, caller, dot_id))
+        if found is None:
             raise sign_in_required() if caller.is_anonymous else not_found("dot", dot_id)
+        dot, access = found
         _check(caller, access, scope)
         return dot
-
-    async def _find(self, caller: Caller, project_id: str) -> Access | None:
-        if not caller.sees(project_id):
-            return None
-        found = await self._database.read(lambda c: collaborators.find_access(c, project_id, caller.account_id))
-        return None if found is None or not _scopes(caller, found) else found
 
     async def get(self, caller: Caller, project: ProjectRef) -> ProjectInfo:
         """One project."""
@@ -150,10 +144,26 @@ def _ensure(connection: Connection, caller: Caller, new: projects.NewProject) ->
     if known is None:
         projects.add_project(connection, new)
         return projects.find_project(connection, caller, new.id)
-    access = collaborators.find_access(connection, known, caller.account_id)
-    if access is None or not _scopes(caller, access):
+    if _see(connection, caller, known) is None:
         return None
     return projects.find_project(connection, caller, known)
+
+
+def _see(connection: Connection, caller: Caller, project_id: str) -> Access | None:
+    """How the caller finds a project; None where it does not exist for them."""
+    if not caller.sees(project_id):
+        return None
+    found = collaborators.find_access(connection, project_id, caller.account_id)
+    return None if found is None or not _scopes(caller, found) else found
+
+
+def _see_dot(connection: Connection, caller: Caller, dot_id: str) -> tuple[DotRow, Access] | None:
+    """A dot, and how the caller finds its project; None where either does not exist for them."""
+    dot = projects.find_dot(connection, dot_id)
+    if dot is None:
+        return None
+    access = _see(connection, caller, dot.project.id)
+    return None if access is None else (dot, access)
 
 
 def _scopes(caller: Caller, access: Access) -> frozenset[str]:
