@@ -48,6 +48,31 @@ class Workspace:
     def as_user(self, token, user=OWNER):
         return Workspace(LegacyClient(self.hub, token, user), {"id": self.id})
 
+    def let_in(self, person, role):
+        """The workspace as they see it, with a role in its project."""
+        self.hub.call("PUT", f"/api/v1/projects/{self.id}/collaborators/{person.name}", json={"role": role})
+        return self.as_user(person.token, person.name)
+
+    def change(self, **changes):
+        """Change the project, as the administrator."""
+        self._as_it_is("PATCH", json=changes)
+
+    def trash(self):
+        """Move the project to the trash, as the administrator."""
+        self._as_it_is("DELETE")
+
+    def restore(self):
+        """Bring it back."""
+        self.hub.call("POST", "/api/v1/trash/restore", json={"project_id": self.id})
+
+    def _as_it_is(self, method, **options):
+        path = f"/api/v1/projects/{self.id}"
+        found = self.hub.request("GET", path, token=self.hub.admin)
+        done = self.hub.request(
+            method, path, token=self.hub.admin, headers={"If-Match": found.headers["ETag"]}, **options
+        )
+        assert done.ok, done.text
+
     @property
     def params(self):
         return {"Namespace": self.client.auth[0], "Name": self.name, "Branch": ""}

@@ -16,6 +16,7 @@ import requests
 import structlog
 from msgspec import Struct
 from support import postgres
+from support.legacy_client import LegacyClient, Workspace
 from support.pushing import START, Clock, ObjectsToPush
 
 from committer.storage.objects import digest
@@ -195,7 +196,11 @@ ON_EVERY_DATABASE = frozenset(
         "test_content",
         "test_diffs",
         "test_file_traces",
-        "test_legacy_api",
+        "test_legacy_access",
+        "test_legacy_calls",
+        "test_legacy_commits",
+        "test_legacy_files",
+        "test_legacy_projects",
         "test_live_runs",
         "test_models",
         "test_people",
@@ -267,6 +272,34 @@ def connect() -> Callable[[str, Path], RunningHub]:
 @pytest.fixture
 def project(hub: RunningHub) -> Project:
     return hub.new_project()
+
+
+@pytest.fixture
+def person(hub: RunningHub) -> Person:
+    return hub.new_person()
+
+
+@pytest.fixture
+def token(hub: RunningHub) -> Callable[..., str]:
+    """Make a token of the administrator's with these scopes, bound to a project if one is given."""
+
+    def make(*scopes: str, project: str | None = None) -> str:
+        bound = {"project_id": project} if project else {}
+        return hub.call("POST", "/api/v1/tokens", json={"name": "t", "scopes": scopes, **bound})["token"]
+
+    return make
+
+
+@pytest.fixture
+def legacy(hub: RunningHub) -> LegacyClient:
+    """The hub's `/v2`, as the administrator."""
+    return LegacyClient(hub)
+
+
+@pytest.fixture
+def workspace(legacy: LegacyClient) -> Workspace:
+    """That of a new project, as `/v2` has it."""
+    return legacy.new_workspace()
 
 
 @pytest.fixture

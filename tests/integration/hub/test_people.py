@@ -18,11 +18,6 @@ def choose(hub, person, password, current=None):
     return hub.request("PUT", "/api/v1/password", cookies=person.cookies, json=body)
 
 
-@pytest.fixture
-def person(hub):
-    return hub.new_person()
-
-
 # ---------------------------------------------------------------------------------- passwords
 
 
