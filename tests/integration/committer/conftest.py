@@ -436,8 +436,9 @@ def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dic
     config = tmp_path / "config"
     monkeypatch.setenv("DOTSCIENCE_CONFIG_DIR", str(config))
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DS_COMMITTER_")}
-    ours = {"HOME": str(tmp_path / "home"), "IPYTHONDIR": str(tmp_path / "ipython")}  # or else one in /tmp
-    yield kept | QUICK | ours | {"XDG_RUNTIME_DIR": runtime}
+    # IPython would leave a folder in /tmp, as there is no home.
+    folders = {"XDG_RUNTIME_DIR": runtime, "HOME": str(tmp_path / "home"), "IPYTHONDIR": str(tmp_path / "ipython")}
+    yield kept | QUICK | folders
     shutil.rmtree(runtime)
 
 
