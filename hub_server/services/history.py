@@ -28,7 +28,7 @@ from hub_server.store import commits, run_order, runs
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
-from hub_server.store.run_drives import Drives
+from hub_server.store.run_drives import RecentDrives
 from hub_server.store.run_order import Order, RunsPage
 from hub_server.store.run_plan import Narrowing, Selection, Total, count_runs
 
@@ -66,7 +66,7 @@ class History:
         self._database = database
         self._packs = packs
         self._workers = workers
-        self._drives = Drives()
+        self._recent_drives = RecentDrives()
 
     def select(self, project: ProjectRef, narrowed: Filter | None) -> Selection:
         """The project's runs, or those that meet a filter at this moment."""
@@ -84,7 +84,7 @@ class History:
         def read(connection: Connection, *, may_walk: bool = True) -> Slice[RunInfo]:
             """All in one read: where the database is a server, each statement is a way there and back."""
             page = run_order.read_page(
-                connection, selection, order, after, limit, may_walk=may_walk, drives=self._drives
+                connection, selection, order, after, limit, may_walk=may_walk, recent=self._recent_drives
             )
             is_whole = after is None and page.position is None
             total, exact = (len(page.runs), True) if is_whole else self._total(connection, page)

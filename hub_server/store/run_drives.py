@@ -32,7 +32,7 @@ class Listed(Struct, frozen=True, kw_only=True):
     limit: int
 
 
-class Drives:
+class RecentDrives:
     """The drives of the last minute, the most recent ones where there are many. On any thread."""
 
     def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:

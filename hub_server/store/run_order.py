@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 from hub_server.domain.cursor import Position
 from hub_server.domain.types import RunInfo
 from hub_server.store import run_phases, runs
-from hub_server.store.run_drives import Drives, Listed
+from hub_server.store.run_drives import Listed, RecentDrives
 from hub_server.store.run_names import Key, Names, find_names, names_in
 from hub_server.store.run_phases import AFTER, END, Phase, phases_by_time, phases_by_value
 from hub_server.store.run_plan import Narrowing, Selection, Total
@@ -44,22 +44,22 @@ def read_page(
     limit: int,
     *,
     may_walk: bool = True,
-    drives: Drives | None = None,
+    recent: RecentDrives | None = None,
 ) -> RunsPage:
     """The `limit` runs that follow `after`, or fewer where their documents are large, but one at least.
 
-    A filter's runs that must not be walked to are driven to, if that is possible at all; `drives` remembers that.
+    A filter's runs that must not be walked to are driven to, if that is possible at all; `recent` remembers that.
     """
     names = _names(connection, selection, order)
     phases = _phases(order, names)
-    drives = Drives() if drives is None else drives
+    recent = RecentDrives() if recent is None else recent
     listed = _listed(selection, order, limit)
-    ways = plans(connection, selection, names, order.key, limit, remembered=drives.way_of(listed))
+    ways = plans(connection, selection, names, order.key, limit, remembered=recent.way_of(listed))
     for narrowing in ways if may_walk else map(Narrowing.driving, ways):
         page = _List(connection, phases, narrowing, limit).page(after)
         if page is not None:
             if narrowing.drives:
-                drives.note(listed, narrowing.way)
+                recent.note(listed, narrowing.way)
             return page
     raise AssertionError("the last way goes all the way")
 

@@ -19,7 +19,7 @@ from dotscience.record import FileRef, RunRecord
 from hub_server.domain.filters import Among, And, Comparison, Field, Not, Or, Present, parse_filter
 from hub_server.domain.values import index_value
 from hub_server.store import run_drives, run_order, run_plan, run_planner, runs
-from hub_server.store.run_drives import REMEMBERED_S, Drives, Listed
+from hub_server.store.run_drives import REMEMBERED_S, Listed, RecentDrives
 from hub_server.store.run_names import find_names, names_in
 from hub_server.store.run_order import Order
 from hub_server.store.run_plan import Selection
@@ -138,13 +138,13 @@ def _fill(connection, records, number):
     return key
 
 
-def find(database, selection, order, limit, *, may_walk, drives=None):
+def find(database, selection, order, limit, *, may_walk, recent=None):
     """The numbers of the runs, page by page."""
 
     def read(connection):
         seen, position, totals = [], None, []
         while True:
-            page = run_order.read_page(connection, selection, order, position, limit, may_walk=may_walk, drives=drives)
+            page = run_order.read_page(connection, selection, order, position, limit, may_walk=may_walk, recent=recent)
             seen += [one.seq for one in page.runs]
             totals.append(page.total)
             position = page.position
@@ -193,9 +193,9 @@ def test_the_runs_that_meet_a_filter_are_those_of_the_whole_list_that_do(
         patch.setattr(run_planner, "DRIVE_MOST", drive_most)
         patch.setattr(run_planner, "COUNT_MOST", count_most)
         patch.setattr(run_planner, "HASTE", haste)
-        drives = Drives()
+        drives = RecentDrives()
         for may_walk in (True, False, True):
-            assert find(database, selection, order, limit, may_walk=may_walk, drives=drives) == expected
+            assert find(database, selection, order, limit, may_walk=may_walk, recent=drives) == expected
         total = database.read_blocking(partial(count, selection=selection))
         assert is_told(len(expected), total)
         assert total[1] or count_most == 1 or drive_most == 2, "few runs are all counted"
@@ -350,7 +350,7 @@ def asked(database, project, text, drives, *, limit=3):
 
     def read(connection):
         order = Order(key=None, descending=True)
-        page = partial(run_order.read_page, connection, selection, order, None, limit, drives=drives)
+        page = partial(run_order.read_page, connection, selection, order, None, limit, recent=drives)
         return statements_of(connection, lambda: pages.append(page()))
 
     return len(database.read_blocking(read)), [one.seq for one in pages[0].runs]
@@ -358,7 +358,7 @@ def asked(database, project, text, drives, *, limit=3):
 
 def test_who_asks_again_for_what_was_driven_to_waits_for_no_plan(database, many):
     now = [0.0]
-    drives = Drives(clock=lambda: now[0])
+    drives = RecentDrives(clock=lambda: now[0])
     text = "param.rare = 1 and param.common = 1"
     assert [asked(database, many, text, drives) for _ in range(2)] == [(3, [302, 202, 102]), (2, [302, 202, 102])]
     assert asked(database, many, text, drives, limit=2) == (3, [302, 202])
@@ -368,7 +368,7 @@ def test_who_asks_again_for_what_was_driven_to_waits_for_no_plan(database, many)
 
 def test_a_plan_is_made_anew_where_a_name_has_come(database, fresh):
     records = [RunRecord(run_id="", started_at=START, parameters={"rare": number == 1}) for number in range(400)]
-    drives, text = Drives(), 'param.rare = 1 and not tag = "bad"'
+    drives, text = RecentDrives(), 'param.rare = 1 and not tag = "bad"'
     project = fresh(records)
     assert asked(database, project, text, drives) == (3, [2])
     asyncio.run(database.write(partial(_tag, project=project)))
@@ -382,7 +382,7 @@ def _tag(connection, project):
 
 def test_the_oldest_drives_are_forgotten(monkeypatch):
     monkeypatch.setattr(run_drives, "MOST_REMEMBERED", 2)
-    drives, way = Drives(), run_plan.Way()
+    drives, way = RecentDrives(), run_plan.Way()
     lists = [Listed(project_key=number, filter=None, sorted_by=None, descending=True, limit=50) for number in range(3)]
     for one in lists:
         drives.note(one, way)
