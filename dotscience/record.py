@@ -37,7 +37,10 @@ class FileRef(Struct, frozen=True, omit_defaults=True, kw_only=True):
     """A file that a run read or wrote.
 
     `path` is relative to the dot's root, `/`-separated, without `.` or `..`, unless `outside` is true: then it is
-    absolute and has no content hash. The committer fills `content_hash` and `size` from the commit's own tree.
+    absolute and has no content hash. The committer fills `content_hash` and `size` with those of the content that the
+    run read or wrote; where that is not known they are absent, and one of these says why: `changed_after_read` (an
+    input was changed before the snapshot), `overwritten` (an output was, so that the commit holds a later content).
+    `observed` files were not named by the run, but seen to have changed with it.
     """
 
     path: str
@@ -48,6 +51,7 @@ class FileRef(Struct, frozen=True, omit_defaults=True, kw_only=True):
     missing: bool = False
     outside: bool = False
     changed_after_read: bool = False
+    overwritten: bool = False
     observed: bool = False
 
 
