@@ -72,6 +72,14 @@ class SnapshotError(DotscienceError):
     permanent = False
 
 
+class PathTaken(SnapshotError):
+    """Something of another kind is at a path, or on the way to it."""
+
+
+class FolderRefused(SnapshotError):
+    """A folder cannot be stored: for a name that no file can have, or for the number of its names."""
+
+
 class CorruptObject(SnapshotError):
     """Stored bytes do not match the hash that names them."""
 

@@ -11,14 +11,15 @@ import msgspec
 from msgspec import Struct
 
 from committer.storage.objects import Kind, encode_commit
+from committer.storage.tree_edit import TreeEdit
+from dotscience.errors import FolderRefused, PathTaken
 from dotscience.record import Commit, CommitStats, Environment, RunRecord, encode_json
 from dotscience.version import __version__
 from hub_server.content.packs import Packs
-from hub_server.domain.problems import Problem, not_found
+from hub_server.domain.problems import Problem, invalid, not_found
 from hub_server.services.new_objects import NewObjects
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.sync import Move, Sync
-from hub_server.services.tree_edit import TreeEdit
 from hub_server.services.workers import Workers
 from hub_server.services.workspace_heads import CLIENT, Head, Volume, find_head
 from hub_server.store.database import Database
@@ -108,8 +109,13 @@ class HubCommits:
 
     def _make(self, dot: DotRow, head: Head, draft: Draft, new: NewObjects) -> Made:
         tree = TreeEdit(self.objects(dot), head.root)
-        records = draft.edit(tree)
-        root = tree.finish(lambda data: new.put(Kind.TREE, data))
+        try:
+            records = draft.edit(tree)
+            root = tree.finish(lambda data: new.put(Kind.TREE, data))
+        except PathTaken as error:
+            raise Problem("path-taken", str(error)) from error
+        except FolderRefused as error:
+            raise invalid("/key", str(error)) from error
         environment = draft.environment and new.put(Kind.ENVIRONMENT, encode_json(draft.environment)).hex()
         runs = [msgspec.structs.replace(one, environment=environment) for one in records]
         commit = Commit(

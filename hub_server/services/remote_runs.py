@@ -8,12 +8,12 @@ import msgspec
 
 from committer.storage.reader import Reader, resolve
 from committer.storage.tree import TreeEntry
-from dotscience.errors import NoSuchPath
+from committer.storage.tree_edit import TreeEdit
+from dotscience.errors import NoSuchPath, PathTaken
 from dotscience.record import FileRef, RunRecord
 from hub_server.content.paths import Path, split_key
 from hub_server.domain.problems import Problem
 from hub_server.services.deposits import Deposit
-from hub_server.services.tree_edit import TreeEdit
 
 
 def place_outputs(edit: TreeEdit, reader: Reader, deposit: Deposit, runs: Sequence[RunRecord]) -> None:
@@ -35,7 +35,7 @@ def place_outputs(edit: TreeEdit, reader: Reader, deposit: Deposit, runs: Sequen
     for path, place, entry in moves:
         try:
             edit.put(path, entry)
-        except Problem:  # something of another kind is there: the file stays where it was unpacked
+        except PathTaken:  # something of another kind is there: the file stays where it was unpacked
             edit.put(place, entry)
 
 

@@ -11,11 +11,11 @@ import msgspec
 from committer.storage.ingest import SMALL_FILE, FileContent, FileIngest
 from committer.storage.sink import ObjectSink
 from committer.storage.tree import EntryKind, TreeEntry
+from committer.storage.tree_edit import TreeEdit
 from hub_server.content.archive import MAX_ENTRIES, ArchiveEntry, ArchiveKind, read_archive
 from hub_server.content.paths import Path, check_path, check_target, shown
 from hub_server.content.staging import StagedFile
 from hub_server.domain.problems import Problem
-from hub_server.services.tree_edit import TreeEdit
 
 FILE_MODE = 0o644
 _NS_PER_US = 1000
@@ -36,7 +36,7 @@ class UploadContent(NamedTuple):
         """Put all of it into a tree.
 
         Raises:
-            Problem: path-taken.
+            PathTaken: something of another kind is there.
         """
         for folder in self.folders:
             edit.make_folder(folder)

@@ -11,6 +11,7 @@ from datetime import datetime
 from msgspec import Struct
 
 from committer.storage.tree import EntryKind
+from committer.storage.tree_edit import TreeEdit
 from dotscience.record import Environment, RunRecord
 from hub_server.content.packs import Packs
 from hub_server.content.paths import Path
@@ -21,7 +22,6 @@ from hub_server.services.dot_locks import DotLocks
 from hub_server.services.hub_commits import Draft, HubCommits, Made
 from hub_server.services.new_objects import NewObjects
 from hub_server.services.remote_runs import place_outputs, with_files
-from hub_server.services.tree_edit import TreeEdit
 from hub_server.services.upload_content import UploadContent, take_archive, take_file
 from hub_server.services.workers import Workers
 from hub_server.services.workspace_heads import Volume

@@ -9,11 +9,12 @@ import msgspec
 from committer.storage.objects import MAX_OBJECT_SIZE
 from committer.storage.reader import Reader, root_entry
 from committer.storage.tree import EntryKind, TreeEntry, decode_tree, encode_tree
-from dotscience.errors import SnapshotError
-from hub_server.content.paths import Path, shown
-from hub_server.domain.problems import Problem, invalid
+from dotscience.errors import FolderRefused, PathTaken, SnapshotError
 
 FOLDER_MODE = 0o755
+
+Path = tuple[bytes, ...]
+"""The names from the root on; empty for the root itself."""
 
 
 class _Folder:
@@ -51,15 +52,13 @@ class TreeEdit:
         """Put a file or link at a path, in place of a file or link that is there; folders are made on the way.
 
         Raises:
-            Problem: path-taken, where a folder is at the path, or something else on the way.
+            PathTaken: a folder is at the path, or something else on the way.
         """
         parent = self._make_folders(path[:-1])
         name = path[-1]
         there = parent.entries.get(name)
         if isinstance(there, _Folder) or (there is not None and there.kind is EntryKind.DIRECTORY):
-            raise Problem(
-                "path-taken", f"{shown(b'/'.join(path))} is a folder; delete it first, or choose another name"
-            )
+            raise PathTaken(f"{_shown(path)} is a folder; delete it first, or choose another name")
         if there is not None:
             self._count(there, -1)
         parent.entries[name] = msgspec.structs.replace(entry, name=name)
@@ -69,7 +68,7 @@ class TreeEdit:
         """Make sure that a folder is at a path.
 
         Raises:
-            Problem: path-taken, where something else is there or on the way.
+            PathTaken: something else is there or on the way.
         """
         self._make_folders(path)
 
@@ -90,7 +89,11 @@ class TreeEdit:
             self.remove(path)
 
     def finish(self, put: Callable[[bytes], bytes]) -> bytes:
-        """The hash of the tree as it is now; `put` stores an encoded tree."""
+        """The hash of the tree as it is now; `put` stores an encoded tree.
+
+        Raises:
+            FolderRefused: a name is none that a tree can have, or a folder has too many.
+        """
         return self._finish(self._root, put).content
 
     def _finish(self, folder: _Folder, put: Callable[[bytes], bytes]) -> TreeEntry:
@@ -115,9 +118,7 @@ class TreeEdit:
             assert folder is not None  # noqa: S101 - for the type checker: the last step made it
             there = folder.entries.setdefault(path[depth - 1], _new_folder(path[depth - 1]))
             if isinstance(there, TreeEntry) and there.kind is not EntryKind.DIRECTORY:
-                raise Problem(
-                    "path-taken", f"{shown(b'/'.join(path[:depth]))} is no folder, so nothing can be put below it"
-                )
+                raise PathTaken(f"{_shown(path[:depth])} is no folder, so nothing can be put below it")
         folder = self._folder(path)
         assert folder is not None  # noqa: S101 - for the type checker: as above
         return folder
@@ -146,11 +147,16 @@ def _encode(entries: list[TreeEntry]) -> bytes:
     try:
         data = encode_tree(entries)
     except SnapshotError as error:
-        raise invalid("/key", str(error)) from error
+        raise FolderRefused(str(error)) from error
     if len(data) > MAX_OBJECT_SIZE:
-        raise invalid("/key", f"{len(entries)} names are more than one folder can have; use several")
+        raise FolderRefused(f"{len(entries)} names are more than one folder can have; use several")
     return data
 
 
 def _new_folder(name: bytes) -> _Folder:
     return _Folder(TreeEntry(name, EntryKind.DIRECTORY, FOLDER_MODE, 0, 0, bytes(32)), {})
+
+
+def _shown(path: Path) -> str:
+    """A path for people to read, on one line and not too long."""
+    return repr(b"/".join(path)[:120].decode("utf-8", "backslashreplace"))

@@ -9,8 +9,8 @@ import pytest
 from committer.storage.codec import digest
 from committer.storage.reader import walk
 from committer.storage.tree import EntryKind, TreeEntry
-from hub_server.domain.problems import Problem
-from hub_server.services.tree_edit import TreeEdit
+from committer.storage.tree_edit import TreeEdit
+from dotscience.errors import PathTaken
 
 
 class Objects(dict):
@@ -78,9 +78,9 @@ def test_counts(objects):
 def test_a_folder_is_not_replaced_by_a_file_nor_a_file_passed_through(objects):
     edit = TreeEdit(objects, edited(objects, None, "a/b"))
     for path in ("a", "a/b/c"):
-        with pytest.raises(Problem, match="folder"):
+        with pytest.raises(PathTaken, match="folder"):
             edit.put(names(path), file())
-    with pytest.raises(Problem, match="is no folder"):
+    with pytest.raises(PathTaken, match="is no folder"):
         edit.make_folder(names("a/b"))
 
 
@@ -110,7 +110,7 @@ def test_any_edits_give_the_tree_that_the_files_alone_would(objects):
             try:
                 edit.put(names(path), file())
                 kept.add(path)
-            except Problem:
+            except PathTaken:
                 assert any(one.startswith(path + "/") or path.startswith(one + "/") for one in kept) or edit.find(
                     names(path)
                 )
