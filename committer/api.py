@@ -32,6 +32,7 @@ KEEP_ALIVE_S = 15.0
 MAX_BODY_BYTES = 4 << 20
 MAX_PAGE = 500
 MAX_DESCRIPTION = 10_000
+MAX_CAPTURED = 100_000
 HOST = "committer"
 PEER_CREDENTIALS = struct.Struct("3i")
 """struct ucred: pid, uid, gid (unix(7), SO_PEERCRED)."""
@@ -49,6 +50,12 @@ class CommitBody(Struct, frozen=True):
     """`POST /v1/commits`."""
 
     description: str = ""
+
+
+class CaptureBody(Struct, frozen=True):
+    """`POST /v1/captures`."""
+
+    paths: Annotated[list[str], Meta(max_length=MAX_CAPTURED)]
 
 
 class GcBody(Struct, frozen=True):
@@ -103,6 +110,7 @@ def application(committer: Committer) -> tornado.web.Application:
         (r"/v1/runs/([^/]+)", RunHandler),
         (r"/v1/nudge", NudgeHandler),
         (r"/v1/commits", CommitsHandler),
+        (r"/v1/captures", CapturesHandler),
         (r"/v1/push", PushHandler),
         (r"/v1/gc", GcHandler),
         (r"/v1/shutdown", ShutdownHandler),
@@ -252,6 +260,14 @@ class CommitsHandler(Handler):
         if len(description) > MAX_DESCRIPTION:
             raise BadRequest(f"the description has {len(description)} characters; at most {MAX_DESCRIPTION} are kept")
         self.answer(await self.committer.save(description), HTTPStatus.CREATED)
+
+
+class CapturesHandler(Handler):
+    """`/v1/captures`."""
+
+    async def post(self) -> None:
+        """Store files as they are now; answers with those that could be, once that is durable."""
+        self.answer({"files": await self.committer.capture(self.body(CaptureBody).paths)})
 
 
 class PushHandler(Handler):

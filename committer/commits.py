@@ -5,27 +5,32 @@ from __future__ import annotations
 import getpass
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from time import monotonic
 
 import msgspec
 import structlog
 from msgspec import Struct
 
+from committer.captured_files import CaptureReader, RunFiles
 from committer.detect.correct import correction_run, unexplained
 from committer.detect.sidecars import read_environment
+from committer.run_files import CommitTree, KnownContents, RunFinalizer
+from committer.run_states import StateTree, group, place
 from committer.storage.ignore import IgnoreRules
+from committer.storage.ingest import FileIngest
 from committer.storage.objects import Kind, decode_commit, encode_commit
-from committer.storage.reader import Reader, list_directory
 from committer.storage.snapshot import Snapshot, take_snapshot
 from committer.storage.store import ObjectStore
-from committer.storage.tree import TreeEntry
 from committer.storage.walk import UNREADABLE
-from committer.sync.journal import CommitEntry, RunRow, Source, record_commit
+from committer.store_files import store_files
+from committer.sync.journal import CommitEntry, RunRow, Source, record_commits
 from committer.workspace.choose import Reading, look_everywhere
 from committer.workspace.source import ChangeSource, View
-from dotscience.errors import NoSuchPath, ZfsError
+from dotscience.capture_manifest import CapturedFile
+from dotscience.errors import CorruptObject, MissingObject, ZfsError
 from dotscience.record import Commit, CommitStats, Consistency, Environment, FileRef, RunRecord, encode_json
 from dotscience.version import __version__
 from dotscience.workspace import Workspace
@@ -34,6 +39,8 @@ log = structlog.get_logger(__name__)
 
 MAX_MESSAGE = 200
 MAX_LEFT_OUT = 100
+MAX_HISTORY = 100
+"""Commits that are looked through for what an input was when it was read."""
 
 
 class Plan(Struct, frozen=True, kw_only=True):
@@ -92,7 +99,10 @@ class CommitMaker:
         self._client = f"dotscience/{__version__}"
 
     def take(self, plan: Plan) -> Taken:
-        """Take a commit; it is durable when this returns, and nothing has happened when this raises.
+        """Take the commits that the plan's runs need, one for each distinct state of their outputs.
+
+        They are durable when this returns, all of them, and nothing has happened when this raises. The answer is about
+        the last one, with the runs of all.
 
         Raises:
             DiskFull: too little room is left.
@@ -104,85 +114,131 @@ class CommitMaker:
             log.warning("commit.without_zfs", error=str(error))
             return self._take(plan, look_everywhere(self._workspace.root))
 
+    def capture(self, paths: list[str]) -> list[CapturedFile]:
+        """Store files of the workspace as they are now, durably; those that could be. See `POST /v1/captures`.
+
+        Raises:
+            DiskFull: too little room is left.
+        """
+        return store_files(self._store, self._workspace.root, paths)
+
     def _take(self, plan: Plan, reading: Reading) -> Taken:
-        created_at, started = datetime.now(UTC), monotonic()
+        cost = _Cost()
         cursor = reading.source.mark()
         with reading.new_view() as view:
             try:
-                snapshot = self._snapshot(plan, reading.source, cursor, view)
-                entry, taken = self._complete(plan, snapshot, created_at, started)
+                rules = self._load_rules()
+                captured = self._read_captures(plan, rules)
+                snapshot = self._snapshot(plan, rules, reading.source, cursor, view)
+                cost.new_bytes = self._store.put_bytes()
+                environments = self._put_environments(plan)
+                drafts = self._drafts(plan, snapshot, captured, plan.environments | environments, cost.began_at)
+                entries = self._commits(plan, snapshot, drafts, cost)
+                entries[-1] = _accounting(entries[-1], plan, environments)
             except BaseException:
                 self._store.rollback()
                 raise
-            self._store.commit(lambda connection: record_commit(connection, entry))
-            view.committed(taken.commit, taken.runs)
+            self._store.commit(partial(record_commits, entries))
+            taken = _taken(snapshot, entries, drafts[-1].tree.files, cost.new_bytes)
+            if drafts[-1].tree.root == snapshot.root_hash:  # else what the view saw is no commit's
+                view.committed(taken.commit, taken.runs)
         _log_skipped(snapshot)
-        log.info("commit.made", commit=taken.commit, runs=len(taken.runs), files=taken.files, new_bytes=taken.new_bytes)
+        log.info(
+            "commit.made",
+            commit=taken.commit,
+            commits=len(entries),
+            runs=len(taken.runs),
+            files=taken.files,
+            new_bytes=taken.new_bytes,
+        )
         return taken
 
-    def _snapshot(self, plan: Plan, source: ChangeSource, cursor: str, view: View) -> Snapshot:
+    def _read_captures(self, plan: Plan, rules: IgnoreRules) -> dict[str, RunFiles]:
+        """What is known of the runs' own files, by run; their contents go into the store."""
+        with FileIngest(self._store) as ingest:
+            reader = CaptureReader(self._workspace.root, self._store, ingest, rules.excludes)
+            return {row.run_id: reader.read(row.record) for row in plan.runs}
+
+    def _snapshot(self, plan: Plan, rules: IgnoreRules, source: ChangeSource, cursor: str, view: View) -> Snapshot:
         return take_snapshot(
             self._store,
             self._workspace.root,
-            ignore=self._load_rules(),
+            ignore=rules,
             previous=self._root_of(plan.parent),
             source=source,
             cursor=cursor,
             view=view,
         )
 
-    def _complete(
-        self, plan: Plan, snapshot: Snapshot, created_at: datetime, started: float
-    ) -> tuple[CommitEntry, Taken]:
-        environments = self._put_environments(plan)
-        finisher = _Finisher(self._workspace, _Tree(self._store, snapshot.root_hash), plan.environments | environments)
-        runs = self._runs(plan, snapshot, created_at, finisher)
-        listed = [(record.run_id, self._store.put(Kind.RUN, encode_json(record))) for record, _ in runs]
-        commit = Commit(
-            dot_id=self._workspace.dot_id,
-            parents=[bytes.fromhex(plan.parent)] if plan.parent else [],
-            root=snapshot.root_hash,
-            runs=listed,
-            created_at=created_at,
-            message=plan.description if plan.description is not None else _message(runs),
-            author=self._author,
-            client=self._client,
-            consistency=snapshot.consistency,
-            unstable=snapshot.unstable,
-            stats=CommitStats(
-                files=snapshot.files,
-                size=snapshot.size,
-                new_bytes=snapshot.new_bytes,
-                duration_ms=int((monotonic() - started) * 1000),
-            ),
-        )
-        commit_id = self._store.put(Kind.COMMIT, encode_commit(commit)).hex()
-        return _entry(commit_id, commit, plan, runs, environments), Taken(
-            commit=commit_id,
-            files=snapshot.files,
-            new_bytes=snapshot.new_bytes,
-            consistency=snapshot.consistency,
-            runs=[record.run_id for record, _ in runs],
-            left_out_count=len(snapshot.skipped),
-            unreadable_count=sum(reason.startswith(UNREADABLE) for _, reason in snapshot.skipped),
-            left_out=[
-                LeftOut(path=path.decode("utf-8", "backslashreplace"), reason=reason)
-                for path, reason in snapshot.skipped[:MAX_LEFT_OUT]
-            ],
-        )
+    def _drafts(
+        self,
+        plan: Plan,
+        snapshot: Snapshot,
+        captured: dict[str, RunFiles],
+        environments: dict[str, str],
+        created_at: datetime,
+    ) -> list[_Draft]:
+        """The commits to make: each with its tree, and its runs completed from it.
 
-    def _runs(
-        self, plan: Plan, snapshot: Snapshot, created_at: datetime, finisher: _Finisher
-    ) -> list[tuple[RunRecord, Source]]:
-        """The final records: what a derived run changed is its output, what nothing claims is a correction."""
+        What a derived run changed is its output; what nothing claims is a correction, in the first commit that has it.
+        """
         changed = [path.decode("utf-8", "backslashreplace") for path in snapshot.changed]
         rows = _with_observed(plan.runs, changed)
-        runs = [(finisher.finish(row), row.source) for row in rows]
-        left = unexplained(changed, (record for record, _ in runs)) if runs and plan.parent else []
+        known = KnownContents(captured.values(), lambda: self._history(plan.parent))
+        writers = {file.path: row.seq for row in rows for file in row.record.outputs if not file.observed}
+        drafts = []
+        tree = StateTree(snapshot.root_hash, snapshot.files, snapshot.size)
+        for runs_of_one_state in group((row, captured[row.run_id]) for row in rows):
+            placed = place(self._store, tree.root, runs_of_one_state.state, partial(self._store.put, Kind.TREE))
+            tree = StateTree(placed.root, tree.files + placed.files, tree.size + placed.size)
+            finalizer = RunFinalizer(
+                self._workspace.root, CommitTree(self._store, tree.root), known, environments, writers
+            )
+            runs: list[tuple[RunRecord, Source]] = [
+                (finalizer.finalize(row, captured[row.run_id], notebook_stale=is_stale(row)), row.source)
+                for row in runs_of_one_state.runs
+            ]
+            drafts.append(_Draft(tree, runs, finalizer))
+        left = unexplained(changed, (row.record for row in rows)) if rows and plan.parent else []
         if left and plan.parent:
             correction = correction_run(self._workspace.dot_id, plan.parent, left, noticed_at=created_at)
-            runs.append((finisher.with_files(correction), "correction"))
-        return runs
+            drafts[0].runs.append((drafts[0].finalizer.with_observed(correction), "correction"))
+        return drafts
+
+    def _commits(self, plan: Plan, snapshot: Snapshot, drafts: list[_Draft], cost: _Cost) -> list[CommitEntry]:
+        """Put the commits into the store, one after the other; what each changes in the journal."""
+        entries: list[CommitEntry] = []
+        for draft in drafts:
+            is_last = draft is drafts[-1]
+            description = plan.description if is_last else None
+            commit = Commit(
+                dot_id=self._workspace.dot_id,
+                parents=_parents(entries[-1].id if entries else plan.parent),
+                root=draft.tree.root,
+                runs=[(record.run_id, self._store.put(Kind.RUN, encode_json(record))) for record, _ in draft.runs],
+                created_at=cost.began_at,
+                message=_message(draft.runs) if description is None else description,
+                author=self._author,
+                client=self._client,
+                consistency=snapshot.consistency,
+                unstable=snapshot.unstable,
+                stats=cost.stats(draft.tree) if is_last else CommitStats(draft.tree.files, draft.tree.size),
+            )
+            commit_id = self._store.put(Kind.COMMIT, encode_commit(commit)).hex()
+            entries.append(_entry(commit_id, commit, draft.runs))
+        return entries
+
+    def _history(self, commit: str | None) -> Iterator[CommitTree]:
+        """The trees of a commit and those before it, newest first; those that can be read, and not for ever."""
+        for _ in range(MAX_HISTORY):
+            if commit is None:
+                return
+            try:
+                decoded = decode_commit(self._store.get(bytes.fromhex(commit), Kind.COMMIT))
+            except (MissingObject, CorruptObject):
+                return
+            yield CommitTree(self._store, decoded.root)
+            commit = decoded.parents[0].hex() if decoded.parents else None
 
     def _put_environments(self, plan: Plan) -> dict[str, str]:
         """Store the environments that the runs name and no earlier commit holds; their hashes by id."""
@@ -198,78 +254,6 @@ class CommitMaker:
 
     def _root_of(self, commit: str | None) -> bytes | None:
         return decode_commit(self._store.get(bytes.fromhex(commit), Kind.COMMIT)).root if commit else None
-
-
-class _Tree:
-    """Finds files in a snapshot; directories are decoded once."""
-
-    def __init__(self, reader: Reader, root: bytes) -> None:
-        self._reader = reader
-        self._root = root
-        self._directories: dict[str, dict[bytes, TreeEntry]] = {}
-
-    def find(self, path: str) -> TreeEntry | None:
-        """The entry at `path`, or None where the snapshot has none."""
-        folder, _, name = path.rpartition("/")
-        if folder not in self._directories:
-            try:
-                entries = list_directory(self._reader, self._root, folder)
-            except NoSuchPath:
-                entries = ()
-            self._directories[folder] = {entry.name: entry for entry in entries}
-        return self._directories[folder].get(name.encode("utf-8", "surrogateescape"))
-
-
-class _Finisher:
-    """Completes records from the snapshot that they are committed with."""
-
-    def __init__(self, workspace: Workspace, tree: _Tree, environments: dict[str, str]) -> None:
-        self._root = workspace.root
-        self._tree = tree
-        self._environments = environments
-
-    def finish(self, row: RunRow) -> RunRecord:
-        """The record as it is committed."""
-        record = self.with_files(row.record)
-        environment = self._environments.get(record.environment) if record.environment else None
-        missing = record.environment is not None and environment is None
-        return msgspec.structs.replace(
-            record,
-            workload_file=record.workload_file or row.notebook,
-            notebook_stale=is_stale(row),
-            environment=environment,
-            warnings=[*record.warnings, *(["the environment of this run was not recorded"] if missing else [])],
-        )
-
-    def with_files(self, record: RunRecord) -> RunRecord:
-        """The record with its inputs and outputs looked up in the snapshot."""
-        ended_ns = int(record.ended_at.timestamp() * 1e9) if record.ended_at else None
-        return msgspec.structs.replace(
-            record,
-            inputs=[self._look_up(file, ended_ns) for file in record.inputs],
-            outputs=[self._look_up(file, ended_ns) for file in record.outputs],
-        )
-
-    def _look_up(self, file: FileRef, ended_ns: int | None) -> FileRef:
-        """Hash, size and age from the snapshot. A reference to another dot or commit says itself what it means."""
-        if file.outside or file.dot is not None:
-            return file
-        entry = self._tree.find(file.path)
-        if entry is None or not entry.is_file:
-            return msgspec.structs.replace(file, missing=not self._exists(file.path))
-        newer = ended_ns is not None and entry.mtime_ns > ended_ns and not file.observed
-        return msgspec.structs.replace(
-            file, content_hash=entry.content.hex(), size=entry.size, missing=False, changed_after_read=newer
-        )
-
-    def _exists(self, path: str) -> bool:
-        """Whether something is there that the snapshot leaves out; a path that leads outside is not looked at."""
-        if path.startswith("/") or ".." in path.split("/") or "\0" in path:
-            return False
-        try:
-            return os.path.lexists(self._root / path)
-        except (OSError, ValueError):
-            return False
 
 
 def is_stale(row: RunRow) -> bool:
@@ -291,19 +275,61 @@ def _with_observed(rows: list[RunRow], changed: Iterable[str]) -> list[RunRow]:
     ]
 
 
-def _entry(
-    commit_id: str, commit: Commit, plan: Plan, runs: list[tuple[RunRecord, Source]], environments: dict[str, str]
-) -> CommitEntry:
+class _Cost:
+    """What a commit takes: `new_bytes` on disk for contents, and time since this was made."""
+
+    def __init__(self) -> None:
+        self.began_at = datetime.now(UTC)
+        self.new_bytes = 0
+        self._began = monotonic()
+
+    def stats(self, tree: StateTree) -> CommitStats:
+        """The same for a commit's record."""
+        duration_ms = int((monotonic() - self._began) * 1000)
+        return CommitStats(files=tree.files, size=tree.size, new_bytes=self.new_bytes, duration_ms=duration_ms)
+
+
+class _Draft(Struct):
+    """A commit that is to be made; `tree` is its whole tree."""
+
+    tree: StateTree
+    runs: list[tuple[RunRecord, Source]]
+    finalizer: RunFinalizer
+
+
+def _entry(commit_id: str, commit: Commit, runs: list[tuple[RunRecord, Source]]) -> CommitEntry:
+    return CommitEntry(id=commit_id, created_at=commit.created_at, consistency=commit.consistency, runs=runs)
+
+
+def _accounting(last: CommitEntry, plan: Plan, environments: dict[str, str]) -> CommitEntry:
+    """The last entry of a plan, which is accounted for from then on."""
     notebooks = {row.notebook for row in plan.runs if row.notebook is not None}
-    return CommitEntry(
-        id=commit_id,
-        created_at=commit.created_at,
-        consistency=commit.consistency,
-        runs=runs,
+    return msgspec.structs.replace(
+        last,
         environments=environments,
         accounted={path: cells for path, cells in plan.cells.items() if path in notebooks},
         uncovered=sorted({row.notebook for row in plan.runs if row.notebook is not None and is_stale(row)}),
     )
+
+
+def _taken(snapshot: Snapshot, entries: list[CommitEntry], files: int, new_bytes: int) -> Taken:
+    return Taken(
+        commit=entries[-1].id,
+        files=files,
+        new_bytes=new_bytes,
+        consistency=snapshot.consistency,
+        runs=[record.run_id for entry in entries for record, _ in entry.runs],
+        left_out_count=len(snapshot.skipped),
+        unreadable_count=sum(reason.startswith(UNREADABLE) for _, reason in snapshot.skipped),
+        left_out=[
+            LeftOut(path=path.decode("utf-8", "backslashreplace"), reason=reason)
+            for path, reason in snapshot.skipped[:MAX_LEFT_OUT]
+        ],
+    )
+
+
+def _parents(parent: str | None) -> list[bytes]:
+    return [bytes.fromhex(parent)] if parent else []
 
 
 def _message(runs: list[tuple[RunRecord, Source]]) -> str:

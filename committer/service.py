@@ -23,6 +23,7 @@ from msgspec import Struct
 
 from committer import api, entries, tenure
 from committer.books import Books
+from committer.captured_files import remove_abandoned, remove_captures
 from committer.commits import CommitMaker, Plan, Taken
 from committer.detect.detector import Detector
 from committer.detect.notebooks import is_notebook
@@ -51,6 +52,7 @@ from committer.sync.transfer import Target
 from committer.work import CommitLoop
 from committer.workspace.choose import choose_reading
 from committer.workspace.watch import DirtySet
+from dotscience.capture_manifest import CapturedFile
 from dotscience.client import credentials
 from dotscience.errors import ConfigError, DotscienceError
 from dotscience.version import __version__
@@ -188,6 +190,7 @@ class Committer:
             ]
             try:
                 await self._detector.start()
+                await self._remove_abandoned_captures()
                 self._facts.started = True
                 self._facts.polling = self._detector.polling
                 self._stale.set()
@@ -210,6 +213,11 @@ class Committer:
                 await self._detector.stop()
                 await self._on_reading(self._sender.end, STOP_PUSH_S)
                 log.info("committer.stopped", root=str(self._workspace.root))
+
+    async def _remove_abandoned_captures(self) -> None:
+        """What publishes left behind that were killed before their sidecar was there."""
+        pending = await self._books.use(lambda journal: {run.run_id for run in journal.pending_runs()})
+        await self._on_reading(remove_abandoned, self._workspace.root, pending)
 
     async def _keep(self, name: str, loop: Callable[[], Awaitable[None]], *, ends: bool = False) -> None:
         """Run one of the loops; what goes wrong in it is logged and shown, and must not stop the others."""
@@ -257,16 +265,16 @@ class Committer:
         self._sender.live.wake()
         sightings = [seen for _, seen in scan.runs]
 
-        def enter(journal: Journal) -> tuple[list[Noticed], list[SidecarFile], set[str]]:
+        def enter(journal: Journal) -> tuple[list[Noticed], list[SidecarFile], set[str], set[str]]:
             with journal.transaction():
                 noticed = notice(journal, sightings, tracked_since=self._tracked_since)
             outlines = journal.outlines(seen.record.run_id for seen in sightings)
             committed = {run.run_id for run in outlines if run.state in ("committed", "pushed")}
             done = [file for file, seen in scan.runs if seen.record.run_id in committed]
-            return noticed, done, set(journal.environment_hashes())
+            return noticed, done, committed, set(journal.environment_hashes())
 
-        noticed, done, stored = await self._books.use(enter)
-        await self._on_reading(_remove_sidecars, self._workspace.runs_dir, done, stored)
+        noticed, done, committed, stored = await self._books.use(enter)
+        await self._on_reading(_remove_committed, self._workspace, done, committed, stored)
         self._show_broken(scan.broken)
         for notebook in scan.brackets.ended.values():
             self._detector.nudge(notebook)
@@ -337,9 +345,14 @@ class Committer:
         """Take a commit on the store's thread."""
         return await self._on_storage(self._maker.take, plan)
 
+    async def capture(self, paths: list[str]) -> list[CapturedFile]:
+        """Store files for a publish that waits; see `CommitMaker.capture`."""
+        return await self._on_storage(self._maker.capture, paths)
+
     async def committed(self, taken: Taken) -> None:
-        """Remove the sidecars, tell, and push."""
+        """Remove the sidecars and captures, tell, and push."""
         await self._detector.rescan_sidecars()
+        await self._on_reading(remove_captures, self._workspace.root, taken.runs)
         await self._tell_runs(taken.runs, "updated")
         self._sender.push.wake()
         self._stale.set()
@@ -554,10 +567,16 @@ def _hub_status(hub: HubBinding | None) -> HubStatus | None:
     return HubStatus(url=hub.url, project_id=hub.project_id, project_name=hub.project_name) if hub else None
 
 
-def _remove_sidecars(folder: Path, done: list[SidecarFile], stored_environments: set[str]) -> None:
-    """Remove what is in a commit by now. A file that appears later with the same name is looked at again."""
+def _remove_committed(
+    workspace: Workspace, done: list[SidecarFile], committed: Collection[str], stored_environments: set[str]
+) -> None:
+    """Remove what is in a commit by now. A file that appears later with the same name is looked at again.
+
+    Sidecars go first: a capture is only looked for where there is one.
+    """
     remove_read(done)
-    for path in folder.glob(f"*{ENVIRONMENT_SUFFIX}"):
+    remove_captures(workspace.root, committed)
+    for path in workspace.runs_dir.glob(f"*{ENVIRONMENT_SUFFIX}"):
         if path.name.removesuffix(ENVIRONMENT_SUFFIX) in stored_environments:
             path.unlink(missing_ok=True)
 

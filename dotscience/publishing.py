@@ -23,7 +23,7 @@ from dotscience.wire import marker_for, mime_bundle, to_wire
 from dotscience.workspace import RUNS_DIR, STATE_DIR, write_durably
 
 if TYPE_CHECKING:
-    from dotscience.recording import Mode, Run
+    from dotscience.recording import CaptureMode, Mode, Run
 
 _warned_roots: set[str] = set()
 
@@ -57,7 +57,12 @@ class PublishedRun:
 
 
 def publish(
-    run: Run, mode: Mode | None, workload_file: str | None, stream: TextIO | None, stdout: TextIO | None
+    run: Run,
+    mode: Mode | None,
+    workload_file: str | None,
+    stream: TextIO | None,
+    stdout: TextIO | None,
+    capture: CaptureMode = "now",
 ) -> PublishedRun:
     """Give the run a new id, or that of its points; record it, and make it ready for the next publish.
 
@@ -67,30 +72,45 @@ def publish(
         workload_file: the absolute path of the script, in script mode.
         stream: where the user wants the marker; None for the notebook or `stdout`.
         stdout: the standard output.
+        capture: "now" to return once the contents of the run's outputs are held, "background" not to wait for that.
     """
     series = run.take_series()
     run.run_id = series.run_id if series else str(uuid4())
     try:
-        return _publish(run, mode, workload_file, stream, stdout)
+        return _publish(run, mode, workload_file, stream, stdout, capture)
     finally:
         if series is not None:  # not before the sidecar is there: whoever finds it given back looks for that
             series.close()
 
 
 def _publish(
-    run: Run, mode: Mode | None, workload_file: str | None, stream: TextIO | None, stdout: TextIO | None
+    run: Run,
+    mode: Mode | None,
+    workload_file: str | None,
+    stream: TextIO | None,
+    stdout: TextIO | None,
+    capture: CaptureMode,
 ) -> PublishedRun:
     root = run.root or surroundings.workspace_root()
     tracked = surroundings.is_tracked(root)
     record = build_record(run, root=root, mode=mode, workload_file=workload_file)
     record = replace(record, place=surroundings.place(root))
     if tracked:
+        _capture(record, run, root, capture)
         record = _publish_tracked(record, root, stream, stdout)
     else:
         _show(record, stream, stdout, kept=False)
         _warn_untracked(root)
     run.forget_publish()
     return PublishedRun(record)
+
+
+def _capture(record: RunRecord, run: Run, root: str, mode: CaptureMode) -> None:
+    """Before the sidecar: whoever finds that may take the capture to be whole."""
+    if record.outputs or record.inputs or run.outputs:
+        from dotscience.capture import capture
+
+        capture(record, run, root, hold=mode == "now")
 
 
 def _publish_tracked(record: RunRecord, root: str, stream: TextIO | None, stdout: TextIO | None) -> RunRecord:
@@ -147,7 +167,8 @@ def build_live_record(run: Run, run_id: str, root: str) -> RunRecord:
 
 
 def _inputs(run: Run, root: str) -> list[FileRef]:
-    return _sorted(_file_ref(path, root, missing=missing) for path, missing in run.inputs.items())
+    named = run.inputs.items()
+    return _sorted(_file_ref(path, root, missing=seen is None and not os.path.lexists(path)) for path, seen in named)
 
 
 def _outputs(run: Run, root: str) -> list[FileRef]:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import os
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from dotscience import paths
+from dotscience.file_signature import signature_of
 from dotscience.models import PLAIN_FILE, model_kind
 from dotscience.values import clean_text, typed
 from dotscience.warning import warn
 
 if TYPE_CHECKING:
+    from dotscience.file_signature import FileSignature
     from dotscience.record import RunRecord
     from dotscience.series import Series
 
 Mode = Literal["interactive", "script", "remote"]
+CaptureMode = Literal["now", "background"]
+CAPTURE_MODES = get_args(CaptureMode)
 
 
 class NamedModel(NamedTuple):
@@ -28,6 +32,8 @@ class NamedModel(NamedTuple):
 
 class Run:
     """What a run has recorded so far. Not tied to a thread; concurrent calls are as safe as those of a dict.
+
+    `inputs` are absolute paths with what the files were when they were named, None for what was no file then.
 
     `root` is the workspace that paths are relative to; by default the one that the process is in when the run is
     published. `unfinished` says that it was started or added to since it was last published, `touched` that it was
@@ -43,7 +49,7 @@ class Run:
         self.text: str | None = None
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
-        self.inputs: dict[str, bool] = {}
+        self.inputs: dict[str, FileSignature | None] = {}
         self.outputs: dict[str, None] = {}
         self.labels: dict[str, Any] = {}
         self.parameters: dict[str, Any] = {}
@@ -144,10 +150,9 @@ class Run:
     def add_input(self, filename: Any) -> None:
         """Name a file that the run reads; of a folder, the files that are in it now."""
         path = paths.absolute(filename)
-        missing = not os.path.lexists(path)
-        if missing:
+        if not os.path.lexists(path):
             warn(f"the input {str(filename)!r} does not exist; the run will say so")
-        self.inputs.update(dict.fromkeys(paths.files_below(path), missing))
+        self.inputs.update({file: signature_of(file) for file in paths.files_below(path)})
 
     def add_inputs(self, *filenames: Any) -> None:
         """Name files that the run reads."""

@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TextIO
 
 from dotscience import crashes, paths, surroundings
-from dotscience.recording import Mode, Run
+from dotscience.recording import CAPTURE_MODES, CaptureMode, Mode, Run
 from dotscience.warning import warn
 
 if TYPE_CHECKING:
@@ -167,9 +167,15 @@ class Dotscience:
         self._run().end()
 
     def publish(
-        self, description: Any = None, stream: TextIO | None = STDOUT, build: bool = False, deploy: bool = False
+        self,
+        description: Any = None,
+        stream: TextIO | None = STDOUT,
+        build: bool = False,
+        deploy: bool = False,
+        *,
+        capture: CaptureMode = "now",
     ) -> PublishedRun:
-        """Record the run, and return it.
+        """Record the run, and return it once the contents of its outputs are held.
 
         The run keeps everything but its times and its error, so the next `publish` without a `start` between records
         the same again and what was added. Each publish is a run of its own, with a new id.
@@ -179,8 +185,11 @@ class Dotscience:
             stream: where to write the marker, instead of showing the run in the notebook or on the standard output.
             build: with a hub that the process is connected to, build the run's model; no hub offers that yet.
             deploy: build and deploy it.
+            capture: "background" returns without holding the contents: an output that is written again before the next
+                snapshot is then marked as overwritten.
 
         Raises:
+            ValueError: `capture` is neither "now" nor "background".
             NotConnected: in remote mode without `connect`.
             NotOffered: `build` or `deploy` in remote mode; nothing was recorded.
             HubError: in remote mode, the hub refused the run or does not answer; the run can be published again.
@@ -190,9 +199,11 @@ class Dotscience:
             self._refuse_build(run)
         if description is not None:
             run.set_description(description)
-        return self.publish_run(run, None if stream is STDOUT else stream)
+        if capture not in CAPTURE_MODES:
+            raise ValueError(f'capture must be "now" or "background", not {capture!r:.80}')
+        return self.publish_run(run, None if stream is STDOUT else stream, capture)
 
-    def publish_run(self, run: Run, stream: TextIO | None = None) -> PublishedRun:
+    def publish_run(self, run: Run, stream: TextIO | None = None, capture: CaptureMode = "now") -> PublishedRun:
         """Publish `run`, be it the current one or not."""
         run.end()
         self._choose_from_environment()
@@ -200,7 +211,7 @@ class Dotscience:
             return self._publish_remotely(run)
         from dotscience import publishing
 
-        return publishing.publish(run, self._mode, self._workload_file, stream, STDOUT)
+        return publishing.publish(run, self._mode, self._workload_file, stream, STDOUT, capture)
 
     def _publish_remotely(self, run: Run) -> PublishedRun:
         try:

@@ -88,6 +88,21 @@ class TreeEdit:
         if path and folder is not None and not folder.entries:
             self.remove(path)
 
+    def paths_below(self, path: Path) -> list[Path]:
+        """The paths of all files and links in the folder at a path, if it is one."""
+        folder = self._folder(path)
+        found: list[Path] = []
+        pending: list[tuple[Path, TreeEntry | _Folder]] = [(path, folder)] if folder is not None else []
+        while pending:
+            place, one = pending.pop()
+            if isinstance(one, TreeEntry) and one.kind is EntryKind.DIRECTORY:
+                one = self._open(one)
+            if isinstance(one, _Folder):
+                pending.extend(((*place, name), child) for name, child in one.entries.items())
+            else:
+                found.append(place)
+        return found
+
     def finish(self, put: Callable[[bytes], bytes]) -> bytes:
         """The hash of the tree as it is now; `put` stores an encoded tree.
 

@@ -533,6 +533,12 @@ class Journal:
         return row[0] if row else None
 
 
+def record_commits(entries: Iterable[CommitEntry], connection: sqlite3.Connection) -> None:
+    """Enter commits, oldest first, inside the store's transaction that makes their objects durable."""
+    for entry in entries:
+        record_commit(connection, entry)
+
+
 def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
     """Enter a commit, inside the store's transaction that makes its objects durable."""
     connection.execute(

@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode
 import msgspec
 from msgspec import Struct
 
+from dotscience.capture_manifest import CapturedFile
 from dotscience.errors import CommitterUnavailable, DotscienceError
 from dotscience.workspace import STATE_DIR
 
@@ -70,6 +71,11 @@ class CommitterClient:
     def commit(self, description: str) -> dict[str, Any]:
         """Take a commit now; returns when it is durable, which for a large workspace can take minutes."""
         return self._json("POST", "/v1/commits", {"description": description}, timeout_s=3600.0)
+
+    def capture(self, paths: list[str]) -> list[CapturedFile]:
+        """Have files of the workspace stored as they are now; those that could be, in no order."""
+        document = self._json("POST", "/v1/captures", {"paths": paths})
+        return msgspec.convert(document["files"], list[CapturedFile])
 
     def import_runs(self, run_ids: list[str]) -> int:
         """Take over earlier runs that came with a copied or cloned notebook; returns how many."""

@@ -66,7 +66,9 @@ def test_functions_have_the_originals_signatures(name, signature):
 
 
 def test_publish_takes_what_the_original_took():
-    assert list(inspect.signature(dotscience.publish).parameters) == ["description", "stream", "build", "deploy"]
+    actual = inspect.signature(dotscience.publish).parameters.values()
+    by_place = [parameter.name for parameter in actual if parameter.kind is not parameter.KEYWORD_ONLY]
+    assert by_place == ["description", "stream", "build", "deploy"]
 
 
 def test_aliases_are_the_same_functions():
