@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 from committer.storage.index import INDEX
-from committer.storage.objects import Kind, decode_commit
+from committer.storage.objects import Kind, decode_commit, decode_run
 from committer.storage.reader import resolve
 from committer.storage.store import StoreReader
 from committer.sync.journal import Journal
@@ -39,6 +39,13 @@ class Logged(NamedTuple):
     number: int
     pushed: bool
     commit: Commit
+
+
+class OverwrittenFile(NamedTuple):
+    """An output that was written again before a snapshot could hold it: the commit has a later content."""
+
+    path: str
+    run_id: str
 
 
 class History:
@@ -118,6 +125,20 @@ class History:
             return resolve(self.reader, logged.commit.root, path)
         except NoSuchPath:
             return None
+
+    def overwritten(self, logged: Logged, name: str) -> list[OverwrittenFile]:
+        """The outputs of a commit's runs of which it has a later content than theirs, sorted.
+
+        Of one run only, where `name`, by which the commit was found, is that of a run.
+        """
+        named = [run for run in logged.commit.runs if run[0].startswith(name.lower())]
+        records = (decode_run(self.reader.get(content, Kind.RUN)) for _, content in named or logged.commit.runs)
+        return sorted(
+            OverwrittenFile(file.path, record.run_id)
+            for record in records
+            for file in record.outputs
+            if file.overwritten
+        )
 
     def find(self, name: str) -> Logged:
         """The commit that `name` means.

@@ -101,6 +101,7 @@ def _into(
     with place.history_of(workspace) as history, place.contents_of(workspace, history) as reader:
         logged = history.find(commit)
         entry = resolve(reader, logged.commit.root, path)
+        overwritten = _overwritten(history, logged, commit, path)
         census = _census(reader, entry, target)
         origin = Origin(commit=logged.id, path=path)
         with (
@@ -118,6 +119,7 @@ def _into(
         "kept": written.kept,
         "directories": written.directories,
         "size": written.size,
+        "overwritten": overwritten,
         "problems": _problems(written.problems),
     }
 
@@ -151,6 +153,7 @@ def _in_place(workspace: Workspace, commit: str, *paths: str, keep_special: bool
         logged = history.find(commit)  # before the commit that follows moves HEAD
         for path in paths:
             _require_somewhere(history, logged, path)
+        overwritten = _overwritten(history, logged, commit, *paths)
         saved = take(workspace, f"Before bringing back {wording.short(logged.id)}")["commit"]
         written, removed, problems = _transition(reader, workspace, logged, history.find(saved), paths, keep_special)
     return {
@@ -159,8 +162,18 @@ def _in_place(workspace: Workspace, commit: str, *paths: str, keep_special: bool
         "saved": saved,
         "files": written,
         "removed": removed,
+        "overwritten": overwritten,
         "problems": _problems(problems),
     }
+
+
+def _overwritten(history: History, logged: Logged, name: str, *paths: str) -> list[dict[str, str]]:
+    """The files to be written that are not what the commit's runs, or the one that was named, left there."""
+    return [
+        {"path": file.path, "run_id": file.run_id}
+        for file in history.overwritten(logged, name)
+        if any(_concerns(os.fsencode(file.path), os.fsencode(path)) for path in paths)
+    ]
 
 
 def _require_somewhere(history: History, logged: Logged, path: str) -> None:
@@ -227,6 +240,14 @@ def _print(found: dict[str, Any]) -> None:
     else:
         click.echo(f"Wrote {files} of {commit}, removed {found['removed']:,}")
         click.echo(f"To undo: ds checkout {wording.short(found['saved'])} --in-place")
+    for file in found["overwritten"][:SHOWN_PROBLEMS]:
+        click.echo(
+            f"Warning: {wording.printable(file['path'])} was written again before it was saved for run"
+            f" {file['run_id'][:8]}: this is a later content",
+            err=True,
+        )
+    if len(found["overwritten"]) > SHOWN_PROBLEMS:
+        click.echo(f"  and {len(found['overwritten']) - SHOWN_PROBLEMS:,} more; --json lists all", err=True)
     problems = found["problems"]
     for one in problems[:SHOWN_PROBLEMS]:
         click.echo(f"  {wording.printable(one['path'])} {one['reason']}", err=True)
