@@ -41,8 +41,9 @@ test-fiemap: $(VENV)/.installed-dev  ## a long run of the check that no change o
 	DS_TEST_FIEMAP_ROUNDS=2000 pytest -q tests/integration/workspace/test_fiemap_fuzz.py
 
 test-crash: $(VENV)/.installed-dev  ## a kill and a full disk at every call that makes something durable, where `test` tries some
-	tests/system-packages e2fsprogs strace xfsprogs
+	tests/system-packages btrfs-progs e2fsprogs strace xfsprogs
 	DS_TEST_EVERY_MOMENT=1 pytest -q -n 2 --timeout 7200 tests/integration/hub/test_push_crash.py tests/integration/hub/test_gc_crash.py
+	DS_TEST_SWEEP=200 pytest -q --timeout 7200 tests/integration/workspace/test_sweeps.py
 
 front-ends: $(VENV)/.installed-dev node_modules/.package-lock.json
 	npm run lint

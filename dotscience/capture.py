@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from dotscience.record import RunRecord
     from dotscience.recording import Run
 
-CLONE_FROM = 2**16
-"""Bytes from which on a clone costs less than a copy: it writes the file to the disk first."""
+CLONE_FROM = 8 * 2**20
+"""Bytes from which on a clone costs less than a copy: it first writes to the disk what is in memory only."""
 MAX_COPIED_BYTES = 2**30
 MAX_COPIED_FILES = 4_000
 """Beyond, a committer is asked first: it stores only what is new, and knows most unchanged files by a look."""
