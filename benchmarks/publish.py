@@ -3,8 +3,8 @@
     python benchmarks/publish.py FOLDER [FOLDER …] [--json]
 
 In each folder (on ext4, XFS, btrfs, …), in turn: `ds.publish()` with a committer beside it, MLflow's `log_artifact`
-into its default store, and W&B's `log_artifact` offline; the peers in a virtual environment of their own. CPU time is that
-of the calling process. For ours also the bytes on disk after everything is committed, by the bytes that were new.
+into its default store, and W&B's `log_artifact` offline; the peers in a virtual environment of their own. CPU time is
+that of the calling process. For ours also the bytes on disk after everything is committed, by the bytes that were new.
 """
 
 from __future__ import annotations
