@@ -31,6 +31,7 @@ from committer.workspace.choose import Reading, look_everywhere
 from committer.workspace.source import ChangeSource, View
 from dotscience.capture_manifest import CapturedFile
 from dotscience.errors import CorruptObject, MissingObject, ZfsError
+from dotscience.notebook_cells import NotebookState
 from dotscience.record import Commit, CommitStats, Consistency, Environment, FileRef, RunRecord, encode_json
 from dotscience.version import __version__
 from dotscience.workspace import Workspace
@@ -46,13 +47,13 @@ MAX_HISTORY = 100
 class Plan(Struct, frozen=True, kw_only=True):
     """What a commit is to hold besides the snapshot; fixed before the snapshot starts.
 
-    `cells` are the executed cells of the notebooks as known at that moment, `environments` the hashes of environments
+    `states` are those of the notebooks as known at that moment, `environments` the hashes of environments
     that earlier commits have stored.
     """
 
     runs: list[RunRow]
     parent: str | None
-    cells: dict[str, list[str]]
+    states: dict[str, NotebookState]
     environments: dict[str, str]
     description: str | None = None
 
@@ -307,7 +308,7 @@ def _accounting(last: CommitEntry, plan: Plan, environments: dict[str, str]) -> 
     return msgspec.structs.replace(
         last,
         environments=environments,
-        accounted={path: cells for path, cells in plan.cells.items() if path in notebooks},
+        accounted={path: state for path, state in plan.states.items() if path in notebooks},
         uncovered=sorted({row.notebook for row in plan.runs if row.notebook is not None and is_stale(row)}),
     )
 

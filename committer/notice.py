@@ -7,18 +7,21 @@ Everything else came with a copied notebook or a clone: an *earlier run*, listed
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
-from committer.detect.derive import derived_run, newly_executed
+from committer.detect.derive import derived_run
+from committer.detect.evidence import Execution, executions, is_trailing, keys_of, wait_s
 from committer.detect.sighting import NotebookSight, Sighting
 from committer.sync.journal import Journal, NewRun, NotebookRow, RunRow, Source
 
 SOURCE_RANK: dict[Source, int] = {"sidecar": 3, "mime": 2, "marker": 1, "derived": 0, "correction": 0}
 DerivedRuns = Literal["executed", "every_save", "off"]
+TRAILED = "trailed:"
+"""In the journal's values: until when cells of a notebook, whose path follows, went on after its last run."""
 RECORD_SOURCES = frozenset({"sidecar", "mime"})
 
 
@@ -97,33 +100,66 @@ def notice_notebook(
 ) -> list[Noticed]:
     """Enter a notebook's readable state and the runs in it, in one transaction.
 
-    The first sight of a notebook only sets its baseline. A save that belongs to a run which was committed before the
-    notebook was saved is accounted for by that run.
+    The first sight of a notebook sets its baseline, unless it was executed since the folder is tracked. A save that
+    belongs to a run which was committed before the notebook was saved is accounted for by that run, and so is one with
+    cells that went on without a pause after a run.
     """
     with journal.transaction():
         known = journal.notebook(sight.path)
-        covered = known is None or known.covered or _shows_committed_run(journal, sight)
+        covered = known is not None and (known.covered or _shows_committed_run(journal, sight))
         noticed = notice(journal, sight.sightings, tracked_since=tracked_since)
-        baseline = sight.cells if known is None or covered else known.baseline
-        if baseline is sight.cells:
-            journal.remember_executions(sight.cells)
-        match derived_runs:
-            case "executed":
-                is_open = bool(journal.unaccounted(newly_executed(sight.cells, baseline)))
-            case "every_save":
-                is_open = known is not None and not covered and known.signature != sight.signature
-            case "off":
-                is_open = False
-        row = NotebookRow(
-            path=sight.path,
-            signature=sight.signature,
-            saved_at=sight.saved_at,
-            cells=sight.cells,
-            baseline=baseline,
-            derived_since=sight.saved_at if is_open else None,
+        found = _executed(journal, sight, known, tracked_since)
+        if derived_runs == "every_save":
+            is_open = known is not None and not covered and known.signature != sight.signature
+        else:
+            is_open = derived_runs == "executed" and bool(found) and not covered
+            is_open = is_open and not _goes_on(journal, sight, found)
+        baseline = known.baseline if known is not None and is_open else None
+        if not is_open:
+            baseline = sight.state.cells
+            journal.remember(keys_of(sight.state))
+        journal.save_notebook(
+            NotebookRow(
+                path=sight.path,
+                signature=sight.signature,
+                saved_at=sight.saved_at,
+                state=sight.state,
+                baseline=baseline,
+                derived_since=sight.saved_at if is_open else None,
+            )
         )
-        journal.save_notebook(row)
     return noticed
+
+
+def _executed(
+    journal: Journal, seen: NotebookSight | NotebookRow, known: NotebookRow | None, tracked_since: datetime
+) -> list[Execution]:
+    """The executions in a state of a notebook that are not accounted for.
+
+    Where the clock was set back since the folder began to be tracked, every time that is new counts.
+    """
+    since = tracked_since if datetime.now(UTC) >= tracked_since else datetime.min.replace(tzinfo=UTC)
+    before = known.baseline if known is not None else None
+    return executions(before, seen.state, journal.is_remembered, tracked_since=since)
+
+
+def _goes_on(journal: Journal, sight: NotebookSight, found: list[Execution]) -> bool:
+    """Whether the executions follow the notebook's last run without a pause, so that they are its trailing cells.
+
+    A derived run has no trailing cells that failed: the failure would be nowhere.
+    """
+    run = journal.last_run_of(sight.path)
+    if run is None or run.state == "pending" or run.record.ended_at is None:
+        return False
+    if run.source == "derived":
+        goes_on = all(one.cell.started_at is not None and one.cell.error is None for one in found)
+        return goes_on and is_trailing(found, sight.state, run.record.ended_at, sight.saved_at)
+    trailed_until = journal.get(f"{TRAILED}{sight.path}")
+    ended_at = max(run.record.ended_at, datetime.fromisoformat(trailed_until)) if trailed_until else run.record.ended_at
+    goes_on = is_trailing(found, sight.state, ended_at, sight.saved_at)
+    if goes_on:
+        journal.put({f"{TRAILED}{sight.path}": sight.saved_at.isoformat()})
+    return goes_on
 
 
 def _shows_committed_run(journal: Journal, sight: NotebookSight) -> bool:
@@ -135,18 +171,22 @@ def _shows_committed_run(journal: Journal, sight: NotebookSight) -> bool:
     )
 
 
-def close_derived(journal: Journal, path: str, *, dot_id: str) -> list[Noticed]:
-    """Enter the derived run of a notebook that has been quiet, unless a published run accounts for it."""
+def close_derived(
+    journal: Journal, path: str, *, dot_id: str, tracked_since: datetime, derived_runs: DerivedRuns = "executed"
+) -> list[Noticed]:
+    """Enter the derived run of a notebook whose execution is over, unless a published run accounts for it."""
     with journal.transaction():
         row = journal.notebook(path)
         if row is None or row.derived_since is None:
             return []
         if any(run.notebook == path for run in journal.pending_runs()):
             return []
-        executed = journal.unaccounted(newly_executed(row.cells, row.baseline))
-        record = derived_run(dot_id, path, executed, saved_at=row.saved_at)
-        journal.save_notebook(msgspec.structs.replace(row, derived_since=None))
-        if journal.run(record.run_id) is not None:
+        found = _executed(journal, row, row, tracked_since)
+        record = derived_run(dot_id, path, found, saved_at=row.saved_at)
+        journal.save_notebook(msgspec.structs.replace(row, baseline=row.state.cells, derived_since=None))
+        journal.remember(keys_of(row.state))
+        is_known = journal.run(record.run_id) is not None  # or a copy of the notebook has accounted for the cells
+        if is_known or not (found or derived_runs == "every_save"):
             return []
         journal.add_run(
             NewRun(
@@ -160,3 +200,11 @@ def close_derived(journal: Journal, path: str, *, dot_id: str) -> list[Noticed]:
             )
         )
     return [Noticed(record.run_id, "detected")]
+
+
+def derived_wait_s(journal: Journal, path: str, *, quiet_s: float, tracked_since: datetime) -> float:
+    """For how long after its last save an open derived run of a notebook waits, in case the execution goes on."""
+    row = journal.notebook(path)
+    if row is None:
+        return quiet_s
+    return wait_s(_executed(journal, row, row, tracked_since), row.state, quiet_s)

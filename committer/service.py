@@ -96,7 +96,9 @@ class Committer:
         self._reading = ThreadPoolExecutor(1, "reading")
         self._dirty = DirtySet()
         self._detector = Detector(workspace, settings, self, self._reading, self._dirty)
-        self._commits = CommitLoop(workspace.dot_id, settings, self._books, self._facts, self)
+        self._commits = CommitLoop(
+            workspace.dot_id, settings, self._books, self._facts, self, lambda: self._tracked_since
+        )
         self._tracked_since = workspace.initialised_at
         self._stopping = asyncio.Event()
         self._all_pushed = asyncio.Event()

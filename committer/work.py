@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -18,7 +19,7 @@ from msgspec import Struct
 
 from committer.books import Books
 from committer.commits import Plan, Taken
-from committer.notice import Noticed, close_derived
+from committer.notice import Noticed, close_derived, derived_wait_s
 from committer.settings import CommitterSettings
 from committer.status import Facts, problem_of
 from committer.sync.journal import Journal
@@ -78,8 +79,17 @@ class CommitLoop:
         refusal: Why no commit may be made at all, if so.
     """
 
-    def __init__(self, dot_id: str, settings: CommitterSettings, books: Books, facts: Facts, hands: Hands) -> None:
+    def __init__(
+        self,
+        dot_id: str,
+        settings: CommitterSettings,
+        books: Books,
+        facts: Facts,
+        hands: Hands,
+        tracked_since: Callable[[], datetime],
+    ) -> None:
         self.refusal: WorkspaceError | None = None
+        self._tracked_since = tracked_since
         self._dot_id = dot_id
         self._settings = settings
         self._books = books
@@ -160,11 +170,11 @@ class CommitLoop:
 
     async def _close_derived(self) -> float:
         """Close the derived runs that are due; returns in how many seconds the next may be."""
-        candidates = await self._books.use(lambda journal: journal.open_derived())
+        candidates = await self._books.use(self._open_derived)
         executing = await self._hands.executing() if candidates else frozenset()
         pause_s = 86_400.0
-        for notebook, since in candidates.items():
-            wait_s = self._derived_in_s(notebook, since, executing)
+        for notebook, over_at in candidates.items():
+            wait_s = self._derived_in_s(notebook, over_at, executing)
             if wait_s > 0:
                 pause_s = min(pause_s, wait_s)
             else:
@@ -179,20 +189,37 @@ class CommitLoop:
             self._closing -= closed
             await self._hands.closed(closed)
 
-    def _derived_in_s(self, notebook: str, since: datetime, executing: frozenset[str]) -> float:
+    def _open_derived(self, journal: Journal) -> dict[str, datetime]:
+        """The notebooks that wait until their execution is over, and when it will be if nothing happens."""
+        quiet_s, since = self._settings.derived_quiet_s, self._tracked_since()
+        return {
+            path: saved_at + timedelta(seconds=derived_wait_s(journal, path, quiet_s=quiet_s, tracked_since=since))
+            for path, saved_at in journal.open_derived().items()
+        }
+
+    def _derived_in_s(self, notebook: str, over_at: datetime, executing: frozenset[str]) -> float:
         if notebook in executing:
             return BRACKET_CHECK_S
         if self._hands.is_listed(notebook):
             return self._settings.debounce_s
         if notebook in self._closing or self._settings.derived_runs == "every_save":
             return 0.0
-        return self._settings.derived_quiet_s - (datetime.now(UTC) - since).total_seconds()
+        return (over_at - datetime.now(UTC)).total_seconds()
 
     async def _close(self, notebook: str) -> None:
         self._closing.discard(notebook)
-        noticed = await self._books.use(lambda journal: close_derived(journal, notebook, dot_id=self._dot_id))
+        noticed = await self._books.use(partial(self._close_derived_run, notebook))
         await self._hands.noticed(noticed)
         await self._hands.closed({notebook})
+
+    def _close_derived_run(self, notebook: str, journal: Journal) -> list[Noticed]:
+        return close_derived(
+            journal,
+            notebook,
+            dot_id=self._dot_id,
+            tracked_since=self._tracked_since(),
+            derived_runs=self._settings.derived_runs,
+        )
 
     # Commits
 
@@ -268,7 +295,7 @@ def _plan(journal: Journal, wish: Wish | None) -> Plan:
     return Plan(
         runs=runs,
         parent=head.id if head else None,
-        cells={row.path: row.cells for row in known},
+        states={row.path: row.state for row in known},
         environments=stored,
         description=INITIAL if head is None and not runs and not description else description,
     )

@@ -1,4 +1,4 @@
-"""Finding runs in the bytes of notebooks, logs and sidecars, and telling which cells of a notebook were executed.
+"""Finding runs in the bytes of notebooks, logs and sidecars.
 
 Nothing here needs Jupyter, and nothing does I/O. A run can be in a notebook more than once: as the vendor MIME type,
 as a marker in a stream, and as a marker in the text of displayed data. `execute_result` is never read: its text is the
@@ -7,7 +7,6 @@ as a marker in a stream, and as a marker in the text of displayed data. `execute
 
 from __future__ import annotations
 
-import hashlib
 import json
 from bisect import bisect_right
 from itertools import accumulate
@@ -53,20 +52,6 @@ class FoundRun(Struct, frozen=True, kw_only=True):
     location: Location
     carrier: Carrier
     errors: list[str] = field(default_factory=list)
-
-
-class CellState(Struct, frozen=True, kw_only=True):
-    """What tells whether a code cell was executed again. The hash does not depend on how the file is laid out.
-
-    `started_at` is when the execution began, as whoever executed the cell wrote it down; not everybody does.
-    """
-
-    index: int
-    cell_id: str | None
-    execution_count: int | None
-    started_at: str | None
-    output_hash: str
-    has_output: bool
 
 
 # ---------------------------------------------------------------------------------- notebooks
@@ -134,10 +119,15 @@ def _decode(data: bytes, path: str) -> _Notebook:
     try:
         return _NOTEBOOK.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _as_notebook(_decode_slowly(data, path), path)
+        return _as_notebook(decode_slowly(data, path), path)
 
 
-def _decode_slowly(data: bytes, path: str) -> Any:
+def decode_slowly(data: bytes, path: str) -> Any:
+    """A notebook's JSON, also where it has what only Python's reader takes: NaN and lone surrogates.
+
+    Raises:
+        NotebookError: it is no JSON, or only a part of it.
+    """
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -156,8 +146,8 @@ def _as_cell(cell: Any) -> _Cell:
         return _Cell()
     outputs = cell.get("outputs")
     return _Cell(
-        cell_type=_text(cell.get("cell_type")),
-        id=_text(cell.get("id")) or None,
+        cell_type=as_text(cell.get("cell_type")),
+        id=as_text(cell.get("id")) or None,
         outputs=[_as_output(output) for output in outputs] if isinstance(outputs, list) else [],
     )
 
@@ -169,14 +159,14 @@ def _as_output(output: Any) -> _Output:
     bundle = data if isinstance(data, dict) else {}
     run = json.dumps(bundle[RUN_MIME]).encode() if RUN_MIME in bundle else None
     return _Output(
-        output_type=_text(output.get("output_type")),
-        name=_text(output.get("name")) or None,
-        text=_text(output.get("text")),
-        data=_Bundle(run=msgspec.Raw(run) if run else None, text=_text(bundle.get("text/plain"))),
+        output_type=as_text(output.get("output_type")),
+        name=as_text(output.get("name")) or None,
+        text=as_text(output.get("text")),
+        data=_Bundle(run=msgspec.Raw(run) if run else None, text=as_text(bundle.get("text/plain"))),
     )
 
 
-def _text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A multi-line string of nbformat: a string or a list of its lines; anything else is no text."""
     if isinstance(value, list):
         return "".join(item for item in value if isinstance(item, str))
@@ -198,7 +188,7 @@ def _runs_in_stream(outputs: list[_Output], name: str, place: Location, dot_id: 
     Its items are read as one text: a slow writer's block can be split over several, with the other stream in between.
     """
     items = [
-        (index, _text(output.text))
+        (index, as_text(output.text))
         for index, output in enumerate(outputs)
         if output.output_type == "stream" and output.name == name
     ]
@@ -213,7 +203,7 @@ def _runs_in_stream(outputs: list[_Output], name: str, place: Location, dot_id: 
 
 def _runs_in_bundle(bundle: _Bundle, where: Location, dot_id: str | None) -> list[FoundRun]:
     found = [] if bundle.run is None else [_from_mime(bytes(bundle.run), where, dot_id)]
-    return found + [_from_block(block, where, dot_id) for block in scan(_text(bundle.text))]
+    return found + [_from_block(block, where, dot_id) for block in scan(as_text(bundle.text))]
 
 
 def _at(place: Location, **changes: Any) -> Location:
@@ -286,7 +276,7 @@ def _from_record(record: RunRecord, data: bytes, where: Location, dot_id: str | 
 def _unreadable_mime(data: bytes, where: Location, dot_id: str | None, error: str) -> FoundRun:
     body = data.decode("utf-8", "replace")
     try:
-        wire_id = _text(json.loads(data).get("run_id"))
+        wire_id = as_text(json.loads(data).get("run_id"))
     except (ValueError, AttributeError, RecursionError):
         wire_id = ""
     return FoundRun(
@@ -328,82 +318,7 @@ def read_sidecar(data: bytes, path: str) -> FoundRun:
     return _from_record(record, data, Location(path=path), None, "sidecar")
 
 
-# ---------------------------------------------------------------------------------- executed cells
-
-
-EXECUTE_INPUT = "iopub.execute_input"
-
-
-class _CodeCell(Struct):
-    cell_type: str = ""
-    id: str | None = None
-    execution_count: int | None = None
-    metadata: dict[str, Any] = {}
-    outputs: list[dict[str, Any]] = []
-
-
-class _ExecutedNotebook(Struct):
-    cells: list[_CodeCell]
-
-
-_EXECUTED_NOTEBOOK = msgspec.json.Decoder(_ExecutedNotebook)
-
-
-def read_cells(data: bytes, path: str = "the file") -> list[CellState]:
-    """The state of each code cell of a notebook, in order.
-
-    Raises:
-        NotebookError: `data` is not a notebook, or only a part of one.
-    """
-    return [
-        CellState(
-            index=index,
-            cell_id=cell.id,
-            execution_count=cell.execution_count,
-            started_at=_started_at(cell.metadata),
-            output_hash=_digest([laid_out_alike(output) for output in cell.outputs]),
-            has_output=bool(cell.outputs),
-        )
-        for index, cell in enumerate(_decode_executed(data, path).cells)
-        if cell.cell_type == "code"
-    ]
-
-
-def _decode_executed(data: bytes, path: str) -> _ExecutedNotebook:
-    try:
-        return _EXECUTED_NOTEBOOK.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _as_executed_notebook(_decode_slowly(data, path), path)
-
-
-def _as_executed_notebook(document: Any, path: str) -> _ExecutedNotebook:
-    cells = document.get("cells") if isinstance(document, dict) else None
-    if not isinstance(cells, list):
-        raise NotebookError(f"{path} is not a notebook of nbformat 4: it has no list of cells")
-    return _ExecutedNotebook(cells=[_as_code_cell(cell) for cell in cells])
-
-
-def _as_code_cell(cell: Any) -> _CodeCell:
-    if not isinstance(cell, dict):
-        return _CodeCell()
-    count, outputs, metadata = cell.get("execution_count"), cell.get("outputs"), cell.get("metadata")
-    return _CodeCell(
-        cell_type=_text(cell.get("cell_type")),
-        id=_text(cell.get("id")) or None,
-        execution_count=count if type(count) is int else None,
-        metadata=metadata if isinstance(metadata, dict) else {},
-        outputs=[output for output in outputs if isinstance(output, dict)] if isinstance(outputs, list) else [],
-    )
-
-
-def _started_at(metadata: dict[str, Any]) -> str | None:
-    """From the timing that nbclient, and so nbconvert and papermill, records, and JupyterLab with `recordTiming`.
-
-    Of its times this one stays the same from an execution's first save to its last (jupyter_client, messaging).
-    """
-    timing = metadata.get("execution")
-    started_at = timing.get(EXECUTE_INPUT) if isinstance(timing, dict) else None
-    return started_at if isinstance(started_at, str) else None
+# ---------------------------------------------------------------------------------- layout
 
 
 def laid_out_alike(output: dict[str, Any]) -> dict[str, Any]:
@@ -418,11 +333,3 @@ def joined(value: Any) -> Any:
     """A multi-line string of nbformat, which may be a list of its lines, as one string; anything else as it is."""
     lines = isinstance(value, list) and all(isinstance(item, str) for item in value)
     return "".join(value) if lines else value
-
-
-def _digest(value: Any) -> str:
-    try:
-        data = msgspec.json.encode(value, order="sorted")
-    except UnicodeEncodeError:
-        data = json.dumps(value, sort_keys=True).encode()
-    return hashlib.sha256(data).hexdigest()

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid5
 
+from committer.detect.evidence import Execution
+from dotscience.notebook_cells import CellError
 from dotscience.record import Place, RunRecord
 
 
-def newly_executed(cells: Iterable[str], baseline: Iterable[str]) -> list[str]:
-    """The keys of the cells whose execution no commit has accounted for, in the order of the notebook."""
-    known = set(baseline)
-    return [cell for cell in cells if cell not in known]
+def derived_run(dot_id: str, path: str, executed: Sequence[Execution], *, saved_at: datetime) -> RunRecord:
+    """The run that executed these cells, with what their outputs and times tell.
 
-
-def derived_run(dot_id: str, path: str, executed: list[str], *, saved_at: datetime) -> RunRecord:
-    """The run that executed these cells. Its id follows from them, so that the same save never makes two."""
+    Its id follows from them, so that the same save never makes two. Cells without a time can be executed again with
+    equal results, so the time of the save is a part of it then.
+    """
     count = len(executed)
     what = f"Executed {count} cell{'' if count == 1 else 's'} of {path}" if count else f"Saved {path}"
+    cells = [execution.cell for execution in executed]
+    is_timed = bool(cells) and all(cell.started_at for cell in cells)
+    ends = [cell.ended_at for cell in cells if cell.ended_at is not None]
+    error = next((cell.error for cell in reversed(cells) if cell.error is not None), None)
+    keys = sorted(execution.key for execution in executed)
     return RunRecord(
-        run_id=_run_id(dot_id, path, sorted(executed) or [saved_at.isoformat()]),
+        run_id=_run_id(dot_id, path, keys if is_timed else [*keys, saved_at.isoformat()]),
         authority="derived",
         description=what,
-        ended_at=saved_at,
+        error=_message(error) if error else None,
+        traceback=error.traceback or None if error else None,
+        started_at=min((cell.started_at for cell in cells if cell.started_at is not None), default=None),
+        ended_at=max(ends) if is_timed and ends else saved_at,
         mode="interactive",
         workload_file=path,
         place=Place(notebook=path),
     )
+
+
+def _message(error: CellError) -> str:
+    """As Python shows an exception in the last line of a traceback."""
+    return f"{error.name}: {error.message}" if error.message else error.name
 
 
 def _run_id(dot_id: str, path: str, keys: list[str]) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from msgspec import Struct
 
 from committer.detect.sidecars import read_regular
-from committer.detect.sighting import NotebookSight, executed_cells, sighting, time_of
+from committer.detect.sighting import NotebookSight, sighting, time_of
 from dotscience.errors import NotebookError
-from dotscience.notebook import find_runs, read_cells
+from dotscience.notebook import find_runs
+from dotscience.notebook_cells import read_state
 
 SUFFIX = ".ipynb"
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -57,7 +58,7 @@ def read_notebook(root: Path, path: str, *, dot_id: str) -> NotebookSight:
         path=path,
         signature=signature(before),
         saved_at=time_of(before.st_mtime_ns),
-        cells=executed_cells(read_cells(data, path)),
+        state=read_state(data, path),
         sightings=[run for run in seen if run is not None],
     )
 

@@ -9,9 +9,9 @@ import blake3
 import msgspec
 from msgspec import Struct
 
-from committer.executions import execution_key
 from committer.sync.journal import Source
-from dotscience.notebook import CellState, FoundRun
+from dotscience.notebook import FoundRun
+from dotscience.notebook_cells import NotebookState
 from dotscience.record import RunRecord
 from dotscience.wire import to_wire
 
@@ -34,12 +34,12 @@ class Sighting(Struct, frozen=True, kw_only=True):
 
 
 class NotebookSight(Struct, frozen=True, kw_only=True):
-    """A readable state of a notebook: `signature` tells whether the file changed since, `cells` are those executed."""
+    """A readable state of a notebook: `signature` tells whether the file changed since."""
 
     path: str
     signature: str
     saved_at: datetime
-    cells: list[str]
+    state: NotebookState
     sightings: list[Sighting]
 
 
@@ -57,14 +57,6 @@ def sighting(found: FoundRun, *, seen_in: str | None) -> Sighting | None:
         notebook=_placed(record) or seen_in,
         seen_in=seen_in,
     )
-
-
-def executed_cells(cells: list[CellState]) -> list[str]:
-    """A key for each cell that holds the traces of an execution; another execution gives another key.
-
-    Where nobody wrote down when a cell was executed, only another count or output tells that it was executed again.
-    """
-    return [execution_key(cell) for cell in cells if cell.execution_count is not None]
 
 
 def time_of(ns: int) -> datetime:

@@ -18,11 +18,12 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 from msgspec import Struct
 
-from committer.executions import is_timed
+from committer.detect.evidence import keys_of, time_key
 from committer.storage import index
+from dotscience.notebook_cells import CellState, NotebookState, parse_time
 from dotscience.record import RunRecord, decode_json, encode_json
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """Kept in the database as `version` of `journal_meta`; raise it with every change that an older program cannot read."""
 
 Source = Literal["sidecar", "mime", "marker", "derived", "correction"]
@@ -121,16 +122,17 @@ class NewRun(Struct, frozen=True, kw_only=True):
 class NotebookRow(Struct, frozen=True, kw_only=True):
     """What is known of a notebook.
 
-    `cells` are the executed cells of its last readable state, `baseline` those that a commit has accounted for;
-    `covered` says that the next save belongs to a run that was committed before its notebook was saved;
-    `derived_since` is when the notebook last changed while it holds something that only a derived run can account for.
+    `state` is its last readable one, `baseline` has the cells whose executions are accounted for, None for a notebook
+    that was seen for the first time and holds executions that are not; `covered` says that the next save belongs to a
+    run that was committed before its notebook was saved; `derived_since` is when the notebook last changed while it
+    holds something that only a derived run can account for.
     """
 
     path: str
     signature: str
     saved_at: datetime
-    cells: list[str]
-    baseline: list[str]
+    state: NotebookState
+    baseline: list[CellState] | None
     covered: bool = False
     derived_since: datetime | None = None
 
@@ -157,7 +159,7 @@ class CommitEntry(Struct, frozen=True, kw_only=True):
     """Everything that one commit changes in the journal.
 
     `runs` are the final records with their sources, `environments` maps ids to object hashes, `accounted` gives the
-    executed cells of each notebook at the time of the snapshot, and `uncovered` names the notebooks whose runs were
+    state of each notebook at the time of the snapshot, and `uncovered` names the notebooks whose runs were
     committed before they were saved.
     """
 
@@ -166,7 +168,7 @@ class CommitEntry(Struct, frozen=True, kw_only=True):
     consistency: str
     runs: list[tuple[RunRecord, Source]]
     environments: dict[str, str] = {}
-    accounted: dict[str, list[str]] = {}
+    accounted: dict[str, NotebookState] = {}
     uncovered: list[str] = []
 
 
@@ -185,10 +187,31 @@ def connect(folder: Path) -> sqlite3.Connection:
             connection.execute("INSERT OR IGNORE INTO journal_meta VALUES ('version', ?)", (str(SCHEMA_VERSION),))
         else:
             index.require_known("journal", version, SCHEMA_VERSION)
+            _upgrade(connection, version)
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _upgrade(connection: sqlite3.Connection, version: int) -> None:
+    """Bring the tables of an earlier version up to date.
+
+    Version 1 kept keys of cells where there are states now. Notebooks get their baseline anew; that their cells were
+    executed before is known by the times in those keys, which end in `@time`.
+    """
+    if version >= 2:
+        return
+    rows = connection.execute(
+        "SELECT cell FROM journal_executions UNION SELECT value FROM journal_notebooks, json_each(cells)"
+    )
+    times = {key.rpartition("@")[2] for (key,) in rows if "@" in key}
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("DELETE FROM journal_notebooks")
+    connection.execute("DELETE FROM journal_executions")
+    _remember(connection, {time_key(at) for time in times if (at := parse_time(time)) is not None})
+    connection.execute("UPDATE journal_meta SET value = '2' WHERE key = 'version'")
+    connection.execute("COMMIT")
 
 
 def _version(connection: sqlite3.Connection) -> int | None:
@@ -374,13 +397,13 @@ class Journal:
         ).fetchone()
         if row is None:
             return None
-        signature, saved_at, cells, baseline, covered, since = row
+        signature, saved_at, state, baseline, covered, since = row
         return NotebookRow(
             path=path,
             signature=signature,
             saved_at=datetime.fromisoformat(saved_at),
-            cells=_cells(cells),
-            baseline=_cells(baseline),
+            state=msgspec.json.decode(state, type=NotebookState),
+            baseline=msgspec.json.decode(baseline, type=list[CellState] | None),
             covered=bool(covered),
             derived_since=datetime.fromisoformat(since) if since else None,
         )
@@ -404,21 +427,25 @@ class Journal:
                 row.path,
                 row.signature,
                 row.saved_at.isoformat(),
-                msgspec.json.encode(row.cells),
+                msgspec.json.encode(row.state),
                 msgspec.json.encode(row.baseline),
                 row.covered,
                 row.derived_since.isoformat() if row.derived_since else None,
             ),
         )
 
-    def remember_executions(self, cells: Iterable[str]) -> None:
-        """Note that these executions are accounted for, wherever they are seen again; those without a time are not."""
-        _remember(self._connection, cells)
+    def remember(self, keys: Iterable[str]) -> None:
+        """Note that what these keys stand for is accounted for, wherever it is seen again."""
+        _remember(self._connection, keys)
 
-    def unaccounted(self, cells: Iterable[str]) -> list[str]:
-        """Those of the executions that have not been remembered."""
-        query = "SELECT 1 FROM journal_executions WHERE cell = ?"
-        return [cell for cell in cells if self._one(query, (cell,)) is None]
+    def is_remembered(self, key: str) -> bool:
+        """Whether a key was remembered."""
+        return self._one("SELECT 1 FROM journal_executions WHERE cell = ?", (key,)) is not None
+
+    def last_run_of(self, notebook: str) -> RunRow | None:
+        """The newest run of a notebook that happened here, published or derived."""
+        where = "WHERE r.notebook = ? AND r.state != 'earlier' ORDER BY r.seq DESC LIMIT 1"
+        return next(self._runs(where, (notebook,)), None)
 
     # Commits and push
 
@@ -551,12 +578,15 @@ def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
         "INSERT OR REPLACE INTO journal_environments VALUES (?, ?)", list(entry.environments.items())
     )
     connection.executemany(
-        "UPDATE journal_notebooks SET baseline = :cells, derived_since = iif(cells = :cells, NULL, derived_since)"
+        "UPDATE journal_notebooks SET baseline = :baseline, derived_since = iif(cells = :state, NULL, derived_since)"
         " WHERE path = :path",
-        [{"path": path, "cells": msgspec.json.encode(cells)} for path, cells in entry.accounted.items()],
+        [
+            {"path": path, "state": msgspec.json.encode(state), "baseline": msgspec.json.encode(state.cells)}
+            for path, state in entry.accounted.items()
+        ],
     )
-    for cells in entry.accounted.values():
-        _remember(connection, cells)
+    for state in entry.accounted.values():
+        _remember(connection, keys_of(state))
     connection.executemany(
         "UPDATE journal_notebooks SET covered = 1 WHERE path = ?", [(path,) for path in entry.uncovered]
     )
@@ -573,8 +603,8 @@ def _enter_committed(connection: sqlite3.Connection, record: RunRecord, source: 
     )
 
 
-def _remember(connection: sqlite3.Connection, cells: Iterable[str]) -> None:
-    rows = ((cell,) for cell in cells if is_timed(cell))
+def _remember(connection: sqlite3.Connection, keys: Iterable[str]) -> None:
+    rows = ((key,) for key in keys)
     connection.executemany("INSERT OR IGNORE INTO journal_executions VALUES (?)", rows)
 
 
@@ -598,10 +628,6 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
         commit=commit,
         environment=environment,
     )
-
-
-def _cells(data: bytes) -> list[str]:
-    return msgspec.json.decode(data, type=list[str])
 
 
 def _now() -> str:

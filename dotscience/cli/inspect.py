@@ -13,7 +13,8 @@ import click
 import msgspec
 
 from dotscience.errors import DotscienceError, NotebookError, WireFormatError
-from dotscience.notebook import FoundRun, find_runs, find_runs_in_text, read_cells, read_sidecar
+from dotscience.notebook import FoundRun, find_runs, find_runs_in_text, read_sidecar
+from dotscience.notebook_cells import read_cells
 from dotscience.record import encode_json
 from dotscience.workspace import find_root, read_project
 

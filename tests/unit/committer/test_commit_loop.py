@@ -32,7 +32,7 @@ class Hands:
         self.during_gather = []
         self.gathered = asyncio.Event()
         self.during_take = []
-        self.loop = CommitLoop(DOT, settings, books, Facts(root="/w", dot_id=DOT, version="1"), self)
+        self.loop = CommitLoop(DOT, settings, books, Facts(root="/w", dot_id=DOT, version="1"), self, lambda: SINCE)
         self._store = store
         self._books = books
         self._number = 0

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
+from support.notebooks import states
 
 from committer.detect.sighting import NotebookSight
 from committer.notice import close_derived, notice, notice_notebook
@@ -98,7 +99,11 @@ def test_text_and_typed_carriers_are_not_compared(journal, make_sighting):
 
 def save(journal, *cells, path="a.ipynb", sightings=(), derived_runs="executed", signature="s"):
     sight = NotebookSight(
-        path=path, signature=signature, saved_at=datetime.now(UTC), cells=list(cells), sightings=list(sightings)
+        path=path,
+        signature=signature,
+        saved_at=datetime.now(UTC),
+        state=states(*cells),
+        sightings=list(sightings),
     )
     return notice_notebook(journal, sight, tracked_since=SINCE, derived_runs=derived_runs)
 
@@ -109,28 +114,29 @@ DOT = "6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0"
 def test_the_first_sight_of_a_notebook_sets_the_baseline(journal):
     save(journal, "a:1:x")
     assert journal.open_derived() == {}
-    assert close_derived(journal, "a.ipynb", dot_id=DOT) == []
+    assert close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE) == []
 
 
 def test_an_execution_opens_a_derived_run_that_closes_once(journal):
     save(journal, "a:1:x")
     save(journal, "a:1:x", "b:2:y")
     assert list(journal.open_derived()) == ["a.ipynb"]
-    (closed,) = close_derived(journal, "a.ipynb", dot_id=DOT)
+    (closed,) = close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE)
     assert journal.run(closed.run_id).record.authority == "derived"
-    assert close_derived(journal, "a.ipynb", dot_id=DOT) == []
+    assert close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE) == []
 
 
 def test_a_pending_published_run_accounts_for_the_execution(journal, make_sighting):
     save(journal, "a:1:x")
     save(journal, "a:1:x", "b:2:y", sightings=[make_sighting("mime", seen_in="a.ipynb")])
-    assert close_derived(journal, "a.ipynb", dot_id=DOT) == []
+    assert close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE) == []
 
 
 def test_the_save_after_a_stale_commit_belongs_to_it(store, journal, make_sighting):
     save(journal, "a:1:x")
-    enter(journal, make_sighting("sidecar", notebook="a.ipynb"))
-    commit(store, journal, uncovered=["a.ipynb"], accounted={"a.ipynb": ["a:1:x"]})
+    a_minute_ago = datetime.now(UTC) - timedelta(minutes=1)
+    enter(journal, make_sighting("sidecar", notebook="a.ipynb", ended_at=a_minute_ago))
+    commit(store, journal, uncovered=["a.ipynb"], accounted={"a.ipynb": states("a:1:x")})
     save(journal, "a:1:x", "b:2:y")
     assert journal.open_derived() == {}
     save(journal, "a:1:x", "b:2:y", "c:3:z")
@@ -148,7 +154,7 @@ def test_every_save_can_be_a_run_and_none(journal):
 def test_a_commit_accounts_for_the_cells_known_when_its_snapshot_started(store, journal):
     save(journal, "a:1:x")
     save(journal, "a:1:x", "b:2:y")
-    close_derived(journal, "a.ipynb", dot_id=DOT)
+    close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE)
     save(journal, "a:1:x", "b:2:y", "c:3:z")
-    commit(store, journal, accounted={"a.ipynb": ["a:1:x", "b:2:y"]})
+    commit(store, journal, accounted={"a.ipynb": states("a:1:x", "b:2:y")})
     assert list(journal.open_derived()) == ["a.ipynb"]

@@ -6,7 +6,8 @@ import msgspec
 import pytest
 
 from dotscience.errors import NotebookError, WireFormatError
-from dotscience.notebook import EXECUTE_INPUT, Location, find_runs, find_runs_in_text, read_cells, read_sidecar
+from dotscience.notebook import Location, find_runs, find_runs_in_text, read_sidecar
+from dotscience.notebook_cells import read_cells
 from dotscience.record import RUN_MIME, RunRecord, encode_json
 from dotscience.wire import marker_for, mime_bundle, to_wire
 
@@ -178,32 +179,3 @@ def test_sidecars():
     for data in (b"{}", b"", b'{"schema": "dotscience.environment.v1"}', b"\xff"):
         with pytest.raises(WireFormatError, match=r"runs/x\.json is not a run record"):
             read_sidecar(data, "runs/x.json")
-
-
-def test_cell_states_ignore_layout_and_markdown():
-    split = cell(stream(["a\n", "b"]), display({"text/plain": ["x\n", "y"]}), source=["1\n", "2"])
-    whole = cell(stream("a\nb"), display({"text/plain": "x\ny"}), source="1\n2")
-    [state] = read_cells(notebook(MARKDOWN, split))
-    assert (state.index, state.cell_id, state.execution_count, state.has_output) == (1, "c1", 1, True)
-    assert read_cells(notebook(MARKDOWN, whole)) == [state]
-    assert read_cells(json.dumps(json.loads(notebook(MARKDOWN, split)), indent=4).encode()) == [state]
-
-
-@pytest.mark.parametrize("metadata", [{}, {"execution": None}, {"execution": {}}, {"execution": {EXECUTE_INPUT: 1}}])
-def test_cell_states_without_a_time(metadata):
-    assert read_cells(notebook(cell(metadata=metadata)))[0].started_at is None
-
-
-def test_cell_states_tell_when_the_execution_began():
-    timing = {EXECUTE_INPUT: "2026-01-02T03:04:05.678901Z", "shell.execute_reply": "later"}
-    assert read_cells(notebook(cell(metadata={"execution": timing})))[0].started_at == "2026-01-02T03:04:05.678901Z"
-
-
-def test_cell_states_tell_another_execution():
-    before = read_cells(notebook(cell(stream("a"))))[0]
-    after = read_cells(notebook(cell(stream("b"), source="x", execution_count=2)))[0]
-    none = read_cells(notebook(cell(execution_count=None)))[0]
-    assert before.output_hash != after.output_hash
-    assert before.started_at is after.started_at is None
-    assert (none.execution_count, none.has_output) == (None, False)
-    assert read_cells(notebook(cell(stream("\ud800"))))[0].has_output
