@@ -134,13 +134,10 @@ def notice_notebook(
 def _executed(
     journal: Journal, seen: NotebookSight | NotebookRow, known: NotebookRow | None, tracked_since: datetime
 ) -> list[Execution]:
-    """The executions in a state of a notebook that are not accounted for.
-
-    Where the clock was set back since the folder began to be tracked, every time that is new counts.
-    """
-    since = tracked_since if datetime.now(UTC) >= tracked_since else datetime.min.replace(tzinfo=UTC)
+    """The executions in a state of a notebook that are not accounted for."""
     before = known.baseline if known is not None else None
-    return executions(before, seen.state, journal.is_remembered, tracked_since=since)
+    now = datetime.now(UTC)
+    return executions(before, seen.state, journal.is_remembered, tracked_since=tracked_since, clock=now)
 
 
 def _goes_on(journal: Journal, sight: NotebookSight, found: list[Execution]) -> bool:

@@ -44,6 +44,7 @@ def executions(
     is_remembered: Callable[[str], bool],
     *,
     tracked_since: datetime,
+    clock: datetime,
 ) -> list[Execution]:
     """The cells that were executed since `before`, in the order of the notebook.
 
@@ -51,7 +52,8 @@ def executions(
         before: the cells as they were accounted for last; None for a notebook that is seen for the first time.
         now: the notebook as it is saved now.
         is_remembered: whether one of `keys_of` was remembered for an earlier state of any notebook.
-        tracked_since: executions before this are those of a copy or clone, or of the time before.
+        tracked_since: cells that appear with an execution before this came with a copy or clone.
+        clock: what time it is; times after this were written before the clock was set back.
     """
     if is_remembered(_file_key(now)):
         return []
@@ -64,8 +66,8 @@ def executions(
         earlier = pairs.get(place)
         if cell.started_at is not None:
             key = time_key(cell.started_at)
-            is_new = cell.started_at > tracked_since and not is_remembered(key)
-            is_new = is_new and (earlier is None or earlier.started_at != cell.started_at)
+            since = earlier.started_at if earlier is not None else tracked_since
+            is_new = (since is None or since < cell.started_at or since > clock) and not is_remembered(key)
         else:
             key = _state_key(cell)
             is_new = before is not None and _is_executed_untimed(earlier, cell, newest, is_remembered)

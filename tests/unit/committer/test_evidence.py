@@ -13,13 +13,14 @@ from dotscience.notebook_cells import read_state
 
 DOT = "6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0"
 SINCE = START - timedelta(days=1)
+CLOCK = START + timedelta(hours=1)
 
 
-def executed(before, now, *others, since=SINCE):
+def executed(before, now, *others, since=SINCE, clock=CLOCK):
     """The places of the cells that were executed; `before` and `others` are accounted for. None: never seen."""
     remembered = {key for one in (before, *others) if one is not None for key in keys_of(read_state(one))}
     known = None if before is None else read_state(before).cells
-    found = executions(known, read_state(now), remembered.__contains__, tracked_since=since)
+    found = executions(known, read_state(now), remembered.__contains__, tracked_since=since, clock=clock)
     return [execution.cell.index for execution in found]
 
 
@@ -130,6 +131,13 @@ def test_a_notebook_that_appears_is_executed_where_its_times_are_new():
     assert executed(None, document(ONE, TWO)) == []
 
 
+def test_an_older_time_is_an_execution_only_where_the_clock_was_set_back():
+    newer, older = document(TIMED), document(code("t", stream("t"), count=3, cell_id="t", times=(-60, -59)))
+    assert executed(newer, older) == []
+    assert executed(newer, older, clock=START - timedelta(seconds=30)) == [0]
+    assert executed(None, older, since=CLOCK + timedelta(days=1)) == [0]
+
+
 def test_a_cell_that_is_running_is_not_executed_yet():
     running = code("x", stream("x"), cell_id="x", times=(0, 1), metadata={"papermill": {"status": "running"}})
     assert executed(document(code("x", cell_id="x")), document(running)) == []
@@ -142,7 +150,7 @@ def test_a_thousand_equal_cells_take_no_time_to_speak_of():
 
 def found(*cells, **metadata):
     state = read_state(document(*cells, **metadata))
-    return executions([], state, {""}.__contains__, tracked_since=SINCE), state
+    return executions([], state, {""}.__contains__, tracked_since=SINCE, clock=CLOCK), state
 
 
 def test_cells_after_a_run_trail_it_until_there_is_a_pause():
