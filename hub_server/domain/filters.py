@@ -4,12 +4,15 @@
 
 The grammar is in `filter.lark`, its meaning in docs/filters.md. A comparison is true only for runs that have the value;
 `not` turns that around, so that what is not known to be true is false, and nothing is ever neither.
+
+Words that are compared with nothing are searched in the run's text. A name without its kind (`accuracy > 0.9`) is a
+`Bare` field until `resolved` has found the one kind of value that the project's runs have under it.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from enum import Enum
 from functools import cache
@@ -18,7 +21,7 @@ from typing import Any, TypeAlias, cast
 
 from lark import Lark, Token, Transformer
 from lark.exceptions import UnexpectedEOF, UnexpectedInput, UnexpectedToken, VisitError
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from hub_server.domain.words import words_in
 
@@ -77,6 +80,12 @@ class Field(Struct, frozen=True):
     name: str
 
 
+class Bare(Field, frozen=True):
+    """A name whose kind is not said; `position` is its character in the filter."""
+
+    position: int
+
+
 class Comparison(Struct, frozen=True):
     """`operator` is one of = != < <= > >= and ~ (contains, in any case)."""
 
@@ -124,7 +133,7 @@ Filter: TypeAlias = Comparison | Among | Present | Not | And | Or
 
 
 def parse_filter(text: str) -> Filter:
-    """The tree of a filter.
+    """The tree of a filter, whose `bare_fields` are still to be resolved.
 
     Raises:
         FilterError: it is no filter, or a larger one than the hub evaluates.
@@ -141,6 +150,46 @@ def parse_filter(text: str) -> Filter:
         raise
     except UnexpectedInput as error:
         raise _explained(text, error) from None
+
+
+def bare_fields(part: Filter) -> Iterator[Bare]:
+    """The names in a filter whose kind is not said."""
+    if isinstance(part, And | Or | Not):
+        for one in _parts(part):
+            yield from bare_fields(one)
+    elif isinstance(part.field, Bare):
+        yield part.field
+
+
+def resolved(part: Filter, kinds: Mapping[str, Collection[str]]) -> Filter:
+    """The filter with each bare name as what it is among a project's values; `kinds` are those in use under a name.
+
+    Raises:
+        FilterError: no value has the name, or values of several kinds have.
+    """
+    match part:
+        case And() | Or():
+            return type(part)(tuple(resolved(one, kinds) for one in part.parts))
+        case Not():
+            return Not(resolved(part.part, kinds))
+        case _ if isinstance(part.field, Bare):
+            return structs.replace(part, field=_only_field(part.field, kinds.get(part.field.name, ())))
+        case _:
+            return part
+
+
+def _only_field(bare: Bare, kinds: Collection[str]) -> Field:
+    match sorted(kinds):
+        case [kind]:
+            return Field(kind, bare.name)
+        case []:
+            known = ", ".join(ATTRIBUTES)
+            raise FilterError(
+                bare.position, f"there is no {bare.name!r}: use param.NAME, summary.NAME, label.NAME, or one of {known}"
+            )
+        case several:
+            named = " or ".join(f"{kind}.{bare.name}" for kind in several)
+            raise FilterError(bare.position, f"{bare.name!r} can be more than one thing here: say {named}")
 
 
 @cache
@@ -201,6 +250,12 @@ class _Builder(Transformer[Token, Any]):
             raise FilterError(_at(tokens[0]), _SEARCH)
         return Present(_field(tokens[0]))
 
+    def words(self, tokens: list[Token]) -> Filter:
+        said = " ".join(_unquoted(one) if one.type == "TEXT" else str(one) for one in tokens)
+        if not words_in(said):
+            raise FilterError(_at(tokens[0]), f"{said[:40]!r} has no word to look for")
+        return Comparison(WORDS, "~", said)
+
 
 def _check_search(operator: Token, value: Token, words: str) -> None:
     if str(operator) != "~":
@@ -251,12 +306,9 @@ def _parts(node: Filter) -> Sequence[Filter]:
 
 def _field(token: Token) -> Field:
     if token.type == "ATTRIBUTE":
-        if token.lower() not in ATTRIBUTES:
-            known = ", ".join(ATTRIBUTES)
-            raise FilterError(
-                _at(token), f"there is no {str(token)!r}: use param.NAME, summary.NAME, label.NAME, or one of {known}"
-            )
-        return Field(None, token.lower())
+        if token.lower() in ATTRIBUTES:
+            return Field(None, token.lower())
+        return Bare("", str(token), _at(token))
     kind, _, name = token.partition(".")
     return Field(kind, _unquoted(name) if token.type == "NAMED_IN_QUOTES" else name)
 
@@ -333,7 +385,8 @@ def _at(token: Token) -> int:
 
 
 _WORDS = {
-    **dict.fromkeys(("NAMED", "NAMED_IN_QUOTES", "ATTRIBUTE"), "a field, such as param.NAME, summary.NAME or started"),
+    **dict.fromkeys(("NAMED", "NAMED_IN_QUOTES"), "a field, such as param.NAME, summary.NAME or started"),
+    "WORD": "words to search for",
     **dict.fromkeys(("NUMBER", "TEXT", "TIME", "AGO", "BOOLEAN"), 'a value, such as 0.9 or "text in quotes"'),
     "OPERATOR": "one of = != < <= > >= ~",
     "LPAR": '"("',
@@ -347,7 +400,10 @@ def _explained(text: str, error: UnexpectedInput) -> FilterError:
     position = len(text) if _is_at_end(error) else cast("int", error.pos_in_stream)
     found = repr(text[position : position + 20]) if position < len(text) else "the end"
     names = error.accepts if isinstance(error, UnexpectedToken) else getattr(error, "allowed", None)
-    words = list(dict.fromkeys(_WORDS.get(name, f'"{name.lower()}"') for name in sorted(names or ())))
+    wanted = set(names or ())
+    if "WORD" in wanted:
+        wanted -= {"ATTRIBUTE", "TEXT"}  # which would be searched for as well
+    words = list(dict.fromkeys(_WORDS.get(name, f'"{name.lower()}"') for name in sorted(wanted)))
     expected = " or ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
     return FilterError(position, f"expected {expected or 'something else'}, found {found}")
 

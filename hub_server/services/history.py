@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -24,7 +24,7 @@ from hub_server.domain.problems import Problem, not_found
 from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem, TreeListing
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.workers import Workers
-from hub_server.store import commits, run_order, runs
+from hub_server.store import commits, run_names, run_order, runs
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
@@ -116,6 +116,13 @@ class History:
     async def columns(self, project: ProjectRef) -> Columns:
         """The names that the project's runs use."""
         return await self._database.read(lambda c: runs.list_columns(c, project.key))
+
+    async def kinds(self, project: ProjectRef, names: Collection[str]) -> dict[str, set[str]]:
+        """The kinds of value (param, summary, label) that the project's runs have under each of some names."""
+        wanted = {(kind, name) for kind in run_names.KINDS for name in names}
+        found = await self._database.read(lambda c: run_names.find_names(c, project.key, wanted))
+        used = [(kind, name) for (kind, name), row in found.keys.items() if row.runs > 0]
+        return {name: {kind for kind, other in used if other == name} for name in names}
 
     async def run(self, project: ProjectRef, run_id: str) -> RunDetail:
         """One run with its environment.

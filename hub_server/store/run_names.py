@@ -11,6 +11,9 @@ from hub_server.domain.filters import And, Filter, Not, Or
 from hub_server.domain.values import index_name
 from hub_server.store.schema import project, run_key
 
+KINDS = ("param", "summary", "label")
+"""The kinds of values that have names of their own."""
+
 Key = tuple[str, str]
 """Kind (param, summary, label or tag) and name of a value."""
 

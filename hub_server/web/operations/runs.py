@@ -6,10 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta, Struct
 
-from hub_server.domain.filters import MAX_CHARS, Filter, FilterError, parse_filter
+from hub_server.domain.filters import MAX_CHARS, Filter, FilterError, bare_fields, parse_filter, resolved
 from hub_server.domain.problems import Problem, invalid
 from hub_server.domain.types import Columns, Page, RunDetail, RunInfo, Trace
 from hub_server.services.services import Services
+from hub_server.store.projects import ProjectRef
 from hub_server.store.run_order import Order
 from hub_server.web.operation import Call, Nothing, Reply, operation
 from hub_server.web.operations.commits import MAX_PATH_CHARS
@@ -43,7 +44,7 @@ class RunsQuery(PageQuery, frozen=True, forbid_unknown_fields=True, kw_only=True
 async def list_runs(hub: Services, call: Call[RunsQuery, None]) -> Page[RunInfo]:
     """The project's runs, or those that meet a filter, newest first unless sorted otherwise."""
     query = call.query
-    selection, order = hub.history.select(call.project, _filter(query)), _order(query)
+    selection, order = hub.history.select(call.project, await _filter(hub, call.project, query.filter)), _order(query)
     cursors = Cursors(hub, f"runs:{call.project.id}:{query.sort}:{query.order}:{query.filter}")
     return cursors.page(await hub.history.runs(selection, order, cursors.read(query.cursor), query.limit))
 
@@ -126,11 +127,14 @@ async def trace_model(hub: Services, call: Call[TraceQuery, None]) -> Trace:
     )
 
 
-def _filter(query: RunsQuery) -> Filter | None:
-    if not query.filter.strip():
+async def _filter(hub: Services, project: ProjectRef, text: str) -> Filter | None:
+    """The filter that a text means in a project."""
+    if not text.strip():
         return None
     try:
-        return parse_filter(query.filter)
+        tree = parse_filter(text)
+        bare = {field.name for field in bare_fields(tree)}
+        return resolved(tree, await hub.history.kinds(project, bare)) if bare else tree
     except FilterError as error:
         where = {"pointer": "filter", "detail": str(error)}
         detail = f"filter, at character {error.position + 1}: {error}"

@@ -59,6 +59,8 @@ def accuracies(page):
         ("started > -1d and summary.accuracy = 3", [3]),
         ("started < -1d", []),
         ("param.nobody exists", []),
+        ("accuracy > 9 and optimizer = 'sgd'", [11]),
+        ("nobody-wrote-this", []),
         (f"id = {'x' * 3!r}", []),
         ("  ", list(range(11, -1, -1))),
     ],
@@ -98,7 +100,7 @@ def test_pages_of_a_narrowed_list_go_on_where_they_ended(filled):
     ("text", "position"),
     [
         ("summary.accuracy > high", 19),
-        ("accuracy > 1", 0),
+        ("recall > 1", 0),
         ("summary.accuracy > '\u0000'", 20),
         ("x" * 4_001, None),
         ("summary.accuracy > 1; DROP TABLE run", 20),

@@ -18,13 +18,16 @@ from hub_server.domain.filters import (
     MAX_VALUES,
     Among,
     And,
+    Bare,
     Comparison,
     Field,
     FilterError,
     Not,
     Or,
     Present,
+    bare_fields,
     parse_filter,
+    resolved,
 )
 
 DOCUMENTED = Path(__file__).parents[3] / "docs" / "filters.md"
@@ -32,6 +35,7 @@ ACCURACY = Field("summary", "accuracy")
 LR = Field("param", "lr")
 STATUS = Field(None, "status")
 STARTED = Field(None, "started")
+TEXT = Field(None, "text")
 
 
 @pytest.mark.parametrize(
@@ -56,6 +60,14 @@ STARTED = Field(None, "started")
         ("param.day = 2026-11-26", Comparison(Field("param", "day"), "=", "2026-11-26")),
         ("number >= 7", Comparison(Field(None, "number"), ">=", 7.0)),
         ('not status = "a"', Not(Comparison(STATUS, "=", "a"))),
+        ("resnet", Comparison(TEXT, "~", "resnet")),
+        ("resnet50-v2  Adam 'batch norm'", Comparison(TEXT, "~", "resnet50-v2 Adam batch norm")),
+        ("data/résumé.csv", Comparison(TEXT, "~", "data/résumé.csv")),
+        ("2026", Comparison(TEXT, "~", "2026")),
+        ("not android", Not(Comparison(TEXT, "~", "android"))),
+        ("(resnet) and param.lr = 1", And((Comparison(TEXT, "~", "resnet"), Comparison(LR, "=", 1.0)))),
+        ("accuracy > 0.9", Comparison(Bare("", "accuracy", 0), ">", 0.9)),
+        ("x and lr in (1)", And((Comparison(TEXT, "~", "x"), Among(Bare("", "lr", 6), (1.0,))))),
         ("param.lr not in (1)", And((Present(LR), Not(Among(LR, (1.0,)))))),
     ],
 )
@@ -73,7 +85,7 @@ def test_and_binds_more_than_or_and_not_most_of_all():
 @pytest.mark.parametrize(
     ("text", "position", "said"),
     [
-        ("", 0, "expected a field, such as param.NAME, summary.NAME or started"),
+        ("", 0, "a field, such as param.NAME, summary.NAME or started, "),
         ("param.lr", 8, "found the end"),
         ("param.lr = ", 11, 'expected a value, such as 0.9 or "text in quotes", found the end'),
         ("param.lr = adam", 11, "text in quotes\", found 'adam'"),
@@ -81,8 +93,8 @@ def test_and_binds_more_than_or_and_not_most_of_all():
         ("(param.lr = 1", 13, 'expected ")"'),
         ("param.lr = 1)", 12, "found ')'"),
         ('param.lr = "adam', 11, "found '\"adam'"),
-        ("accuracy > 0.9", 0, "there is no 'accuracy': use param.NAME, summary.NAME, label.NAME, or one of id, number"),
-        ("param.lr = 1 and metric.loss < 1", 17, "there is no 'metric.loss': use param.NAME"),
+        ("resnet accuracy > 0.9", 16, 'expected the end, "and", "or" or words to search for, found'),
+        ("--", 0, "'--' has no word to look for"),
         ("param.lr == 1", 10, "found '= 1'"),
         ("status = 1", 9, "status is compared with a text in quotes, not with '1'"),
         ('number = "7"', 9, "number is compared with a number"),
@@ -104,6 +116,32 @@ def test_and_binds_more_than_or_and_not_most_of_all():
 def test_what_cannot_be_understood_is_said_where_it_is(text, position, said):
     with pytest.raises(FilterError) as caught:
         parse_filter(text)
+    assert said in str(caught.value)
+    assert caught.value.position == position
+
+
+KINDS = {"accuracy": {"summary"}, "lr": {"param"}, "stage": {"param", "label"}}
+
+
+def test_a_name_that_one_kind_of_value_has_needs_no_kind():
+    tree = parse_filter("(accuracy > 0.9 or not lr exists) and resnet and lr not in (1)")
+    assert [field.name for field in bare_fields(tree)] == ["accuracy", "lr", "lr", "lr"]
+    assert resolved(tree, KINDS) == parse_filter(
+        "(summary.accuracy > 0.9 or not param.lr exists) and resnet and param.lr not in (1)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "said"),
+    [
+        ("f1 > 0.9", 0, "there is no 'f1': use param.NAME, summary.NAME, label.NAME, or one of id, number"),
+        ("param.lr = 1 and metric.loss < 1", 17, "there is no 'metric.loss': use param.NAME"),
+        ("not stage = 'dev'", 4, "'stage' can be more than one thing here: say label.stage or param.stage"),
+    ],
+)
+def test_a_name_that_says_too_little_is_pointed_at(text, position, said):
+    with pytest.raises(FilterError) as caught:
+        resolved(parse_filter(text), KINDS)
     assert said in str(caught.value)
     assert caught.value.position == position
 
