@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from committer.detect.derive import derived_run
 from committer.detect.evidence import Execution, executions, is_trailing, keys_of, wait_s
+from committer.detect.run_content import differing_fields
 from committer.detect.sighting import NotebookSight, Sighting
 from committer.sync.journal import Journal, NewRun, NotebookRow, RunRow, Source
 
@@ -50,8 +51,8 @@ def _notice_one(journal: Journal, seen: Sighting, tracked_since: datetime) -> Li
     if known is None:
         journal.add_run(_new_run(seen, "pending" if _is_ours(seen, tracked_since) else "earlier"))
         return "detected"
-    if _differs(seen, known):
-        journal.mark_differs(known.run_id)
+    if _may_differ(seen, known) and (fields := differing_fields(seen.record, known.record)):
+        journal.mark_differs(known.run_id, fields)
     if known.commit is None and SOURCE_RANK[seen.source] > SOURCE_RANK[known.source]:
         ours = known.state == "pending" or seen.source == "sidecar"
         journal.replace_run(_new_run(seen, "pending" if ours else "earlier"))
@@ -67,7 +68,7 @@ def _is_ours(seen: Sighting, tracked_since: datetime) -> bool:
     return seen.source == "sidecar" or (ended_at is not None and ended_at > tracked_since)
 
 
-def _differs(seen: Sighting, known: RunRow) -> bool:
+def _may_differ(seen: Sighting, known: RunRow) -> bool:
     """Text carriers hold values as strings, so only carriers of one kind can be compared."""
     alike = (seen.source in RECORD_SOURCES) == (known.source in RECORD_SOURCES)
     return alike and bool(known.digest) and known.digest != seen.digest

@@ -5,15 +5,14 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
 
-import blake3
 import msgspec
 from msgspec import Struct
 
+from committer.detect.run_content import content_digest
 from committer.sync.journal import Source
 from dotscience.notebook import FoundRun
 from dotscience.notebook_cells import NotebookState
 from dotscience.record import RunRecord
-from dotscience.wire import to_wire
 
 MAX_WARNINGS = 20
 """Of what was wrong with a block; a hostile one could have thousands of wrong fields."""
@@ -53,7 +52,7 @@ def sighting(found: FoundRun, *, seen_in: str | None) -> Sighting | None:
     return Sighting(
         record=record,
         source=found.carrier,
-        digest=blake3.blake3(msgspec.json.encode(to_wire(found.record), order="sorted")).hexdigest(),
+        digest=content_digest(found.record),
         notebook=_placed(record) or seen_in,
         seen_in=seen_in,
     )

@@ -71,10 +71,17 @@ CREATE TABLE IF NOT EXISTS journal_executions (cell TEXT PRIMARY KEY) STRICT, WI
 
 RUN_COLUMNS = (
     "r.seq, r.run_id, r.state, r.source, r.record, r.digest, r.notebook, r.expects_notebook, r.in_notebook,"
-    " r.noticed_at, r.commit_id, r.environment, r.differs, coalesce(c.pushed, 0)"
+    " r.noticed_at, r.commit_id, r.environment, d.value, coalesce(c.pushed, 0)"
 )
-RUNS = "journal_runs r LEFT JOIN journal_commits c ON c.id = r.commit_id"
-DIFFERS_WARNING = "the same run id was seen again with other content; the first content was kept"
+DIFFERS = "differs:"
+"""In the journal's values: the fields in which a run, whose id follows, was seen again with other content."""
+RUNS = (
+    "journal_runs r LEFT JOIN journal_commits c ON c.id = r.commit_id"
+    f" LEFT JOIN journal_meta d ON d.key = '{DIFFERS}' || r.run_id"
+)
+DIFFERS_WARNING = "the same run id was seen again with other content ({}); the first content was kept"
+MAX_FIELDS = 10
+MAX_FIELD = 80
 
 
 class RunRow(Struct, frozen=True, kw_only=True):
@@ -302,9 +309,11 @@ class Journal:
             "UPDATE journal_runs SET in_notebook = 1, notebook = coalesce(notebook, ?) WHERE run_id = ?", (path, run_id)
         )
 
-    def mark_differs(self, run_id: str) -> None:
-        """Note that the run's id was seen again with other content."""
-        self._connection.execute("UPDATE journal_runs SET differs = 1 WHERE run_id = ?", (run_id,))
+    def mark_differs(self, run_id: str, fields: list[str]) -> None:
+        """Note that the run's id was seen again with other content in these fields."""
+        named = ", ".join(name[:MAX_FIELD] for name in fields[:MAX_FIELDS])
+        more = f" and {len(fields) - MAX_FIELDS} more" if len(fields) > MAX_FIELDS else ""
+        self.put({f"{DIFFERS}{run_id}": named + more})
 
     def take_over(self, run_ids: Iterable[str]) -> list[str]:
         """Make earlier runs pending; returns the ids that were."""
@@ -613,7 +622,7 @@ def _run_row(row: tuple[Any, ...]) -> RunRow:
     noticed_at, commit, environment, differs, pushed = rest
     decoded = decode_json(record, RunRecord)
     if differs:
-        decoded = msgspec.structs.replace(decoded, warnings=[*decoded.warnings, DIFFERS_WARNING])
+        decoded = msgspec.structs.replace(decoded, warnings=[*decoded.warnings, DIFFERS_WARNING.format(differs)])
     return RunRow(
         seq=seq,
         run_id=run_id,

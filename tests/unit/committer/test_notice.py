@@ -80,14 +80,17 @@ def test_an_earlier_run_becomes_ours_when_its_sidecar_is_here(journal, make_sigh
     assert journal.run(old.record.run_id).state == "pending"
 
 
-def test_other_content_under_a_known_id_is_kept_as_a_warning(store, journal, make_sighting):
-    first = make_sighting("sidecar")
+def test_other_content_under_a_known_id_is_kept_as_a_warning_that_names_the_fields(store, journal, make_sighting):
+    first = make_sighting("sidecar", parameters={"lr": 0.1, "n": 1})
     enter(journal, first)
     commit(store, journal)
-    enter(journal, msgspec.structs.replace(first, source="mime", digest="other", seen_in="b.ipynb"))
+    other = msgspec.structs.replace(first.record, parameters={"lr": 0.2, "n": 1}, description="another")
+    enter(journal, msgspec.structs.replace(first, source="mime", digest="other", seen_in="b.ipynb", record=other))
     row = journal.run(first.record.run_id)
-    assert row.record.warnings
-    assert row.state == "committed"
+    assert row.record.warnings == [
+        "the same run id was seen again with other content (description, parameters.lr); the first content was kept"
+    ]
+    assert (row.state, row.record.parameters["lr"]) == ("committed", 0.1)
 
 
 def test_text_and_typed_carriers_are_not_compared(journal, make_sighting):
