@@ -235,13 +235,13 @@ def status(*, as_json: bool) -> None:
 
 
 def _print_status(found: dict[str, Any]) -> None:
-    hub, error = found["hub"], found["error"]
+    hub = found["hub"]
     click.echo(f"{found['root']}: {found['message']}")
     click.echo(f"  runs     {found['runs']}, {found['pending_runs']} pending, {found['earlier_runs']} earlier")
     click.echo(f"  commits  {found['unpushed']} not pushed, head {(found['head'] or 'none')[:12]}")
     click.echo(f"  hub      {hub['url']} (project {hub['project_name']})" if hub else "  hub      none")
-    if error:
-        click.echo(f"  problem  {error['detail']}\n           {error['hint']}")
+    for problem in found["problems"]:
+        click.echo(f"  problem  {problem['detail']}\n           {problem['hint']}")
 
 
 commands: list[click.Command] = [

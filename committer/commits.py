@@ -303,8 +303,11 @@ def _entry(commit_id: str, commit: Commit, runs: list[tuple[RunRecord, Source]])
 
 
 def _accounting(last: CommitEntry, plan: Plan, environments: dict[str, str]) -> CommitEntry:
-    """The last entry of a plan, which is accounted for from then on."""
-    notebooks = {row.notebook for row in plan.runs if row.notebook is not None}
+    """The last entry of a plan: what was executed in the notebooks of its published runs is accounted for.
+
+    Derived runs account for themselves when they are entered; more may have been executed since.
+    """
+    notebooks = {row.notebook for row in plan.runs if row.notebook is not None and row.source != "derived"}
     return msgspec.structs.replace(
         last,
         environments=environments,

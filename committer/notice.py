@@ -177,7 +177,7 @@ def close_derived(
         row = journal.notebook(path)
         if row is None or row.derived_since is None:
             return []
-        if any(run.notebook == path for run in journal.pending_runs()):
+        if any(run.notebook == path and run.source != "derived" for run in journal.pending_runs()):
             return []
         found = _executed(journal, row, row, tracked_since)
         record = derived_run(dot_id, path, found, saved_at=row.saved_at)

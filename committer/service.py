@@ -392,7 +392,8 @@ class Committer:
         return self._facts.status()
 
     async def runs(self, *, notebook: str | None, limit: int, before: int | None) -> entries.RunPage:
-        """A page of runs, newest first."""
+        """A page of runs, newest first. A notebook that is a link stands for the one that it leads to."""
+        notebook = None if notebook is None else await self._on_reading(_followed, self._workspace.root, notebook)
 
         def read(journal: Journal) -> entries.RunPage:
             rows = journal.page(notebook=notebook, limit=limit, before=before)
@@ -469,7 +470,7 @@ class Committer:
         """Look at a notebook now; a path outside of the workspace is nobody's business here."""
         relative = _relative(self._workspace.root, path)
         if relative is not None and is_notebook(relative):
-            self._detector.nudge(relative)
+            self._detector.nudge(_followed(self._workspace.root, relative))
 
     def push_now(self) -> None:
         """Try to reach the hub now."""
@@ -593,6 +594,14 @@ def _relative(root: Path, path: str) -> str | None:
         if absolute.startswith(base + os.sep):
             return absolute[len(base) + 1 :]
     return None
+
+
+def _followed(root: Path, notebook: str) -> str:
+    """The notebook that a path leads to by symbolic links, relative to the root; the same path if that is outside."""
+    if "\0" in notebook:
+        return notebook
+    followed = _relative(root, os.path.realpath(root / notebook))
+    return notebook if followed is None else followed
 
 
 def _place_of(root: int, believed: Path) -> Path | None:

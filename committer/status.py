@@ -20,8 +20,11 @@ HOLDS_COMMITS = frozenset({"disk-full", "settings", "snapshot-failed", "commit-f
 """The types of problems that keep runs from being committed; all others leave the rest to go on."""
 
 
-HARMLESS = frozenset({"zfs-send-failed", "zfs-send-refused", "zfs-send-unavailable"})
-"""The types of problems that keep nothing from being committed and pushed: they are told beside the state."""
+HARMLESS = frozenset({"notebook-unreadable", "zfs-send-failed", "zfs-send-refused", "zfs-send-unavailable"})
+"""The types of problems that keep nothing else from being committed and pushed: they are told beside the state."""
+
+
+MAX_PROBLEMS = 50
 
 
 class HubStatus(Struct, frozen=True, kw_only=True):
@@ -63,7 +66,8 @@ class Status(Struct, frozen=True, kw_only=True):
     """The answer of `GET /v1/status`.
 
     `pushed` of `push_total` commits of the present burst are on the hub. While their packs are sent, `push_bytes_done`
-    of `push_bytes_total` bytes are; both are 0 otherwise.
+    of `push_bytes_total` bytes are; both are 0 otherwise. `problems` has everything that is wrong, the most severe
+    first, which is `error`, too; at most `MAX_PROBLEMS`.
     """
 
     root: str
@@ -85,6 +89,7 @@ class Status(Struct, frozen=True, kw_only=True):
     reading: ReadingStatus | None = None
     push_bytes_done: int = 0
     push_bytes_total: int = 0
+    problems: list[Problem] = []
 
 
 class Facts(Struct, kw_only=True):
@@ -125,7 +130,8 @@ class Facts(Struct, kw_only=True):
     def status(self) -> Status:
         """The status at this moment."""
         state = _state(self)
-        problem = _most_urgent(self.problems.values())
+        problems = _by_severity(self.problems.values())
+        problem = problems[0] if problems else None
         sent = self.sent if state == "pushing" else NOTHING_SENT
         return Status(
             root=self.root,
@@ -147,12 +153,13 @@ class Facts(Struct, kw_only=True):
             reading=self.reading,
             push_bytes_done=sent.done,
             push_bytes_total=sent.total,
+            problems=problems[:MAX_PROBLEMS],
         )
 
 
-def _most_urgent(problems: Collection[Problem]) -> Problem | None:
-    """The oldest of those that keep runs from being committed, else of all but the harmless, else of these."""
-    return min(problems, key=lambda one: (one.type not in HOLDS_COMMITS, one.type in HARMLESS), default=None)
+def _by_severity(problems: Collection[Problem]) -> list[Problem]:
+    """First those that keep runs from being committed, last the harmless; among equals the oldest first."""
+    return sorted(problems, key=lambda one: (one.type not in HOLDS_COMMITS, one.type in HARMLESS))
 
 
 def _state(facts: Facts) -> State:

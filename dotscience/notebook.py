@@ -24,6 +24,8 @@ Carrier = Literal["sidecar", "mime", "marker"]
 
 _CARRIER_RANK: dict[Carrier, int] = {"sidecar": 2, "mime": 1, "marker": 0}
 _STREAMS = ("stdout", "stderr")
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
+CONFLICT = b"\n<<<<<<< "
 
 
 class Location(Struct, frozen=True, omit_defaults=True):
@@ -107,7 +109,25 @@ def find_runs(data: bytes, *, path: str, dot_id: str | None = None) -> list[Foun
 def _check_ends(data: bytes, path: str) -> None:
     text = data.removeprefix(b"\xef\xbb\xbf").strip()
     if not (text.startswith(b"{") and text.endswith(b"}")):
-        raise NotebookError(f"{path} is not a notebook, or not completely written: it is not a JSON object")
+        raise NotebookError(f"{path} is not a notebook, or not completely written: {_kind_of(data)}")
+
+
+def _kind_of(data: bytes) -> str:
+    """What a file is that is no JSON object."""
+    if not data.strip():
+        return "it is empty"
+    if data.startswith(LFS_POINTER):
+        return "it is a Git LFS pointer; `git lfs pull` fetches the notebook"
+    if CONFLICT in data:
+        return "it has unresolved Git conflicts"
+    return "it is not a JSON object"
+
+
+def without_cells(document: Any) -> str:
+    """What a JSON document is that has no cells where nbformat 4 has them."""
+    if isinstance(document, dict) and "worksheets" in document:
+        return "it has nbformat 3; opening and saving it in Jupyter upgrades it"
+    return "it has no list of cells"
 
 
 def _decode(data: bytes, path: str) -> _Notebook:
@@ -131,13 +151,14 @@ def decode_slowly(data: bytes, path: str) -> Any:
     try:
         return json.loads(data)
     except (ValueError, RecursionError) as error:
-        raise NotebookError(f"{path} is not a notebook, or not completely written: {error}") from error
+        what = _kind_of(data) if data.lstrip()[:1] != b"{" or CONFLICT in data else str(error)
+        raise NotebookError(f"{path} is not a notebook, or not completely written: {what}") from error
 
 
 def _as_notebook(document: Any, path: str) -> _Notebook:
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list):
-        raise NotebookError(f"{path} is not a notebook of nbformat 4: it has no list of cells")
+        raise NotebookError(f"{path} is not a notebook of nbformat 4: {without_cells(document)}")
     return _Notebook(cells=[_as_cell(cell) for cell in cells])
 
 

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from dotscience.errors import NotebookError
-from dotscience.notebook import as_text, decode_slowly, joined
+from dotscience.notebook import as_text, decode_slowly, joined, without_cells
 
 EXECUTE_INPUT = "iopub.execute_input"
 _STARTS = (EXECUTE_INPUT, "iopub.status.busy", "shell.execute_reply.started", "shell.execute_reply")
@@ -137,7 +137,7 @@ def _decode_executed(data: bytes, path: str) -> _ExecutedNotebook:
 def _as_executed_notebook(document: Any, path: str) -> _ExecutedNotebook:
     cells = document.get("cells") if isinstance(document, dict) else None
     if not isinstance(cells, list):
-        raise NotebookError(f"{path} is not a notebook of nbformat 4: it has no list of cells")
+        raise NotebookError(f"{path} is not a notebook of nbformat 4: {without_cells(document)}")
     return _ExecutedNotebook(cells=[_as_code_cell(cell) for cell in cells], metadata=_mapping(document, "metadata"))
 
 

@@ -125,7 +125,8 @@ def _notebook(shell: Any, root: str) -> str | None:
         return None
     for path in (named, os.path.basename(named)):  # noqa: PTH119 - see paths
         if os.path.isfile(path):  # noqa: PTH113
-            seen = rooted(absolute(path), root)
+            saved = rooted(os.path.realpath(path), os.path.realpath(root))  # a link's file is what is saved
+            seen = rooted(absolute(path), root) if saved.outside else saved
             return None if seen.outside else seen.path
     return None
 

@@ -207,7 +207,12 @@ class Detector:
             self._readings.done(path, started_at)
 
     def _read_whole(self, path: str, *, patient: bool) -> NotebookSight:
-        """On the executor. Jupyter's sign of writing is heeded only for a while: after a crash it stays for ever."""
+        """On the executor. Jupyter's sign of writing is heeded only for a while: after a crash it stays for ever.
+
+        A symbolic link is nothing of its own: the notebook that it leads to is noticed where that is.
+        """
+        if (self._root / path).is_symlink():
+            raise FileNotFoundError(path)
         if patient and being_written(self._root, path):
             raise NotebookError(f"{path} is being written")
         return read_notebook(self._root, path, dot_id=self._workspace.dot_id)

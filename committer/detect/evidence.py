@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Sequence
 from datetime import datetime, timedelta
 from difflib import SequenceMatcher
 
+import msgspec
 from msgspec import Struct
 
 from dotscience.notebook_cells import CellState, NotebookState
@@ -61,19 +62,27 @@ def executions(
     newest = max((cell.execution_count or 0 for cell in before or ()), default=0)
     found = []
     for place, cell in enumerate(now.cells):
+        earlier = pairs.get(place)
         if cell.is_running:
             continue
-        earlier = pairs.get(place)
-        if cell.started_at is not None:
+        if cell.started_at is None or _keeps_an_old_time(earlier, cell):
+            key = _state_key(cell)
+            is_new = before is not None and _is_executed_untimed(earlier, cell, newest, is_remembered)
+        else:
             key = time_key(cell.started_at)
             since = earlier.started_at if earlier is not None else tracked_since
             is_new = (since is None or since < cell.started_at or since > clock) and not is_remembered(key)
-        else:
-            key = _state_key(cell)
-            is_new = before is not None and _is_executed_untimed(earlier, cell, newest, is_remembered)
         if is_new:
             found.append(Execution(key, cell))
     return found
+
+
+def _keeps_an_old_time(earlier: CellState | None, cell: CellState) -> bool:
+    """Whether a writer that notes no times has left another's in a cell that it executed: the number tells."""
+    if earlier is None or cell.execution_count is None or earlier.started_at != cell.started_at:
+        return False
+    was_over = earlier.execution_count is not None or earlier.ended_at is not None
+    return was_over and earlier.execution_count != cell.execution_count
 
 
 def _is_executed_untimed(
@@ -150,9 +159,11 @@ def _everything(cell: CellState) -> Hashable:
 
 
 def _cell_keys(cell: CellState) -> list[str]:
-    if cell.started_at is not None:
-        return [] if cell.is_running else [time_key(cell.started_at)]
-    return [_state_key(cell)] if _has_trace(cell) else []
+    """Those of a cell as it is, and as it is after a hook has taken its number and times out."""
+    if cell.is_running or not (_has_trace(cell) or cell.started_at):
+        return []
+    keys = [_state_key(cell)] if cell.started_at is None else [_state_key(cell), time_key(cell.started_at)]
+    return [*keys, _state_key(msgspec.structs.replace(cell, execution_count=None))] if cell.has_output else keys
 
 
 def time_key(started_at: datetime) -> str:

@@ -17,10 +17,20 @@ export type CommitterState =
   | 'error';
 export type RunState = 'pending' | 'committed' | 'pushed' | 'earlier';
 
+export interface CommitterProblem {
+  readonly type: string;
+  readonly detail: string;
+  readonly hint: string;
+  readonly notebook: string | null;
+}
+
 export interface CommitterStatus {
   readonly state: CommitterState;
   readonly message: string;
-  readonly error: { type: string; detail: string; hint: string; notebook: string | null } | null;
+  /** The most severe of the problems. */
+  readonly error: CommitterProblem | null;
+  /** All of them, the most severe first; committers of earlier versions leave them out. */
+  readonly problems?: readonly CommitterProblem[];
   readonly hub: { url: string; project_id: string; project_name: string; unreachable_since: string | null } | null;
   readonly head: string | null;
   readonly head_at: string | null;

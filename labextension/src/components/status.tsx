@@ -1,6 +1,6 @@
 import * as React from 'react';
 
-import type { CommitterStatus } from '../api';
+import type { CommitterProblem, CommitterStatus } from '../api';
 import { describe } from '../describe';
 import { safeUrl } from '../format';
 import type { State } from '../tokens';
@@ -24,7 +24,9 @@ export function Status({ state, onRetry }: StatusProps): React.ReactElement {
         <span>{sentence}</span>
       </p>
       {hint ? <p className="ds-Hint">{hint}</p> : null}
-      {committer?.error ? <Problem text={committer.error.detail} hint={committer.error.hint} /> : null}
+      {problemsOf(committer).map(({ detail, hint }) => (
+        <Problem key={detail} text={detail} hint={hint} />
+      ))}
       {committer === null ? null : <Counts committer={committer} />}
       {stuck ? (
         <button type="button" className="ds-Button" disabled={state.busy !== null} onClick={onRetry}>
@@ -33,6 +35,10 @@ export function Status({ state, onRetry }: StatusProps): React.ReactElement {
       ) : null}
     </section>
   );
+}
+
+function problemsOf(committer: CommitterStatus | null): readonly CommitterProblem[] {
+  return committer?.problems ?? (committer?.error ? [committer.error] : []);
 }
 
 function Counts({ committer }: { readonly committer: CommitterStatus }): React.ReactElement {

@@ -136,9 +136,28 @@ def test_a_broken_notebook_is_reported_and_noticed_when_it_is_whole_again(folder
     status = folder.until(lambda status: status["error"])
     assert status["error"]["type"] == "notebook-unreadable"
     assert status["error"]["notebook"] == "a.ipynb"
+    assert status["state"] == "watching"  # a note on that file; the folder is well
+    assert "a.ipynb" in folder.command("status").stdout
     folder.save_notebook("a.ipynb", run)
     folder.until_committed(run.run_id)
     assert folder.until(lambda status: status["error"] is None)["state"] == "watching"
+
+
+def test_a_notebook_behind_a_link_is_one_notebook(folder, make_record):
+    folder.save_notebook("shared/a.ipynb")
+    (folder.root / "lesson").mkdir()
+    (folder.root / "lesson" / "a.ipynb").symlink_to("../shared/a.ipynb")
+    folder.start()
+    folder.until(lambda status: status["head"])
+    run = make_record("shared/a.ipynb")
+    folder.publish(run)
+    folder.save_notebook("lesson/a.ipynb", run, cells=2)
+    folder.client.nudge("lesson/a.ipynb")
+    found = folder.until_committed(run.run_id)
+    assert list(found) == [run.run_id]
+    assert not found[run.run_id]["record"]["notebook_stale"]
+    assert folder.client.status()["problems"] == []
+    assert folder.client.runs(notebook="lesson/a.ipynb")["total"] == 1
 
 
 def test_an_editor_that_saves_by_rename_is_noticed(folder, make_record, make_notebook):

@@ -100,6 +100,11 @@ CASES = {
         ],
         [0],
     ),
+    "executed by a writer that keeps another's times": (
+        [TIMED],
+        [code("t", stream("t"), count=9, cell_id="t", times=(0, 1))],
+        [0],
+    ),
     "cleared, then executed with the same result": ([code("1", cell_id="a")], [ONE_ID], [0]),
 }
 

@@ -158,7 +158,7 @@ def test_half_a_notebook_is_an_error(data):
 
 
 def test_a_notebook_without_cells_is_an_error():
-    with pytest.raises(NotebookError, match="no list of cells"):
+    with pytest.raises(NotebookError, match="nbformat 3"):
         find_runs(b'{"worksheets": [], "x": "DOTSCIENCE-RUN:"}', path="a.ipynb")
 
 

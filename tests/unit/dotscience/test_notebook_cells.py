@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from support.notebooks import code, display, document, failure, stream, text
 
+from dotscience.errors import NotebookError
 from dotscience.notebook_cells import CellError, read_cells, read_state
 
 
@@ -125,3 +126,19 @@ def test_fields_of_wrong_types_are_nothing():
     [state] = read_cells(b'{"cells": [null, %s], "metadata": 5}' % json.dumps(odd).encode())
     assert (state.cell_id, state.execution_count, state.started_at, state.has_output) == (None, None, None, False)
     assert read_cells(document(code("x", stream("\ud800"))))[0].has_output
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"", "it is empty"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b'{\n<<<<<<< HEAD\n "cells": []\n=======\n>>>>>>> x\n}', "unresolved Git conflicts"),
+        (b'{"worksheets": [{"cells": []}], "nbformat": 3}', "nbformat 3"),
+        (b'{"hello": 1}', "no list of cells"),
+        (b"[1]", "no list of cells"),
+    ],
+)
+def test_what_is_no_notebook_is_named(data, what):
+    with pytest.raises(NotebookError, match=what):
+        read_state(data)
