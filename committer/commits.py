@@ -33,6 +33,7 @@ from dotscience.capture_manifest import CapturedFile
 from dotscience.errors import CorruptObject, MissingObject, ZfsError
 from dotscience.notebook_cells import NotebookState
 from dotscience.record import Commit, CommitStats, Consistency, Environment, FileRef, RunRecord, encode_json
+from dotscience.record_limits import MAX_RUN_BYTES, committed_size
 from dotscience.version import __version__
 from dotscience.workspace import Workspace
 
@@ -189,7 +190,8 @@ class CommitMaker:
         writers = {file.path: row.seq for row in rows for file in row.record.outputs if not file.observed}
         drafts = []
         tree = StateTree(snapshot.root_hash, snapshot.files, snapshot.size)
-        for runs_of_one_state in group((row, captured[row.run_id]) for row in rows):
+        sized = ((row, captured[row.run_id], min(committed_size(row.record), MAX_RUN_BYTES)) for row in rows)
+        for runs_of_one_state in group(sized):
             placed = place(self._store, tree.root, runs_of_one_state.state, partial(self._store.put, Kind.TREE))
             tree = StateTree(placed.root, tree.files + placed.files, tree.size + placed.size)
             finalizer = RunFinalizer(

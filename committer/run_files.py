@@ -19,6 +19,7 @@ from committer.sync.journal import RunRow
 from dotscience.errors import CorruptObject, MissingObject, NoSuchPath
 from dotscience.file_signature import TICK_NS, FileSignature
 from dotscience.record import FileRef, RunRecord
+from dotscience.record_limits import fit
 
 
 class CommitTree:
@@ -87,6 +88,7 @@ class RunFinalizer:
         ended_ns = int(record.ended_at.timestamp() * 1e9) if record.ended_at else None
         environment = self._environments.get(record.environment) if record.environment else None
         missing = record.environment is not None and environment is None
+        record, _ = fit(record)
         return msgspec.structs.replace(
             record,
             inputs=[self._input(file, files, ended_ns) for file in record.inputs],
@@ -99,6 +101,7 @@ class RunFinalizer:
 
     def with_observed(self, record: RunRecord) -> RunRecord:
         """A record whose files were only seen to have changed: their contents are those of the tree."""
+        record, _ = fit(record)
         outputs = [self._output(file, NOTHING, None, 0) for file in record.outputs]
         return msgspec.structs.replace(record, outputs=outputs)
 

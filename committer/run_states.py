@@ -17,6 +17,7 @@ from committer.storage.reader import Reader
 from committer.storage.tree import EntryKind, TreeEntry
 from committer.storage.tree_edit import Path, TreeEdit
 from dotscience.errors import FolderRefused
+from dotscience.record_limits import MAX_COMMIT_RUN_BYTES
 
 T = TypeVar("T")
 
@@ -42,20 +43,25 @@ class State(Struct):
 
 
 class Group(Struct, Generic[T]):
-    """Runs that share a commit, in order."""
+    """Runs that share a commit, in order; `size` is the bytes of their records."""
 
     runs: list[T]
     state: State
+    size: int = 0
 
 
-def group(runs: Iterable[tuple[T, RunFiles]]) -> list[Group[T]]:
-    """Part runs, in the order in which they were published, into those that can share a commit; at least one group."""
+def group(runs: Iterable[tuple[T, RunFiles, int]], limit: int = MAX_COMMIT_RUN_BYTES) -> list[Group[T]]:
+    """Part runs, in the order in which they were published, into those that can share a commit; at least one group.
+
+    Each run comes with the bytes of its record; those of a commit have at most `limit` together.
+    """
     groups = [Group[T]([], State())]
-    for run, files in runs:
-        if not groups[-1].state.allows(files):
+    for run, files, size in runs:
+        if groups[-1].runs and (groups[-1].size + size > limit or not groups[-1].state.allows(files)):
             groups.append(Group([], State()))
         groups[-1].runs.append(run)
         groups[-1].state.add(files)
+        groups[-1].size += size
     return groups
 
 

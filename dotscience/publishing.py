@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from dotscience import paths, surroundings
 from dotscience.record import FileRef, ModelArtefact, RunRecord, encode_json
+from dotscience.record_limits import fit
 from dotscience.values import clean_text
 from dotscience.warning import warn
 from dotscience.wire import marker_for, mime_bundle, to_wire
@@ -94,7 +95,9 @@ def _publish(
     root = run.root or surroundings.workspace_root()
     tracked = surroundings.is_tracked(root)
     record = build_record(run, root=root, mode=mode, workload_file=workload_file)
-    record = replace(record, place=surroundings.place(root))
+    record, cuts = fit(replace(record, place=surroundings.place(root)))
+    for cut in cuts:
+        warn(f"the run is too large to be recorded whole: {cut}")
     if tracked:
         _capture(record, run, root, capture)
         record = _publish_tracked(record, root, stream, stdout)

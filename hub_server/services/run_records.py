@@ -7,9 +7,8 @@ from uuid import UUID
 from committer.storage.objects import decode_run
 from dotscience.errors import CorruptObject
 from dotscience.record import Commit
+from dotscience.record_limits import MAX_RUN_BYTES
 from hub_server.store.runs import NewRun
-
-MAX_RUN_BYTES = 4 * 2**20
 
 
 def read_run(commit: Commit, run_id: str, name: bytes, data: bytes) -> NewRun:

@@ -18,6 +18,7 @@ from committer.storage.objects import Kind, Reference, decode_commit, references
 from committer.storage.pack import Pack, PackEntry
 from dotscience.errors import CorruptObject
 from dotscience.record import Commit
+from dotscience.record_limits import MAX_COMMIT_RUN_BYTES
 from hub_server.content.packs import Packs, Upload
 from hub_server.domain.names import check_branch
 from hub_server.domain.problems import Problem, invalid
@@ -34,7 +35,6 @@ from hub_server.store.projects import DotRow, GcState
 MAX_HASHES = 16_384
 MAX_PACK_BYTES = 64 * 2**20
 MAX_MISSING = 1_000
-MAX_RUN_BYTES_PER_COMMIT = 64 * 2**20
 MAX_PARENTS = 64
 
 
@@ -250,8 +250,8 @@ def _missing(hashes: Sequence[bytes]) -> Problem:
 def _read_runs(source: ProjectObjects, commit: Commit) -> tuple[list[runs.NewRun], list[Reference]]:
     """The commit's runs that are here; and what must be here too: that to which they refer, and the other runs."""
     found = source.locate([name for _, name in commit.runs])
-    if sum(location.entry.size for location in found.values()) > MAX_RUN_BYTES_PER_COMMIT:
-        raise CorruptObject(f"the commit's run records are more than {MAX_RUN_BYTES_PER_COMMIT} bytes together")
+    if sum(location.entry.size for location in found.values()) > MAX_COMMIT_RUN_BYTES:
+        raise CorruptObject(f"the commit's run records are more than {MAX_COMMIT_RUN_BYTES} bytes together")
     read: list[runs.NewRun] = []
     following: list[Reference] = []
     for run_id, name in commit.runs:

@@ -44,7 +44,7 @@ def expected(contents):
 
 
 def parted(*runs):
-    return [one.runs for one in group(enumerate(runs))]
+    return [one.runs for one in group((number, run, 1) for number, run in enumerate(runs))]
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,12 @@ def test_runs_share_a_commit_while_one_tree_can_hold_what_each_left(runs, commit
     assert parted(*runs) == commits
 
 
+def test_records_of_a_commit_have_a_limit_together():
+    runs = [(number, RunFiles(), 40) for number in range(5)]
+    assert [one.runs for one in group(runs, limit=100)] == [[0, 1], [2, 3], [4]]
+    assert [one.runs for one in group(runs, limit=10)] == [[0], [1], [2], [3], [4]]
+
+
 def test_other_permissions_are_another_state():
     runs = [RunFiles(held={(b"a",): file("1", mode)}) for mode in (0o644, 0o755)]
     assert parted(*runs) == [[0], [1]]
@@ -75,7 +81,7 @@ def test_other_permissions_are_another_state():
 def test_what_a_later_run_put_in_the_way_makes_room():
     objects = Objects()
     root = tree_of(objects, {"a/b": "later", "c": "later"})
-    (one,) = group([(0, wrote(a="earlier", c_d="earlier"))])
+    (one,) = group([(0, wrote(a="earlier", c_d="earlier"), 1)])
     tree = place(objects, root, one.state, objects.put)
     assert contents(objects, tree.root) == expected({"a": "earlier", "c/d": "earlier"})
     assert (tree.files, tree.size) == (0, 4)
@@ -84,7 +90,7 @@ def test_what_a_later_run_put_in_the_way_makes_room():
 def test_a_tree_that_has_everything_stays_as_it_is():
     objects = Objects()
     root = tree_of(objects, {"a": "1", "out/b": "2"})
-    (one,) = group([(0, wrote("out", a="1", out_b="2"))])
+    (one,) = group([(0, wrote("out", a="1", out_b="2"), 1)])
     assert place(objects, root, one.state, objects.put) == StateTree(root, 0, 0)
 
 
@@ -101,7 +107,7 @@ def test_any_sweep_gives_each_run_its_own_files():
                 now = {path: text for path, text in now.items() if not path.startswith("out/") or path in chosen}
             mine = {path: now[path] for path in chosen}
             held = {names(path): file(text) for path, text in mine.items()}
-            runs.append((number, RunFiles(held=held, folders=frozenset(map(names, folders)))))
+            runs.append((number, RunFiles(held=held, folders=frozenset(map(names, folders))), 1))
             left.append((mine, folders))
         root = tree_of(objects, now)
         for one in group(runs):
