@@ -1,7 +1,7 @@
-"""Noticing exceptions that end a script, a thread or a notebook's cell, and the tasks that run cells.
+"""Noticing what ends a script, a thread, a notebook's cell or the process, and the tasks that run cells.
 
-All hooks are chained and put in place when the first run begins. Each publishes the run that is being recorded, with
-the exception; what was hooked before still gets to see it.
+All hooks are chained and put in place when the first run begins. For an exception each publishes the run that is being
+recorded, with it; what was hooked before still gets to see it. What is left when the process ends is for `unpublished`.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class _Watch:
             self.trackers = WeakSet()
             self._hook_script(sys.excepthook)
             self._hook_threads(threading.excepthook)
+            self._hook_end()
         self.trackers.add(tracker)
 
     def _hook_script(self, before: Callable[..., Any]) -> None:
@@ -56,6 +57,35 @@ class _Watch:
             before(arguments)
 
         threading.excepthook = hook
+
+    def _hook_end(self) -> None:
+        """SIGTERM only where nobody has a handler for it, and only from the main thread (signal.signal)."""
+        import atexit
+        import signal
+
+        atexit.register(self.leave)
+        is_main = threading.current_thread() is threading.main_thread()
+        if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+            return
+
+        def terminated(number: int, _frame: Any) -> None:
+            self.leave("SIGTERM")
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
+
+        signal.signal(signal.SIGTERM, terminated)
+
+    def leave(self, ended_by: str | None = None) -> None:
+        """The process ends: have what was not published recorded or mentioned. Never raises."""
+        for tracker in list(self.trackers or ()):
+            try:
+                from dotscience import unpublished
+
+                unpublished.leave(tracker, ended_by)
+            except Exception:  # nothing may keep the process from ending as it does
+                import logging
+
+                logging.getLogger(__name__).exception("what was not published could not be recorded")
 
     def _before_cell(self, _info: Any) -> None:
         self.cell_task = _current_task()

@@ -22,6 +22,9 @@ CaptureMode = Literal["now", "background"]
 CAPTURE_MODES = get_args(CaptureMode)
 
 
+_NOTHING = object()
+
+
 class NamedModel(NamedTuple):
     """A model that the run named; its files are absolute paths by role."""
 
@@ -60,7 +63,9 @@ class Run:
         self.publish_error: BaseException | None = None
         self.series: Series | None = None
         self.is_local = True
+        self.pid = os.getpid()
         self._start_called = False
+        self._published: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         """Short: notebooks show the value of a cell's last line."""
@@ -114,6 +119,16 @@ class Run:
         self.started_at = self.ended_at = self.failure = self.traceback = None
         self.unfinished = self.touched = False
         self.publish_error = None
+        self._published = self._recorded()
+
+    def recorded_since_publish(self) -> list[str]:
+        """The names of what was recorded or changed since the run was last published, like `parameters.lr`."""
+        return [name for name, value in self._recorded().items() if self._published.get(name, _NOTHING) != value]
+
+    def _recorded(self) -> dict[str, Any]:
+        values = {"parameters": self.parameters, "metrics": self.metrics, "labels": self.labels, "models": self.models}
+        named = {f"{kind}.{name}": value for kind, items in values.items() for name, value in items.items()}
+        return named | dict.fromkeys((*self.inputs, *self.outputs))
 
     # -- what happened
 

@@ -21,6 +21,7 @@ ROOT_VARIABLE = "DOTSCIENCE_PROJECT_DOT_ROOT"
 WORKLOAD_VARIABLE = "DOTSCIENCE_WORKLOAD_TYPE"
 NOTEBOOK_VARIABLE = "JPY_SESSION_NAME"
 HUB_VARIABLE = "DOTSCIENCE_URL"
+UNPUBLISHED_VARIABLE = "DOTSCIENCE_UNPUBLISHED"
 
 _RECORDED_VARIABLES = (
     "CONDA_DEFAULT_ENV",
@@ -71,6 +72,11 @@ def workload_type() -> str | None:
 def hub_url() -> str:
     """The hub that remote mode talks to where `ds.connect` is not told; empty if the environment does not say."""
     return os.environ.get(HUB_VARIABLE, "")
+
+
+def records_unpublished() -> bool:
+    """Whether a run that was never published is recorded when its process ends."""
+    return os.environ.get(UNPUBLISHED_VARIABLE, "").lower() not in ("off", "0", "false", "no")
 
 
 def recorded_variables() -> dict[str, str]:
