@@ -3,7 +3,8 @@
 The file has gitignore's syntax (gitignore(5)) and is read at the root only. Where it is missing, `DEFAULT_IGNORE`
 applies, so that deleting it does not publish a private key; an empty file leaves nothing out but the things that
 nothing brings in: Dotscience's own state and credentials, the files through which Jupyter lets others into its
-kernels, and (found during the walk) folders that are tracked on their own.
+kernels, the state that Jupyter's tools keep beside notebooks (jupyter-collaboration's holds text that was typed and
+deleted), and (found during the walk) folders that are tracked on their own.
 """
 
 from __future__ import annotations
@@ -75,6 +76,11 @@ _NEVER_NAMES = re.compile(
 _NEVER_ENDINGS = (b".json", b".html", b"_secret", b".db")
 """How the names of `_NEVER_NAMES` end, in lower case."""
 
+_YSTORE = b".jupyter_ystore.db"
+"""jupyter-collaboration's database of every update ever made; SQLite keeps more files of this name beside it."""
+
+_TOOL_FOLDERS = frozenset({b".jupyter", b".jupyter_cache"})
+
 _NEVER_FOLDERS = re.compile(
     rb"""(?:\A|/)(?:
         jupyter/runtime | \.jupyter/runtime | Jupyter/runtime
@@ -102,7 +108,7 @@ class IgnoreRules:
         except GitIgnorePatternError as error:
             raise ConfigError(f"{IGNORE_FILE}: {error}; correct or remove that line") from error
         self._may_exclude = _any_of(self._patterns)
-        self.digest = digest(b"\0".join([b"1", text.encode("utf-8", "surrogatepass"), *sorted(self._protected)]))
+        self.digest = digest(b"\0".join([b"2", text.encode("utf-8", "surrogatepass"), *sorted(self._protected)]))
         """Equal for equal rules."""
 
     def excludes(self, path: bytes) -> bool:
@@ -128,11 +134,11 @@ class IgnoreRules:
 
     def _never(self, path: bytes, *, directory: bool) -> bool:
         name = path.rpartition(b"/")[2]
-        if name == _STATE_DIR or path in self._protected:
+        if name == _STATE_DIR or path in self._protected or name.startswith(_YSTORE):
             return True
         if name.lower().endswith(_NEVER_ENDINGS) and _NEVER_NAMES.match(name):  # nearly all names are spared the search
             return True
-        return directory and _NEVER_FOLDERS.search(path) is not None
+        return directory and (name in _TOOL_FOLDERS or _NEVER_FOLDERS.search(path) is not None)
 
 
 def _any_of(patterns: GitIgnoreSpec) -> Callable[[str], bool]:

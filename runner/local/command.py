@@ -14,7 +14,7 @@ import click
 from dotscience.errors import DotscienceError
 from dotscience.record import RunRecord, encode_json
 from dotscience.workspace import ROOT_VARIABLE, Workspace, write_durably
-from runner.local.markers import MarkerStream
+from runner.local.markers import MarkerFilter, MarkerStream
 
 if TYPE_CHECKING:
     from dotscience.cli.run import Execution
@@ -74,18 +74,31 @@ def _pass_through(process: subprocess.Popen[bytes], workspace: Workspace | None)
 
 
 def _copy(source: IO[bytes], target: IO[bytes], workspace: Workspace | None) -> None:
-    """Until either end closes: a workload whose reader went away gets SIGPIPE, as it would without us."""
+    """Until either end closes: a workload whose reader went away gets SIGPIPE, as it would without us.
+
+    A terminal is shown no markers; who reads a pipe or a file may be looking for them.
+    """
     markers = MarkerStream()
+    shown = MarkerFilter() if target.isatty() else None
     with source:
         while chunk := source.read1(CHUNK):  # type: ignore[attr-defined] # a pipe is a BufferedReader
             for record in markers.feed(chunk):
                 _write_sidecar(record, workspace)
-            try:
-                target.write(chunk)
-                target.flush()
-            except BrokenPipeError:
-                _write_nowhere(target)
+            if not _written(target, shown.feed(chunk) if shown is not None else chunk):
                 return
+    if shown is not None:
+        _written(target, shown.flush())
+
+
+def _written(target: IO[bytes], data: bytes) -> bool:
+    """Whether there is still somebody to read it."""
+    try:
+        target.write(data)
+        target.flush()
+    except BrokenPipeError:
+        _write_nowhere(target)
+        return False
+    return True
 
 
 def _write_nowhere(target: IO[bytes]) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dotscience.wire import encode_marker
-from runner.local.markers import MAX_BUFFER, MarkerStream
+from runner.local.markers import MAX_BUFFER, MAX_HELD, MarkerFilter, MarkerStream
 
 
 def marker(run_id: str) -> bytes:
@@ -54,3 +54,27 @@ def test_a_block_that_never_closes_does_not_fill_the_memory():
     for _ in range(3):
         list(stream.feed(b"x" * (MAX_BUFFER // 2)))
     assert len(stream._buffer) <= MAX_BUFFER
+
+
+def shown(pieces):
+    filtered = MarkerFilter()
+    return b"".join([*(filtered.feed(piece) for piece in pieces), filtered.flush()])
+
+
+@given(st.lists(st.integers(min_value=1, max_value=60), max_size=40))
+def test_any_cut_of_the_output_is_shown_without_the_markers(sizes):
+    output = b"start\n" + b"between [[DOT\n".join(marker(str(uuid4())) for _ in range(3)) + b"end"
+    pieces, position = [], 0
+    for size in sizes:
+        pieces.append(output[position : position + size])
+        position += size
+    pieces.append(output[position:])
+    assert shown(pieces) == b"start\n\nbetween [[DOT\n\nbetween [[DOT\n\nend"
+
+
+def test_text_is_shown_at_once_and_a_block_that_never_closes_in_the_end():
+    filtered = MarkerFilter()
+    assert filtered.feed(b"50 %\r") == b"50 %\r"
+    assert filtered.feed(b"x [[DOTSCIENCE-RUN:abc]]{") == b"x "
+    assert filtered.flush() == b"[[DOTSCIENCE-RUN:abc]]{"
+    assert len(filtered.feed(b"[[DOTSCIENCE-RUN:abc]]" + b"x" * MAX_HELD)) > MAX_HELD

@@ -46,6 +46,10 @@ NEVER = [
     b"jpserver-1234-open.html",
     b"nbserver-1.json",
     b"jupyter_cookie_secret",
+    b".jupyter_ystore.db",
+    b"deep/.jupyter_ystore.db-journal",
+    b".jupyter/collaboration_sessions.json",
+    b"deep/.jupyter_cache/global.db",
     b"notebook_cookie_secret",
 ]
 
