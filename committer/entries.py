@@ -43,14 +43,18 @@ class RunPage(Struct, frozen=True, kw_only=True):
     total: int
 
 
-def entry(row: RunRow, hub: HubBinding | None) -> RunEntry:
-    """The entry of a run."""
-    on_hub = hub is not None and row.state == "pushed"
+def entry(row: RunRow, hub: HubBinding | None, refused: str | None = None) -> RunEntry:
+    """The entry of a run; `refused` is why the hub does not take it."""
+    on_hub = hub is not None and row.state == "pushed" and refused is None
+    record = row.record
+    if refused is not None:
+        warning = f"the hub does not take this run: {refused}"
+        record = msgspec.structs.replace(record, warnings=[*record.warnings, warning])
     return RunEntry(
         seq=row.seq,
         run_id=row.run_id,
-        state=row.state,
-        record=row.record,
+        state="committed" if refused is not None and row.state == "pushed" else row.state,
+        record=record,
         notebook=row.notebook,
         commit=row.commit,
         noticed_at=row.noticed_at,
@@ -58,10 +62,12 @@ def entry(row: RunRow, hub: HubBinding | None) -> RunEntry:
     )
 
 
-def detail(row: RunRow, workspace: Workspace, store: Path, known_hash: str | None) -> RunDetail:
+def detail(
+    row: RunRow, workspace: Workspace, store: Path, known_hash: str | None, refused: str | None = None
+) -> RunDetail:
     """The entry of a run with its environment; reads files, so not for the event loop."""
     environment = _environment(row, workspace, store, known_hash)
-    return RunDetail(**msgspec.structs.asdict(entry(row, workspace.hub)), environment=environment)
+    return RunDetail(**msgspec.structs.asdict(entry(row, workspace.hub, refused)), environment=environment)
 
 
 def _environment(row: RunRow, workspace: Workspace, store: Path, known_hash: str | None) -> Environment | None:

@@ -44,7 +44,7 @@ from committer.reading_status import describe
 from committer.room import Dropped, droppable, make_room
 from committer.sending import Sender
 from committer.settings import CommitterSettings
-from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of
+from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of, refused_problem
 from committer.storage.ignore import IgnoreRules, load_ignore
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Counts, Journal, RunOutline
@@ -61,6 +61,7 @@ from dotscience.workspace import HubBinding, Workspace, is_root, read_project
 log = structlog.get_logger(__name__)
 
 ROOT_CHECK_S = 2.0
+REFUSED = "refused"
 STOP_PUSH_S = 3.0
 RESTART_LOOP_S = 1.0
 MENDED_AFTER_S = 15.0
@@ -396,9 +397,9 @@ class Committer:
         notebook = None if notebook is None else await self._on_reading(_followed, self._workspace.root, notebook)
 
         def read(journal: Journal) -> entries.RunPage:
-            rows = journal.page(notebook=notebook, limit=limit, before=before)
+            rows, refused = journal.page(notebook=notebook, limit=limit, before=before), journal.refused()
             return entries.RunPage(
-                runs=[entries.entry(row, self._workspace.hub) for row in rows],
+                runs=[entries.entry(row, self._workspace.hub, refused.get(row.run_id)) for row in rows],
                 next_before=rows[-1].seq if len(rows) == limit else None,
                 total=journal.total(notebook),
             )
@@ -412,7 +413,8 @@ class Committer:
             return None
         named = row.record.environment
         known = await self._books.use(lambda journal: journal.environment_hash(named) if named else None)
-        return await self._on_reading(entries.detail, row, self._workspace, self._store_folder, known)
+        refused = await self._books.use(lambda journal: journal.refused().get(run_id))
+        return await self._on_reading(entries.detail, row, self._workspace, self._store_folder, known, refused)
 
     async def save(self, description: str) -> Taken:
         """Take a commit now, and have it pushed; the status knows of it when this returns."""
@@ -505,6 +507,11 @@ class Committer:
         self._pushed_number = read.pushed_number
         known.set_counts(read.counts)
         known.head, known.head_at, known.consistency = read.head, read.head_at, read.consistency
+        refused = refused_problem(read.refused)
+        if refused is None:
+            known.problems.pop(REFUSED, None)
+        else:
+            known.problems[REFUSED] = refused
         if known.hub is not None and known.unpushed == 0:
             self._all_pushed.set()
         self._tell(read.pushed_runs, "updated")
@@ -551,6 +558,7 @@ class _JournalFacts(Struct, frozen=True, kw_only=True):
     consistency: str | None
     pushed_number: int
     pushed_runs: list[RunOutline]
+    refused: dict[str, str]
 
 
 def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
@@ -563,6 +571,7 @@ def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
             consistency=journal.get("consistency"),
             pushed_number=pushed,
             pushed_runs=[] if pushed_before is None else journal.runs_pushed_between(pushed_before, pushed),
+            refused=journal.refused(),
         )
 
 

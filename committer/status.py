@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -20,7 +20,9 @@ HOLDS_COMMITS = frozenset({"disk-full", "settings", "snapshot-failed", "commit-f
 """The types of problems that keep runs from being committed; all others leave the rest to go on."""
 
 
-HARMLESS = frozenset({"notebook-unreadable", "zfs-send-failed", "zfs-send-refused", "zfs-send-unavailable"})
+HARMLESS = frozenset(
+    {"notebook-unreadable", "zfs-send-failed", "zfs-send-refused", "zfs-send-unavailable", "runs-refused"}
+)
 """The types of problems that keep nothing else from being committed and pushed: they are told beside the state."""
 
 
@@ -240,6 +242,20 @@ def problem_of(error: Exception, prefix: str = "") -> Problem:
         case _:
             kind, hint = "commit-failed", "The runs are kept and tried again; the committer's log has the details."
     return Problem(type=kind, detail=f"{prefix}{error}", hint=hint)
+
+
+def refused_problem(reasons: Mapping[str, str]) -> Problem | None:
+    """What to do about runs that the hub does not take, by their ids; one is named."""
+    if not reasons:
+        return None
+    run_id, reason = next(iter(reasons.items()))
+    more = f" (and {_count(len(reasons) - 1, 'more run')})" if len(reasons) > 1 else ""
+    return Problem(
+        type="runs-refused",
+        detail=f"The hub does not take run {run_id}{more}: {reason}",
+        hint="Everything else is pushed, with the run's files; the run itself stays here. To have it on the hub, record"
+        " it again with less in it: large values belong in a file that is named with ds.output(path).",
+    )
 
 
 def internal_problem(error: Exception) -> Problem:

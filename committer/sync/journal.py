@@ -69,6 +69,9 @@ CREATE TABLE IF NOT EXISTS journal_pushed_packs (pack TEXT PRIMARY KEY) STRICT;
 CREATE TABLE IF NOT EXISTS journal_executions (cell TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
 """
 
+REFUSED = "refused:"
+"""What the keys of refused runs in `journal_meta` begin with."""
+
 RUN_COLUMNS = (
     "r.seq, r.run_id, r.state, r.source, r.record, r.digest, r.notebook, r.expects_notebook, r.in_notebook,"
     " r.noticed_at, r.commit_id, r.environment, d.value, coalesce(c.pushed, 0)"
@@ -519,6 +522,22 @@ class Journal:
     def set_pushed_up_to(self, number: int) -> None:
         """Note that the hub has the commits up to `number`, and none after it."""
         self._connection.execute("UPDATE journal_commits SET pushed = (number <= ?)", (number,))
+
+    def note_refused(self, reasons: Mapping[str, str]) -> None:
+        """Note why the hub does not take these runs, by their ids; their commits it has."""
+        self.put({f"{REFUSED}{run_id}": reason for run_id, reason in reasons.items()})
+
+    def refused(self) -> dict[str, str]:
+        """Why the hub does not take some runs, by their ids."""
+        found = self._connection.execute(
+            "SELECT substr(key, ?1 + 1), value FROM journal_meta WHERE substr(key, 1, ?1) = ?2 ORDER BY key",
+            (len(REFUSED), REFUSED),
+        )
+        return dict(found)
+
+    def forget_refused(self) -> None:
+        """Another hub may take what the last one did not."""
+        self.put({f"{REFUSED}{run_id}": None for run_id in self.refused()})
 
     def pushed_packs(self) -> set[str]:
         """The packs that the bound hub is known to have taken."""

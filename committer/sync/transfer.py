@@ -185,13 +185,17 @@ class Transfer:
         sent: set[bytes] = set()
         while True:
             try:
-                hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
+                answer = hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
                 break
             except Invalid as error:
                 if not self._send_again(missing_objects(error), sent):
                     raise
                 log.warning("hub.missing_objects", commit=commit.id, packs=len(sent))
-        self._journal.mark_pushed_up_to(commit.number)
+        for run in answer.refused:
+            log.error("run.refused", run_id=run.run_id, commit=commit.id, reason=run.reason)
+        with self._journal.transaction():
+            self._journal.note_refused({run.run_id: run.reason for run in answer.refused})
+            self._journal.mark_pushed_up_to(commit.number)
         log.info("commit.pushed", commit=commit.id, branch=branch)
         self._progress()
 

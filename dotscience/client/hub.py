@@ -108,12 +108,20 @@ class Records(Struct, frozen=True):
     answered: int
 
 
+class RefusedRun(Struct, frozen=True, kw_only=True):
+    """A run that the hub does not take, ever, and why."""
+
+    run_id: str
+    reason: str
+
+
 class CommitAccepted(Struct, frozen=True, kw_only=True):
-    """A commit that is now on the hub, with the number of its runs."""
+    """A commit that is now on the hub, with the number of its runs there; `refused` are those that are not."""
 
     commit: str
     branch: str
     runs: int = 0
+    refused: list[RefusedRun] = []
 
 
 class _Version(Struct, frozen=True):

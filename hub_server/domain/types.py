@@ -428,12 +428,20 @@ class PackAccepted(Struct, frozen=True, kw_only=True):
     objects: int
 
 
+class RefusedRun(Struct, frozen=True, kw_only=True):
+    """A run that the hub does not take, ever, and why. Its commit is taken without it."""
+
+    run_id: str
+    reason: str
+
+
 class CommitAccepted(Struct, frozen=True, kw_only=True):
-    """A commit that is on the hub, with the number of its runs."""
+    """A commit that is on the hub, with the number of its runs there; `refused` are those that are not."""
 
     commit: str
     branch: str
     runs: int
+    refused: list[RefusedRun] = []
 
 
 class Failed(Struct, frozen=True, kw_only=True):

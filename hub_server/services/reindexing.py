@@ -18,7 +18,7 @@ from dotscience.record import RunRecord
 from hub_server.content.packs import Packs
 from hub_server.domain.types import Failed
 from hub_server.services.objects import ProjectObjects
-from hub_server.services.run_records import read_run
+from hub_server.services.run_records import Budget, read_run
 from hub_server.store import projects, reindexing, search
 from hub_server.store.database import Database
 from hub_server.store.projects import DotRow, ProjectRef
@@ -96,12 +96,13 @@ class Reindexer:
         except DAMAGE as error:
             self._note(project, f"commit {name.hex()} cannot be read: {error}")
             return
-        found = source.locate(record for _, record in commit.runs)
+        found, budget = source.locate(record for _, record in commit.runs), Budget()
         for run_id, record in commit.runs:
             try:
                 if record not in found:
                     raise MissingObject(f"object {record.hex()} is not in this project")
-                yield read_run(commit, run_id, record, source.read(found[record]))
+                if budget.refusal(found[record].entry.size) is None:
+                    yield read_run(commit, run_id, record, source.read(found[record]))
             except DAMAGE as error:
                 self._note(project, f"run {run_id} cannot be read: {error}")
 

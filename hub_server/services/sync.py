@@ -18,15 +18,14 @@ from committer.storage.objects import Kind, Reference, decode_commit, references
 from committer.storage.pack import Pack, PackEntry
 from dotscience.errors import CorruptObject
 from dotscience.record import Commit
-from dotscience.record_limits import MAX_COMMIT_RUN_BYTES
 from hub_server.content.packs import Packs, Upload
 from hub_server.domain.names import check_branch
 from hub_server.domain.problems import Problem, invalid
-from hub_server.domain.types import CommitAccepted, CommitInfo, DamagedObjects, DotInfo, PackAccepted
+from hub_server.domain.types import CommitAccepted, CommitInfo, DamagedObjects, DotInfo, PackAccepted, RefusedRun
 from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import utc_now
 from hub_server.services.objects import Completeness, ProjectObjects, split_hashes
-from hub_server.services.run_records import read_run
+from hub_server.services.run_records import Budget, read_run
 from hub_server.services.workers import Workers
 from hub_server.store import commits, health, objects, projects, pushes, runs
 from hub_server.store.database import Database
@@ -51,6 +50,7 @@ class _Checked(Struct, frozen=True, kw_only=True):
 
     commit: Commit
     runs: list[runs.NewRun]
+    refused: list[RefusedRun]
     walked: dict[Kind, list[bytes]]
     unused: set[bytes]
     gc: GcState
@@ -151,7 +151,12 @@ class Sync:
         if applied.moved:
             self._runs_came(len(applied.new_runs))
             self._announce(dot, move, applied.new_runs)
-        accepted = CommitAccepted(commit=move.commit.hex(), branch=move.branch, runs=len(checked.commit.runs))
+        accepted = CommitAccepted(
+            commit=move.commit.hex(),
+            branch=move.branch,
+            runs=len(checked.commit.runs) - len(checked.refused),
+            refused=checked.refused,
+        )
         return accepted, applied.moved
 
     async def _spare_pack(self, name: bytes) -> None:
@@ -164,7 +169,7 @@ class Sync:
     async def _apply(self, dot: DotRow, move: Move, checked: _Checked) -> pushes.Applied:
         push = pushes.Push(
             project_key=dot.project.key,
-            commit=_new_commit(move, checked.commit, self._clock()),
+            commit=_new_commit(move, checked, self._clock()),
             expected_parent=move.expected_parent,
             runs=checked.runs,
             complete=checked.walked,
@@ -178,12 +183,14 @@ class Sync:
         source = ProjectObjects(self._database, self._packs, dot.project.key)
         try:
             commit = self._read_commit(source, dot, move)
-            new_runs, following = _read_runs(source, commit)
+            new_runs, following, refused = _read_runs(source, commit)
             walk = Completeness(source, max_missing=MAX_MISSING)
             walk.check([(Kind.TREE, commit.root), *following])
             if walk.missing:
                 raise _missing(walk.missing)
-            return _Checked(commit=commit, runs=new_runs, walked=walk.walked, unused=source.unused, gc=gc)
+            return _Checked(
+                commit=commit, runs=new_runs, refused=refused, walked=walk.walked, unused=source.unused, gc=gc
+            )
         except CorruptObject as error:
             raise invalid("/commit", str(error)) from error
 
@@ -247,24 +254,32 @@ def _missing(hashes: Sequence[bytes]) -> Problem:
     )
 
 
-def _read_runs(source: ProjectObjects, commit: Commit) -> tuple[list[runs.NewRun], list[Reference]]:
-    """The commit's runs that are here; and what must be here too: that to which they refer, and the other runs."""
+def _read_runs(source: ProjectObjects, commit: Commit) -> tuple[list[runs.NewRun], list[Reference], list[RefusedRun]]:
+    """The commit's runs that are here; what must be here too: that to which they refer, and the other runs.
+
+    Last, the runs that are too large: nothing else of the commit, and no later one, has to wait for them.
+    """
     found = source.locate([name for _, name in commit.runs])
-    if sum(location.entry.size for location in found.values()) > MAX_COMMIT_RUN_BYTES:
-        raise CorruptObject(f"the commit's run records are more than {MAX_COMMIT_RUN_BYTES} bytes together")
     read: list[runs.NewRun] = []
     following: list[Reference] = []
+    refused: list[RefusedRun] = []
+    budget = Budget()
     for run_id, name in commit.runs:
-        if name in found:
+        if name not in found:
+            following.append((Kind.RUN, name))
+        elif reason := budget.refusal(found[name].entry.size):
+            following.append((Kind.RUN, name))
+            refused.append(RefusedRun(run_id=run_id, reason=reason))
+        else:
             data = source.read(found[name])
             read.append(read_run(commit, run_id, name, data))
             following.extend(references(Kind.RUN, data))
-        else:
-            following.append((Kind.RUN, name))
-    return read, following
+    return read, following, refused
 
 
-def _new_commit(move: Move, commit: Commit, now: datetime) -> commits.NewCommit:
+def _new_commit(move: Move, checked: _Checked, now: datetime) -> commits.NewCommit:
+    commit, refused = checked.commit, {run.run_id for run in checked.refused}
+    run_ids = [run_id for run_id, _ in commit.runs if run_id not in refused]
     info = CommitInfo(
         id=move.commit.hex(),
         parents=[parent.hex() for parent in commit.parents],
@@ -278,14 +293,14 @@ def _new_commit(move: Move, commit: Commit, now: datetime) -> commits.NewCommit:
         files=commit.stats.files,
         size=commit.stats.size,
         new_bytes=commit.stats.new_bytes,
-        runs=[run_id for run_id, _ in commit.runs],
+        runs=run_ids,
     )
     return commits.NewCommit(
         dot_id=commit.dot_id,
         hash=move.commit,
         branch=move.branch,
         root=commit.root,
-        runs=len(commit.runs),
+        runs=len(run_ids),
         doc=msgspec.json.encode(info),
         pushed_at=now,
     )

@@ -64,6 +64,7 @@ class FakeHub:
     runs: list[str] = field(default_factory=list)
     damaged: set[bytes] = field(default_factory=set)
     refuse_commits: bool = False
+    refused_runs: dict[str, str] = field(default_factory=dict)
     put_packs: int = 0
     asked_for: list[int] = field(default_factory=list)
     may_take_packs: asyncio.Event = field(default_factory=asyncio.Event)
@@ -174,7 +175,8 @@ class CommitHandler(HubHandler):
             self.hub.accept(commit)
             self.hub.branches[branch] = commit
             self.set_status(201)
-            self.finish({"commit": commit, "branch": branch, "runs": 1})
+            refused = [{"run_id": run_id, "reason": reason} for run_id, reason in self.hub.refused_runs.items()]
+            self.finish({"commit": commit, "branch": branch, "runs": 1, "refused": refused})
 
 
 class HubServer:

@@ -260,3 +260,36 @@ def read_until(terminal, wanted):
             assert wanted is None, shown
             return shown
     return shown
+
+
+def test_a_run_that_the_hub_refuses_is_named_and_holds_up_nothing(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    folder.start()
+    refused = make_record()
+    hub.hub.refused_runs = {refused.run_id: "its record is too large"}
+    folder.publish(refused)
+    status = folder.until_pushed(runs=1)
+    hub.hub.refused_runs = {}
+    assert status["error"]["type"] == "runs-refused"
+    assert refused.run_id in status["error"]["detail"]
+    after = folder.publish(make_record())
+    status = folder.until_pushed(runs=2)
+    assert status["state"] == "pushed"
+    assert refused.run_id in folder.command("status").stdout
+    entries = folder.committed()
+    assert entries[after.run_id]["state"] == "pushed"
+    assert entries[refused.run_id]["hub_url"] is None
+    assert "the hub does not take this run: its record is too large" in entries[refused.run_id]["record"]["warnings"]
+    folder.stop()
+    folder.start()
+    assert folder.until(lambda status: status["state"] == "pushed")["error"]["type"] == "runs-refused"
+
+
+def test_records_that_no_commit_can_hold_go_into_several(make_folder, hub, make_record):
+    folder = make_folder(hub=hub)
+    runs = [folder.publish(make_record(parameters={"v": "x" * 3_900_000})) for _ in range(18)]
+    folder.start()
+    folder.until_pushed(runs=18)
+    entries = folder.committed()
+    assert len({entries[run.run_id]["commit"] for run in runs}) == 2
+    assert sorted(hub.hub.runs) == sorted(run.run_id for run in runs)

@@ -15,6 +15,7 @@ from committer.storage.compression import Encoding, compress_zstd
 from committer.storage.objects import Kind, digest
 from committer.storage.pack import HEADER, PACK_MAGIC, RECORD_MAGIC, TRAILER, PackEntry
 from dotscience.record import FileRef, encode_json
+from dotscience.record_limits import MAX_RUN_BYTES
 
 
 def problem(answer, status, kind):
@@ -35,7 +36,7 @@ def test_a_pushed_run_is_listed_as_it_was_written(project, new_run, new_pack, en
     assert project.put_pack(pack.bytes()).status_code == 201
     answer = project.post_commit(commit)
     assert answer.status_code == 201
-    assert answer.json() == {"commit": commit, "branch": "main", "runs": 1}
+    assert answer.json() == {"commit": commit, "branch": "main", "runs": 1, "refused": []}
 
     listed = project.get("/runs")
     assert (listed["total"], listed["total_is_exact"], listed["next"]) == (1, True, None)
@@ -392,3 +393,17 @@ def test_a_hub_restored_from_a_backup_takes_what_it_lost_again(serve_hub, tmp_pa
 
 def test_a_pack_of_old_format_is_no_pack(project):
     problem(project.put_pack(struct.pack("<I", 1) * 100), 422, "corrupt-pack")
+
+
+def test_a_run_that_is_too_large_holds_up_nothing(project, new_run):
+    large, beside, after = new_run(parameters={"v": "x" * MAX_RUN_BYTES}), new_run(), new_run()
+    pushed = project.push(large, beside, files={"a.txt": b"kept"})
+    assert pushed.answer["runs"] == 1
+    (refused,) = pushed.answer["refused"]
+    assert refused["run_id"] == large.run_id
+    assert "4,194,304" in refused["reason"]
+    again = project.post_commit(pushed.commit)
+    assert (again.status_code, again.json()["refused"]) == (200, [refused])
+    project.push(after)
+    assert {run["id"] for run in project.get("/runs")["items"]} == {beside.run_id, after.run_id}
+    assert project.get(f"/commits/{pushed.commit}")["runs"] == [beside.run_id]
