@@ -65,15 +65,29 @@ def _values(records: list[RunRecord], group: Callable[[RunRecord], dict[str, Any
 def _files(
     records: list[RunRecord], direction: Literal["input", "output"], group: Callable[[RunRecord], list[FileRef]]
 ) -> list[ComparedFile]:
-    by_path = [{file.path: file.content_hash for file in group(record)} for record in records]
+    by_path = [{file.path: file for file in group(record)} for record in records]
     rows = [
         (path, [files.get(path) for files in by_path]) for path in sorted({path for one in by_path for path in one})
     ]
     compared = [
-        ComparedFile(direction=direction, path=path, content_hashes=hashes, differs=_differ(hashes))
-        for path, hashes in rows
+        ComparedFile(
+            direction=direction,
+            path=path,
+            content_hashes=[_hash(file) for file in files],
+            differs=_differ([_hash(file) for file in files]) or any(map(_is_lost, files)),
+        )
+        for path, files in rows
     ]
     return sorted(compared, key=lambda one: not one.differs)
+
+
+def _hash(file: FileRef | None) -> str | None:
+    return None if file is None else file.content_hash
+
+
+def _is_lost(file: FileRef | None) -> bool:
+    """Whether a run had a content that nobody knows any more, so that it cannot be said to be the same as another."""
+    return file is not None and (file.overwritten or file.changed_after_read) and file.content_hash is None
 
 
 def _differ(values: Sequence[Any]) -> bool:

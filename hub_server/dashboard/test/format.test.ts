@@ -22,7 +22,7 @@ test.each([
 });
 
 test("values that are no numbers read as what they are", () => {
-  expect(formatValue(null)).toBe("none");
+  expect(formatValue(null)).toBe("None");
   expect(formatValue(true)).toBe("true");
   expect(formatValue(false)).toBe("false");
   expect(formatValue("0.10")).toBe("0.10");

@@ -30,7 +30,7 @@ test("models lead to their versions, and those to the run and the file", async (
   if (!newest) throw new Error("the newest version is not shown");
   const [file] = within(newest).getAllByRole("link", { name: "out/iris.joblib" });
   expect(file?.getAttribute("href")).toContain(`/p/${PROJECT}/commits/${COMMIT}`);
-  expect(within(newest).getByText("1.5.2")).toBeTruthy();
+  expect(within(newest).getByText(`${IRIS.type} 1.5.2`)).toBeTruthy();
   const run = app.hub.runs[0];
   expect(newest.querySelector(`a[href="/p/${PROJECT}/runs/${run?.id}"]`)).not.toBeNull();
 });

@@ -1,4 +1,4 @@
-import { fireEvent, screen, waitFor, within } from "@testing-library/react";
+import { cleanup, fireEvent, screen, waitFor, within } from "@testing-library/react";
 import { beforeEach, expect, test } from "vitest";
 
 import { useHub } from "./app";
@@ -241,4 +241,64 @@ test("a mistake in a filter is shown where it is, and corrected in place", async
   filterBy("summary.loss > 0.4");
   expect(await screen.findByRole("link", { name: "only" })).toBeTruthy();
   expect(screen.queryByRole("alert")).toBeNull();
+});
+
+test("a filter that cannot be understood leaves the last table, and does so for no other project", async () => {
+  app.hub.runs = [0.2, 0.9].map((loss) => aRun({ description: `loss ${loss}`, summary: { loss } }));
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("link", { name: "loss 0.2" });
+  filterBy("summary.loss > 0.4");
+  await waitFor(() => expect(rows()).toEqual(["loss 0.9"]));
+  filterBy("summary.loss >> 0.4");
+  await screen.findByRole("alert");
+  expect(rows()).toEqual(["loss 0.9"]);
+});
+
+function headers(): (string | null)[] {
+  return [...document.querySelectorAll(".runs-table thead tr:last-child th")].map((head) => head.textContent);
+}
+
+test("a table starts with what the newest runs have, not with the first names of the project", async () => {
+  const old = Array.from({ length: 3 }, () =>
+    aRun({ summary: { a1: 1, a2: 1, a3: 1, a4: 1, a5: 1, a6: 1 }, parameters: { old: 1 } }),
+  );
+  const recent = Array.from({ length: 20 }, () => aRun({ summary: { zeta: 0.5 }, parameters: { rate: 0.1 } }));
+  app.hub.runs = [...recent, ...old];
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("button", { name: "zeta" });
+  expect(headers()).toEqual(["Run", "Started", "Duration", "Notebook or script", "zeta", "rate"]);
+});
+
+test("columns that were picked are there at the next visit, until the default is asked for", async () => {
+  app.hub.runs = [aRun({ summary: { loss: 1, accuracy: 2 } })];
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("button", { name: "loss" });
+  fireEvent.click(screen.getByLabelText("loss"));
+  await waitFor(() => expect(screen.queryByRole("button", { name: "loss" })).toBeNull());
+  cleanup();
+  app.open(`/p/${PROJECT}`);
+  await screen.findByRole("button", { name: "accuracy" });
+  expect(screen.queryByRole("button", { name: "loss" })).toBeNull();
+  fireEvent.click(screen.getByRole("button", { name: "Show the default columns" }));
+  expect(await screen.findByRole("button", { name: "loss" })).toBeTruthy();
+  expect(Object.keys(localStorage)).toEqual([]);
+});
+
+test("what another account of this browser chose, or nonsense, is not taken", async () => {
+  localStorage.setItem(`dotscience.columns.somebody.${PROJECT}`, '["started"]');
+  localStorage.setItem(`dotscience.columns.a1.${PROJECT}`, "{[");
+  app.hub.runs = [aRun({ summary: { loss: 1 } })];
+  app.open(`/p/${PROJECT}`);
+  expect(await screen.findByRole("button", { name: "loss" })).toBeTruthy();
+});
+
+test("a run whose files a later one has overwritten says so, and None is a value", async () => {
+  const outputs = [{ path: "model.pkl", overwritten: true }];
+  app.hub.runs = [aRun({ description: "lost", outputs, parameters: { depth: null } }), aRun({ description: "kept" })];
+  app.open(`/p/${PROJECT}`);
+  const row = (await screen.findByRole("link", { name: "lost" })).closest("tr");
+  if (!row) throw new Error("the run is not in a row");
+  expect(within(row).getByText("overwritten").title).toContain("model.pkl");
+  expect(within(row).getByText("None")).toBeTruthy();
+  expect(screen.getAllByText("overwritten")).toHaveLength(1);
 });

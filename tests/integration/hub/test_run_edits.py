@@ -215,6 +215,13 @@ def test_runs_are_compared_with_what_differs_first(hub, project, new_run):
     assert (file["direction"], file["content_hashes"]) == ("input", ["ab" * 32, "cd" * 32, None])
 
 
+def test_what_was_overwritten_is_not_said_to_be_the_same(hub, project, new_run):
+    lost = FileRef(path="model", overwritten=True)
+    ids = project.push(new_run(outputs=[lost]), new_run(outputs=[lost])).run_ids
+    (file,) = hub.call("GET", f"{project.base}/compare?runs={','.join(ids)}")["files"]
+    assert (file["content_hashes"], file["differs"]) == ([None, None], True)
+
+
 @pytest.mark.parametrize("runs", ["one", "one,one", ",".join(map(str, range(21)))])
 def test_a_comparison_is_of_a_few_runs(hub, project, runs):
     answer = hub.request("GET", f"{project.base}/compare?runs={runs}", token=hub.admin)

@@ -37,6 +37,7 @@ import type {
 
 const PAGE = 100;
 const LIVE_RUNS = 20;
+const NEWEST_RUNS = 20;
 const CURVE_POINTS = 600;
 
 /** That a run is lost is no event: the hub notices when it is asked. */
@@ -71,6 +72,7 @@ export const keys = {
   comparison: (project: string, runs: readonly string[]) => [...keys.runs(project), "compare", ...runs] as const,
   comments: (project: string, run: string) => [...keys.run(project, run), "comments"] as const,
   columns: (project: string) => [...keys.project(project), "columns"] as const,
+  newestRuns: (project: string) => [...keys.columns(project), "newest"] as const,
   runs: (project: string) => [...keys.project(project), "runs"] as const,
   runList: (project: string, { sort, order, filter }: Listing) =>
     [...keys.runs(project), { sort: sort ?? null, order: order ?? null, filter: filter ?? null }] as const,
@@ -119,6 +121,17 @@ export const columnsQuery = (project: string) =>
   queryOptions({
     queryKey: keys.columns(project),
     queryFn: ({ signal }) => getJson<Columns>(["projects", project, "columns"], { signal }),
+  });
+
+/** The newest runs, whose values are the columns that a table starts with. */
+export const newestRunsQuery = (project: string) =>
+  queryOptions({
+    queryKey: keys.newestRuns(project),
+    queryFn: async ({ signal }): Promise<Run[]> => {
+      const query = { limit: NEWEST_RUNS };
+      const page = await getJson<List<WireRun>>(["projects", project, "runs"], { signal, query });
+      return page.items.map(readRun);
+    },
   });
 
 export const runsQuery = (project: string, listing: Listing) =>

@@ -104,6 +104,8 @@ export interface FileRef {
   missing?: boolean;
   outside?: boolean;
   changed_after_read?: boolean;
+  /** A later run has written another content before the snapshot was taken. */
+  overwritten?: boolean;
   observed?: boolean;
 }
 

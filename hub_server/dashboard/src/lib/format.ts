@@ -12,7 +12,7 @@ export function isNumeric(value: Value | undefined): boolean {
 /** A value in at most six significant digits; integers whole, so that ids and seeds stay readable. */
 export function formatValue(value: Value | undefined): string {
   if (value === undefined) return "";
-  if (value === null) return "none";
+  if (value === null) return "None";
   if (typeof value === "number") return formatNumber(value);
   if (typeof value === "string") return value;
   return JSON.stringify(value);

@@ -39,6 +39,13 @@ export function useDelayed(active: boolean, delay_ms = 150): boolean {
   return active && isOver;
 }
 
+/** `data`, or while there is none, the last that there was for the same `owner`. */
+export function useLast<T>(data: T | undefined, owner: string): T | undefined {
+  const [last, setLast] = useState({ data, owner });
+  if (data !== undefined && (data !== last.data || owner !== last.owner)) setLast({ data, owner });
+  return data ?? (last.owner === owner ? last.data : undefined);
+}
+
 /** Names the tab after the page while it is shown. */
 export function useTitle(...parts: (string | undefined)[]): void {
   const title = [...parts.filter(Boolean), "Dotscience"].join(" · ");

@@ -22,6 +22,11 @@ export function sourceOf(record: RunRecord): string {
   return record.place?.notebook ?? record.workload_file ?? "";
 }
 
+/** The outputs of which the commit holds what a later run wrote. */
+export function overwrittenOf(record: RunRecord): string[] {
+  return record.outputs.filter((file) => file.overwritten).map((file) => file.path);
+}
+
 export const AUTHORITY_MEANS: Record<Authority, string> = {
   workload: "Published by the code itself",
   derived: "Inferred from the executed cells of a saved notebook",

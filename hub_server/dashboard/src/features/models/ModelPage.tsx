@@ -31,7 +31,7 @@ function VersionTable({ project, versions }: { project: string; versions: ModelV
             <th scope="col" className="numeric">
               Version
             </th>
-            <th scope="col">Type</th>
+            <th scope="col">Framework</th>
             <th scope="col">Files</th>
             <th scope="col">Run</th>
             <th scope="col">Arrived</th>
@@ -56,8 +56,7 @@ function VersionRow({ project, version }: { project: string; version: ModelVersi
       </th>
       <td>
         <span className="badges">
-          <Badge>{version.type}</Badge>
-          {version.framework_version && <Badge>{version.framework_version}</Badge>}
+          <Badge>{[version.type, version.framework_version].filter(Boolean).join(" ")}</Badge>
         </span>
       </td>
       <td>

@@ -3,12 +3,12 @@ import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { useState, type ReactNode } from "react";
 
 import { comparisonQuery, projectQuery } from "../../api/queries";
-import type { ComparedFile, ComparedValue, Comparison, Run, Value } from "../../api/types";
+import type { ComparedFile, ComparedValue, Comparison, Run, RunRecord } from "../../api/types";
 import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
 import { exactValue, formatValue, shorten } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
-import { titleOf } from "../../lib/run";
-import { StatusMark } from "./badges";
+import { overwrittenOf, titleOf } from "../../lib/run";
+import { OverwrittenBadge, StatusMark } from "./badges";
 
 /** Runs side by side: what differs, and on request what does not. */
 export function ComparePage() {
@@ -38,10 +38,10 @@ function ComparisonView({ comparison }: { comparison: Comparison }) {
   const shown = <T extends { differs: boolean }>(rows: readonly T[]) => rows.filter((row) => showsAll || row.differs);
   const { runs, summary, parameters, labels, files } = comparison;
   const groups = [
-    { title: "Metrics", rows: shown(summary).map(valueRow) },
-    { title: "Parameters", rows: shown(parameters).map(valueRow) },
-    { title: "Labels", rows: shown(labels).map(valueRow) },
-    { title: "Files", rows: shown(files).map(fileRow) },
+    { title: "Metrics", rows: shown(summary).map((row) => valueRow(row, runs, "summary")) },
+    { title: "Parameters", rows: shown(parameters).map((row) => valueRow(row, runs, "parameters")) },
+    { title: "Labels", rows: shown(labels).map((row) => valueRow(row, runs, "labels")) },
+    { title: "Files", rows: shown(files).map((row) => fileRow(row, runs)) },
   ].filter(({ rows }) => rows.length > 0);
   return (
     <>
@@ -85,37 +85,50 @@ function RunHead({ run }: { run: Run }) {
           {titleOf(run)}
         </Link>
       </span>
-      <code className="muted">{shorten(run.id)}</code>
+      <code className="muted">{shorten(run.id)}</code> <OverwrittenBadge record={run.record} />
     </th>
   );
 }
 
-function valueRow({ name, values, differs }: ComparedValue): ReactNode {
+/** A run that has no value is told from one whose value is None by its record: the hub sends null for both. */
+function valueRow({ name, values, differs }: ComparedValue, runs: readonly Run[], group: ValueGroup): ReactNode {
   return (
     <tr key={name} data-differs={differs}>
       <th scope="row">{name}</th>
-      {values.map((value, column) => (
-        <ValueCell key={column} value={value} />
-      ))}
+      {values.map((value, column) => {
+        const has = Object.hasOwn(runs[column]?.record[group] ?? {}, name);
+        return has ? <td key={column} title={exactValue(value)}>{formatValue(value)}</td> : <Absent key={column} />;
+      })}
     </tr>
   );
 }
 
-function ValueCell({ value }: { value: Value }) {
-  return value === null ? <td className="muted">–</td> : <td title={exactValue(value)}>{formatValue(value)}</td>;
+type ValueGroup = keyof Pick<RunRecord, "summary" | "parameters" | "labels">;
+
+function Absent() {
+  return <td className="muted">–</td>;
 }
 
-function fileRow({ direction, path, content_hashes, differs }: ComparedFile): ReactNode {
+function fileRow({ direction, path, content_hashes, differs }: ComparedFile, runs: readonly Run[]): ReactNode {
   return (
     <tr key={`${direction} ${path}`} data-differs={differs}>
       <th scope="row">
         <span className="muted">{direction}</span> {path}
       </th>
       {content_hashes.map((hash, column) => (
-        <td key={column}>{hash === null ? <span className="muted">–</span> : <code title={hash}>{shorten(hash)}</code>}</td>
+        <FileCell key={column} hash={hash} isLost={direction === "output" && isOverwritten(runs[column], path)} />
       ))}
     </tr>
   );
+}
+
+function FileCell({ hash, isLost }: { hash: string | null; isLost: boolean }) {
+  if (isLost) return <td title="A later run wrote this file before the snapshot was taken">overwritten</td>;
+  return hash === null ? <Absent /> : <td><code title={hash}>{shorten(hash)}</code></td>;
+}
+
+function isOverwritten(run: Run | undefined, path: string): boolean {
+  return run !== undefined && overwrittenOf(run.record).includes(path);
 }
 
 /** The runs to compare, from the address bar: their ids with commas between them. */

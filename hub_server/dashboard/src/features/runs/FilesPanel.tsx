@@ -72,6 +72,11 @@ function FileBadges({ file, changed }: { file: FileRef; changed: string }) {
       {file.changed_after_read && (
         <Badge tone="warn" hint="The file in the snapshot is newer than the run">{changed}</Badge>
       )}
+      {file.overwritten && (
+        <Badge tone="warn" hint="A later run wrote this file before the snapshot was taken: the commit holds that run's content">
+          overwritten
+        </Badge>
+      )}
       {file.observed && <Badge hint="Seen to change during the run, not named by it">observed</Badge>}
       {file.dot && <Badge hint={file.dot}>dataset</Badge>}
     </span>

@@ -4,7 +4,7 @@ import { HubError } from "../../api/problem";
 import { Icon } from "../../components/Icon";
 import { useShortcuts } from "../../lib/shortcuts";
 
-const EXAMPLE = 'summary.accuracy > 0.9 and param.optimizer = "adam"';
+const EXAMPLE = 'Search: resnet, or accuracy > 0.9 and optimizer = "adam"';
 
 interface Props {
   /** The filter in force, empty for none. Give the bar another key when it changes elsewhere than here. */

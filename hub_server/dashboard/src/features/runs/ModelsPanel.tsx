@@ -1,11 +1,15 @@
 import { Link } from "@tanstack/react-router";
 
-import type { ModelArtefact } from "../../api/types";
+import type { RunRecord } from "../../api/types";
 import { Badge } from "../../components/Badge";
 import { Facts, Panel } from "../../components/Panel";
+import { overwrittenOf } from "../../lib/run";
 
-export function ModelsPanel({ models, project }: { models: readonly ModelArtefact[]; project: string }) {
+/** The models that a run made. `version` is that of the framework; those of the model are numbered on its own page. */
+export function ModelsPanel({ record, project }: { record: RunRecord; project: string }) {
+  const { models } = record;
   if (models.length === 0) return null;
+  const overwritten = new Set(overwrittenOf(record));
   return (
     <Panel title="Models">
       {models.map((model) => (
@@ -14,8 +18,12 @@ export function ModelsPanel({ models, project }: { models: readonly ModelArtefac
             <Link to="/p/$project/models/$model" params={{ project, model: model.name }}>
               <strong>{model.name}</strong>
             </Link>{" "}
-            <Badge>{model.type}</Badge>
-            {model.version && <Badge>version {model.version}</Badge>}
+            <Badge hint="The framework that made the model">{[model.type, model.version].filter(Boolean).join(" ")}</Badge>
+            {Object.values(model.files).some((path) => overwritten.has(path)) && (
+              <Badge tone="warn" hint="A later run wrote its files before the snapshot was taken: the commit holds another model">
+                overwritten
+              </Badge>
+            )}
           </p>
           <Facts entries={Object.entries(model.files)} />
         </div>

@@ -14,7 +14,7 @@ import { nameOf, sourceOf, statusOf, titleOf } from "../../lib/run";
 import { CommitPanel } from "../commits/CommitPanel";
 import { FileBrowser } from "../files/FileBrowser";
 import { CurvesPanel } from "../metrics/CurvesPanel";
-import { AuthorityBadge } from "./badges";
+import { AuthorityBadge, OverwrittenBadge } from "./badges";
 import { CommentsPanel } from "./CommentsPanel";
 import { EnvironmentPanel } from "./EnvironmentPanel";
 import { FilesPanel } from "./FilesPanel";
@@ -66,7 +66,7 @@ function RunView({ project, run }: { project: string; run: RunDetails }) {
           <FilesPanel title="Inputs" files={record.inputs} project={project} commit={commit} />
           <FilesPanel title="Outputs" files={record.outputs} project={project} commit={commit} />
           <ProvenancePanel project={project} run={run.id} />
-          <ModelsPanel models={record.models} project={project} />
+          <ModelsPanel record={record} project={project} />
           <CommentsPanel run={run} />
           {commit !== null && <FileBrowser project={project} commit={commit} />}
         </div>
@@ -94,6 +94,7 @@ function RunHeader({ run }: { run: RunDetails }) {
       <p className="run-facts">
         <Badge tone={status === "success" ? "good" : "bad"}>{status}</Badge>
         <AuthorityBadge record={record} />
+        <OverwrittenBadge record={record} />
         {record.notebook_stale && (
           <Badge tone="warn" hint="The notebook was not saved after this run, so its file may be older than the run">
             notebook not saved

@@ -3,18 +3,19 @@ import { useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useMemo, useRef, useState, type ReactNode } from "react";
 
 import { isAboutFilter } from "../../api/problem";
-import { columnsQuery, projectQuery, runsQuery } from "../../api/queries";
+import { columnsQuery, newestRunsQuery, projectQuery, runsQuery, sessionQuery } from "../../api/queries";
 import type { Run } from "../../api/types";
 import { Icon } from "../../components/Icon";
 import { FIRST_RUN, Snippet } from "../../components/Snippet";
 import { EmptyState, ErrorPanel, Skeleton } from "../../components/states";
 import { formatCount } from "../../lib/format";
-import { useTitle } from "../../lib/hooks";
+import { useLast, useTitle } from "../../lib/hooks";
 import { titleOf } from "../../lib/run";
 import { useBaseline } from "./baseline";
 import { ColumnPicker } from "./ColumnPicker";
 import { allColumns, chosenColumns, defaultColumnIds } from "./columns";
 import { FilterBar } from "./FilterBar";
+import { useRememberedColumns } from "./remembered";
 import { RunningRuns } from "./RunningRuns";
 import { RunsTable } from "./RunsTable";
 import { filtered, nextSorting, toggledBaseline, toggledColumn, type RunsSearch } from "./search";
@@ -34,15 +35,25 @@ export function RunsPage() {
   useTitle("Runs", useQuery(projectQuery(project)).data?.name);
   const query = useInfiniteQuery(runsQuery(project, listing));
   const { data: names, isPending: isNaming } = useQuery(columnsQuery(project));
+  const { data: newest, isPending: isSampling } = useQuery(newestRunsQuery(project));
+  const account = useQuery(sessionQuery()).data?.account.id ?? "";
   const scroller = useRef<HTMLDivElement>(null);
   const live = useLiveRuns(project, listing, () => (scroller.current?.scrollTop ?? 0) < TOP_PX);
   const baseline = useBaseline(project, search.baseline);
   const [selected, setSelected] = useState<readonly string[]>([]);
 
-  const runs = useMemo(() => query.data?.pages.flatMap((page) => page.items) ?? [], [query.data]);
-  const columns = useMemo(() => allColumns(names, query.data?.pages[0]?.items ?? []), [names, query.data]);
-  const shownIds = search.cols ?? defaultColumnIds(names);
-  const total = query.data?.pages[0];
+  // A filter that cannot be understood leaves the table as it was, to be read while the filter is mended.
+  const data = useLast(query.data, project);
+  const runs = useMemo(() => data?.pages.flatMap((page) => page.items) ?? [], [data]);
+  const columns = useMemo(() => allColumns(names, data?.pages[0]?.items ?? []), [names, data]);
+  const remembered = useRememberedColumns(account, project);
+  const chosenIds = search.cols ?? remembered.columns;
+  const shownIds = chosenIds ?? defaultColumnIds(names, newest ?? []);
+  const choose = (cols: string[] | undefined) => {
+    remembered.remember(cols);
+    change((now) => ({ ...now, cols }));
+  };
+  const total = data?.pages[0];
   const mistake = isAboutFilter(query.error) ? query.error : null;
   const showWaiting = () => {
     live.show();
@@ -52,7 +63,7 @@ export function RunsPage() {
   const refetch = () => void query.refetch();
 
   // Both are asked for at once; a table that starts without its columns would jump when they come.
-  if (query.isPending || isNaming) return <Framed children={<Skeleton what="runs" rows={12} />} />;
+  if (query.isPending || isNaming || isSampling) return <Framed children={<Skeleton what="runs" rows={12} />} />;
   if (query.isLoadingError && !mistake) return <Framed children={<ErrorPanel error={query.error} retry={refetch} />} />;
   if (runs.length === 0 && search.q === undefined) return <Framed children={<NoRuns project={project} />} />;
   return (
@@ -79,8 +90,8 @@ export function RunsPage() {
         <ColumnPicker
           columns={columns}
           shown={shownIds}
-          toggle={(id) => change((now) => toggledColumn(now, shownIds, id))}
-          reset={search.cols ? () => change((now) => ({ ...now, cols: undefined })) : null}
+          toggle={(id) => choose(toggledColumn(shownIds, id))}
+          reset={chosenIds ? () => choose(undefined) : null}
         />
       </div>
       {query.isError && !mistake && <ErrorPanel error={query.error} retry={refetch} />}
@@ -99,7 +110,7 @@ export function RunsPage() {
           onSelect={(run) => setSelected((now) => (now.includes(run) ? now.filter((one) => one !== run) : [...now, run]))}
           fresh={live.fresh}
           scroller={scroller}
-          isStale={query.isPlaceholderData}
+          isStale={query.isPlaceholderData || mistake !== null}
           loadMore={query.hasNextPage && !query.isFetching && !query.isError ? () => void query.fetchNextPage() : null}
         />
       )}

@@ -8,7 +8,7 @@ import { Icon } from "../../components/Icon";
 import { formatCount } from "../../lib/format";
 import { titleOf } from "../../lib/run";
 import { useShortcuts } from "../../lib/shortcuts";
-import { AuthorityBadge, StatusMark } from "./badges";
+import { AuthorityBadge, OverwrittenBadge, StatusMark } from "./badges";
 import { groupSpans, type Column } from "./columns";
 
 const ROW_PX = 36;
@@ -188,6 +188,7 @@ function RunRow(props: Props & { item: VirtualItem }) {
             </span>
           )}
           {run.record.authority !== "workload" && <AuthorityBadge record={run.record} />}
+          <OverwrittenBadge record={run.record} />
           <PinButton isPinned={baseline?.id === run.id} name={titleOf(run)} onClick={() => onBaseline(run.id)} />
         </span>
       </th>

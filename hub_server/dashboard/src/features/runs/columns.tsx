@@ -123,15 +123,24 @@ function ValueCell({ value, base }: { value: Value | undefined; base: Value | un
   );
 }
 
-/** The ids shown when the URL names none: when, how long, where, and the first few metrics and parameters. */
-export function defaultColumnIds(names: Columns | undefined): string[] {
+/**
+ * The ids shown where nobody has chosen any: when, how long, where, and the metrics and parameters that most of the newest
+ * runs have. A project that has been renamed or rewritten a dozen times must not start with columns of dashes.
+ */
+export function defaultColumnIds(names: Columns | undefined, newest: readonly Run[]): string[] {
   return [
     "started",
     "duration",
     "source",
-    ...(names?.summary ?? []).slice(0, SHOWN_BY_DEFAULT).map((name) => `summary.${name}`),
-    ...(names?.parameters ?? []).slice(0, SHOWN_BY_DEFAULT).map((name) => `param.${name}`),
+    ...mostUsed(names?.summary ?? [], newest, "summary").map((name) => `summary.${name}`),
+    ...mostUsed(names?.parameters ?? [], newest, "parameters").map((name) => `param.${name}`),
   ];
+}
+
+function mostUsed(names: readonly string[], newest: readonly Run[], field: "summary" | "parameters"): string[] {
+  const uses = (name: string) => newest.filter(({ record }) => Object.hasOwn(record[field], name)).length;
+  const counted = names.map((name) => ({ name, uses: uses(name) })).filter((one) => one.uses > 0);
+  return counted.sort((a, b) => b.uses - a.uses).slice(0, SHOWN_BY_DEFAULT).map(({ name }) => name);
 }
 
 /**

@@ -35,8 +35,8 @@ export function filtered(search: RunsSearch, filter: string): RunsSearch {
   return { ...search, q: filter || undefined };
 }
 
-export function toggledColumn(search: RunsSearch, shown: readonly string[], id: string): RunsSearch {
-  return { ...search, cols: shown.includes(id) ? shown.filter((other) => other !== id) : [...shown, id] };
+export function toggledColumn(shown: readonly string[], id: string): string[] {
+  return shown.includes(id) ? shown.filter((other) => other !== id) : [...shown, id];
 }
 
 export function toggledBaseline(search: RunsSearch, run: string): RunsSearch {
