@@ -12,13 +12,13 @@ import click
 from dotscience import wording
 from dotscience.cli.hub_access import folders_project
 from dotscience.cli.short_ids import run_named
+from dotscience.frames import FIXED, GROUPS, about
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 SHORT_RUN = 8
 MISSING = "-"
-GROUPS = {"param": "parameters", "summary": "summary", "label": "labels"}
 
 
 @click.command(
@@ -118,18 +118,20 @@ def _write_csv(runs: Iterator[dict[str, Any]], output: TextIO) -> int:
 
 
 def _write_rows(runs: Iterator[dict[str, Any]], named: Sequence[tuple[str, str]], output: TextIO) -> int:
-    fixed = ["id", "number", "name", "tags", "commit", "status", "started_at", "ended_at"]
     writer = csv.writer(output)
-    writer.writerow(_safe(head) for head in [*fixed, *(f"{kind}.{name}" for kind, name in named)])
+    writer.writerow(_safe(head) for head in [*FIXED, *(f"{kind}.{name}" for kind, name in named)])
     count = 0
     for count, run in enumerate(runs, 1):  # noqa: B007 - the last number is the count
         record = run["record"]
-        status = "success" if record.get("error") is None else "error"
-        about = [run["id"], run["seq"], run["name"], " ".join(run["tags"]), run["commit"], status]
-        times = [record.get("started_at"), record.get("ended_at")]
-        values = [(record.get(GROUPS[kind]) or {}).get(name) for kind, name in named]
-        writer.writerow([_safe(one) for one in [*about, *times, *values]])
+        fixed = [" ".join(one) if isinstance(one, list) else one for one in about(run).values()]
+        values = [_value(record.get(GROUPS[kind]) or {}, name) for kind, name in named]
+        writer.writerow([_safe(one) for one in [*fixed, *values]])
     return count
+
+
+def _value(values: Mapping[str, Any], name: str) -> Any:
+    """A value of a run; None is written as in JSON, so that it is not an empty cell, which is no value."""
+    return "null" if name in values and values[name] is None else values.get(name)
 
 
 def _safe(value: Any) -> Any:
@@ -164,15 +166,27 @@ def _rows(found: dict[str, Any]) -> Iterator[tuple[str, list[str], bool]]:
     """A name, what each run has, and whether that differs."""
     for kind, group in GROUPS.items():
         for one in found[group]:
-            values = [MISSING if value is None else _shown(value) for value in one["values"]]
+            runs = zip(found["runs"], one["values"], strict=True)
+            values = [
+                _shown(value) if one["name"] in (run["record"].get(group) or {}) else MISSING for run, value in runs
+            ]
             yield f"{kind}.{one['name']}", values, one["differs"]
     for one in found["files"]:
-        hashes = [MISSING if value is None else wording.short(value) for value in one["content_hashes"]]
+        hashes = [_content(run, one, value) for run, value in zip(found["runs"], one["content_hashes"], strict=True)]
         yield f"{one['direction']} {one['path']}", hashes, one["differs"]
 
 
 def _shown(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
+    return wording.value(value)
+
+
+def _content(run: Mapping[str, Any], file: Mapping[str, Any], content_hash: str | None) -> str:
+    """What a run had at a path: its hash, or what became of it."""
+    if content_hash is not None:
+        return wording.short(content_hash)
+    refs = run["record"].get(f"{file['direction']}s") or ()
+    marks = [mark for ref in refs if ref["path"] == file["path"] for mark in wording.marks(ref)]
+    return ", ".join(marks) or MISSING
 
 
 def _print(runs: list[dict[str, Any]], rows: list[tuple[str, list[str], bool]]) -> None:

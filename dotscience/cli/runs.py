@@ -15,10 +15,11 @@ from rich.markup import escape
 from dotscience import wording
 from dotscience.cli import run_edits
 from dotscience.cli.hub_access import folders_project
-from dotscience.cli.run_diff import diff, export, open_
+from dotscience.cli.run_diff import SHORT_RUN, diff, export, open_
 from dotscience.cli.short_ids import commit_named, run_named
 from dotscience.cli.trace import trace_lines
 from dotscience.errors import DotscienceError, Invalid, NotFound
+from dotscience.frames import duration_s, source_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -198,8 +199,7 @@ def watch(*, as_json: bool) -> None:
 def _line(run: Mapping[str, Any]) -> str:
     record = run["record"]
     state = "ok" if record.get("error") is None else "failed"
-    title = record.get("description") or record.get("workload_file") or ""
-    return f"{run['id']}  {_moment(record)}  {state}  {wording.printable(title)}".rstrip()
+    return f"{_short_id(run)}  {_moment(record)}  {state}  {wording.printable(_title(run))}".rstrip()
 
 
 def _print_table(shown: list[dict[str, Any]], sort: str) -> None:
@@ -208,22 +208,37 @@ def _print_table(shown: list[dict[str, Any]], sort: str) -> None:
     from rich.text import Text
 
     by_value = [sort] if sort != "started_at" else []
-    table = Table("run", "started", "", "what", "parameters", "summary", *by_value, box=box.SIMPLE)
+    table = Table("run", "started", "took", "", "what", "parameters", "summary", *by_value, box=box.SIMPLE)
     for run in shown:
         record = run["record"]
         state = Text("failed", style="red") if record.get("error") is not None else Text("ok", style="green")
         values = [_values(record.get(group)) for group in ("parameters", "summary")]
         values += [_sorted_by(record, name) for name in by_value]
-        table.add_row(run["id"], _moment(record), state, _what(run), *values)
+        table.add_row(_short_id(run), _moment(record), _took(record), state, _what(run), *values)
     _print(table)
 
 
 def _what(run: Mapping[str, Any]) -> str:
     """What a run is called, with its tags."""
-    record = run["record"]
-    title = run["name"] or record.get("description") or record.get("workload_file") or ""
     tags = " ".join(f"[{tag}]" for tag in run["tags"])
-    return escape(f"{_short(title)} {wording.printable(tags)}".strip())
+    mark = "(overwritten)" if any(file.get("overwritten") for file in run["record"].get("outputs") or ()) else ""
+    return escape(" ".join(filter(None, (_short(_title(run)), wording.printable(tags), mark))))
+
+
+def _title(run: Mapping[str, Any]) -> str:
+    """What a run is called, published or going on."""
+    record = run["record"]
+    return run.get("name") or record.get("description") or source_of(record) or ""
+
+
+def _short_id(run: Mapping[str, Any]) -> str:
+    """As much of a run's id as commands need in a project of ordinary size."""
+    return str(run["id"])[:SHORT_RUN]
+
+
+def _took(record: Mapping[str, Any]) -> str:
+    seconds = duration_s(record)
+    return "" if seconds is None else wording.duration(seconds)
 
 
 def _print_live(live: list[dict[str, Any]]) -> None:
@@ -235,9 +250,8 @@ def _print_live(live: list[dict[str, Any]]) -> None:
     for run in live:
         word, style = LIVE_STATES.get(run["status"], (run["status"], ""))
         record = run["record"]
-        what = record.get("description") or record.get("workload_file") or ""
         latest = _values({metric["name"]: metric["value"] for metric in run["latest"]})
-        table.add_row(run["id"], _moment(record), Text(word, style=style), escape(_short(what)), latest)
+        table.add_row(_short_id(run), _moment(record), Text(word, style=style), escape(_short(_title(run))), latest)
     _print(table)
 
 
@@ -253,25 +267,66 @@ def _print_run(found: Mapping[str, Any]) -> None:
 
 def _facts(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     record = found["record"]
-    yield "run", found["id"]
-    if "commit" in found:
-        yield "commit", found["commit"]
-        yield "started", _moment(record)
-        yield from _said(found)
-    else:
-        yield "state", LIVE_STATES.get(found["status"], (found["status"], ""))[0]
-        yield "started", _moment(record)
-    for name in ("error", "workload_file", "description"):
-        if record.get(name):
-            yield name.replace("_", " "), record[name]
+    yield from _origin(found)
+    yield from _warnings(found)
     for kind in ("parameters", "summary", "labels"):
         for name, value in (record.get(kind) or {}).items():
-            yield f"{kind}.{name}", value if isinstance(value, str) else json.dumps(value)
+            yield f"{kind}.{name}", wording.value(value)
     for metric in found.get("latest", ()):
-        yield f"metric.{metric['name']}", f"{json.dumps(metric['value'])} at step {metric['step']}"
+        yield f"metric.{metric['name']}", f"{wording.value(metric['value'])} at step {metric['step']}"
     for direction in ("inputs", "outputs"):
         for file in record.get(direction) or []:
-            yield direction.removesuffix("s"), file["path"]
+            marks = f" ({', '.join(wording.marks(file))})" if wording.marks(file) else ""
+            yield direction.removesuffix("s"), f"{file['path']}{marks}"
+    yield from _models(record)
+    yield from _environment(found.get("environment") or {})
+
+
+def _origin(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Which run it is, where it comes from, and how it ended."""
+    record = found["record"]
+    yield "run", found["id"]
+    yield from _known("title", _title(found))
+    if "commit" in found:
+        yield "status", "success" if record.get("error") is None else "error"
+        yield from _known("commit", found["commit"])
+    else:
+        yield "state", LIVE_STATES.get(found["status"], (found["status"], ""))[0]
+    yield "started", _moment(record)
+    yield from _known("took", _took(record))
+    yield from _known("error", record.get("error"))
+    yield from _known("source", source_of(record))
+    if "commit" in found:
+        yield from _said(found)
+
+
+def _known(name: str, text: str | None) -> Iterator[tuple[str, str]]:
+    if text:
+        yield name, text
+
+
+def _warnings(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for warning in (*(found["record"].get("warnings") or ()), *(found.get("warnings") or ())):
+        yield "warning", warning
+
+
+def _models(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Each with its framework, that one's version, and its files."""
+    for model in record.get("models") or ():
+        framework = " ".join(filter(None, (model["type"], model.get("version"))))
+        yield "model", f"{model['name']} ({framework}): {', '.join(model['files'].values())}"
+
+
+def _environment(environment: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """What a run ran on; --json has all packages."""
+    for name in ("python", "platform", "hostname", "cpu", "git_commit"):
+        if environment.get(name):
+            dirty = " (with changes)" if name == "git_commit" and environment.get("git_dirty") else ""
+            yield name.replace("_", " "), f"{environment[name]}{dirty}"
+    for gpu in environment.get("gpus") or ():
+        yield "gpu", gpu
+    if environment.get("packages"):
+        yield "packages", str(len(environment["packages"]))
 
 
 def _said(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -309,7 +364,7 @@ def _sorted_by(record: Mapping[str, Any], sort: str) -> str:
 
 
 def _short(value: Any) -> str:
-    text = wording.printable(value if isinstance(value, str) else json.dumps(value))
+    text = wording.printable(wording.value(value))
     return text if len(text) <= VALUE_CHARS else f"{text[:VALUE_CHARS]}…"
 
 

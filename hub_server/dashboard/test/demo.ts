@@ -29,7 +29,8 @@ function serveStatic(request: IncomingMessage, response: ServerResponse): void {
   const file = existsSync(path) && extname(path) !== "" ? path : join(STATIC, "index.html");
   response.setHeader("Content-Type", TYPES[extname(file)] ?? "text/html; charset=utf-8");
   response.setHeader("Content-Security-Policy", POLICY);
-  response.end(readFileSync(file));
+  const page = extname(file) === ".html" ? readFileSync(file, "utf8").replaceAll('"./', '"/') : readFileSync(file);
+  response.end(page);
 }
 
 function demoRun(index: number, ended_ms: number) {

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import stat
+from datetime import UTC, datetime
 
 import pandas as pd
 import pytest
@@ -18,7 +19,7 @@ from dotscience.cli import main
 from dotscience.client import credentials
 from dotscience.client.hub import HubClient
 from dotscience.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Unauthenticated
-from dotscience.record import FileRef
+from dotscience.record import FileRef, ModelArtefact
 from dotscience.workspace import HubBinding, Workspace, write_project
 
 PASSWORD = "correct horse battery"
@@ -251,7 +252,7 @@ def test_runs_are_tagged_named_annotated_and_commented(hub, alice, folder, mine,
     shown = done("runs", "show", run)
     for said in ("the good one", "best, new", "two", "lines", "1;"):
         assert said in shown
-    assert run in done("runs", "ls", "--filter", 'tag = "best"')
+    assert run[:8] in done("runs", "ls", "--filter", 'tag = "best"')
 
 
 def test_runs_go_to_the_trash_and_back(hub, alice, folder, mine, new_run):
@@ -342,14 +343,46 @@ def test_no_less_than_no_rows(folder):
         ds.get_runs(max_results=-1)
 
 
+ABOUT = {
+    "description": "=2",
+    "workload_file": "train.py",
+    "started_at": datetime(2026, 11, 23, 10, 0, tzinfo=UTC),
+    "ended_at": datetime(2026, 11, 23, 10, 1, 30, 500_000, UTC),
+    "models": [ModelArtefact(name="iris", type="sklearn", version="1.9.0", files={"model": "iris.joblib"})],
+    "outputs": [FileRef(path="iris.joblib", overwritten=True)],
+    "warnings": ["the clock was set back"],
+}
+
+
+def test_a_run_is_shown_with_all_that_is_known_of_it(folder, mine, new_run):
+    run = mine.push(new_run(parameters={"lr": 0.1234567891, "none": None}, summary={"rows": 48000.0}, **ABOUT)).run_ids[
+        0
+    ]
+    listed = done("runs", "ls")
+    assert run[:8] in listed
+    assert run not in listed
+    for text in ("=2", "1 min 30 s", "lr=0.123457", "none=None", "rows=48000", "(overwritten)"):
+        assert text in listed
+    shown = " ".join(done("runs", "show", run[:8]).split())
+    for text in (
+        *(run, "title =2", "took 1 min 30 s", "status success", "source train.py", "warning the clock was set back"),
+        *("parameters.lr 0.123457", "parameters.none None", "output iris.joblib (overwritten by a later run)"),
+        "model iris (sklearn 1.9.0): iris.joblib",
+    ):
+        assert text in shown
+
+
 def test_runs_are_exported_as_a_table_that_no_spreadsheet_executes(folder, mine, new_run):
-    evil = {"cmd": "=1+1", "neg": -1.5, "text": "-2", "list": [1, 2]}
-    mine.push(new_run(parameters=evil, summary={"acc": 0.5}), new_run(labels={"k, k": "v"}))
+    evil = {"cmd": "=1+1", "neg": -1.5, "text": "-2", "list": [1, 2], "none": None}
+    mine.push(new_run(parameters=evil, summary={"acc": 0.5}, **ABOUT), new_run(labels={"k, k": "v"}))
     target = folder / "runs.csv"
     assert "2 runs written" in done("runs", "export", "-o", str(target))
     with target.open(newline="") as file:
         rows = list(csv.DictReader(file))
     by_cmd = {row["param.cmd"]: row for row in rows}
+    assert (by_cmd["'=1+1"]["param.none"], by_cmd[""]["param.none"]) == ("null", "")
+    assert (by_cmd["'=1+1"]["description"], by_cmd["'=1+1"]["source"]) == ("'=2", "train.py")
+    assert (by_cmd["'=1+1"]["duration_s"], by_cmd["'=1+1"]["models"]) == ("90.5", "iris")
     assert (by_cmd["'=1+1"]["param.neg"], by_cmd["'=1+1"]["param.text"], by_cmd["'=1+1"]["param.list"]) == (
         "-1.5",
         "-2",
@@ -361,12 +394,16 @@ def test_runs_are_exported_as_a_table_that_no_spreadsheet_executes(folder, mine,
 
 
 def test_runs_are_a_data_frame(folder, mine, new_run):
-    made = mine.push(new_run(parameters={"lr": "0.1"}, summary={"acc": 0.5}), new_run(labels={"stage": "dev"})).run_ids
+    made = mine.push(
+        new_run(parameters={"lr": "0.1"}, summary={"acc": 0.5}, **ABOUT), new_run(labels={"stage": "dev"})
+    ).run_ids
     frame = ds.get_runs()
     assert set(frame["id"]) == set(made)
     assert list(frame.columns[-3:]) == ["param.lr", "summary.acc", "label.stage"]
     by_id = frame.set_index("id")
     assert by_id.loc[made[0], "param.lr"] == 0.1
+    about = by_id.loc[made[0], ["description", "source", "duration_s", "models"]]
+    assert list(about) == ["=2", "train.py", 90.5, ["iris"]]
     assert pd.isna(by_id.loc[made[1], "summary.acc"])
     assert str(frame["started_at"].dtype).startswith("datetime64")
     assert list(ds.get_runs("summary.acc > 0")["id"]) == [made[0]]
