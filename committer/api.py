@@ -14,19 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import msgspec
-import structlog
 import tornado.web
 from msgspec import Meta, Struct
 from tornado.httpserver import HTTPServer
 from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_unix_socket
 
+from committer.log import get_logger
 from dotscience.errors import DiskFull, DotscienceError, WorkspaceError
 
 if TYPE_CHECKING:
     from committer.service import Committer
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 KEEP_ALIVE_S = 15.0
 MAX_BODY_BYTES = 4 << 20

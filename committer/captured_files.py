@@ -17,11 +17,11 @@ from pathlib import Path
 from uuid import UUID
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from committer.detect.sidecars import read_regular
 from committer.detect.sighting import is_inside
+from committer.log import get_logger
 from committer.storage.codec import HASH_SIZE, MAX_SIZE
 from committer.storage.ingest import FileIngest
 from committer.storage.store import ObjectStore
@@ -37,7 +37,7 @@ from dotscience.capture_manifest import (
 from dotscience.file_signature import FileSignature
 from dotscience.record import RunRecord
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ABANDONED_AFTER_S = 3600.0
 """A capture without a sidecar is that of a publish that was killed, unless it is still being made."""

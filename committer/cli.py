@@ -223,7 +223,7 @@ Examples:
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def status(*, as_json: bool) -> None:
     """Say what is committed and pushed, and what is wrong, if anything."""
-    from committer.process import present_status
+    from committer.present_status import present_status
     from dotscience.workspace import open_workspace
 
     workspace = open_workspace()

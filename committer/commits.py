@@ -11,12 +11,12 @@ from functools import partial
 from time import monotonic
 
 import msgspec
-import structlog
 from msgspec import Struct
 
 from committer.captured_files import CaptureReader, RunFiles
 from committer.detect.correct import correction_run, unexplained
 from committer.detect.sidecars import read_environment
+from committer.log import get_logger
 from committer.run_files import CommitTree, KnownContents, RunFinalizer
 from committer.run_states import StateTree, group, place
 from committer.storage.ignore import IgnoreRules
@@ -37,7 +37,7 @@ from dotscience.record_limits import MAX_RUN_BYTES, committed_size
 from dotscience.version import __version__
 from dotscience.workspace import Workspace
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_MESSAGE = 200
 MAX_LEFT_OUT = 100

@@ -10,15 +10,14 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-import structlog
-
+from committer.log import get_logger
 from committer.storage.index import INDEX
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
 from dotscience.errors import ConfigError, WorkspaceError
 from dotscience.workspace import Workspace, is_root, read_project
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 STORE_DIR = "store"
 

@@ -7,9 +7,12 @@ import sys
 
 import structlog
 
+from committer.log import set_level
+
 
 def configure_logging(level: int = logging.INFO) -> None:
     """Log what is at least as grave as `level` to stderr, from structlog and the standard library alike."""
+    set_level(level)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

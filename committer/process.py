@@ -11,30 +11,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
-import structlog
 
 from committer.commits import Taken
 from committer.identity import store_folder
+from committer.log import get_logger
 from committer.room import Dropped, droppable, make_room
 from committer.service import Committer, Outcome
 from committer.settings import CommitterSettings, load_settings
-from committer.status import Facts, HubStatus
-from committer.storage.index import INDEX
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
 from committer.tenure import hold_root
 from dotscience.client.committer import CommitterClient
 from dotscience.errors import CommitterUnavailable
-from dotscience.version import __version__
 from dotscience.workspace import Workspace, read_project
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 GARBAGE_AFTER = 50_000
 PUSH_PATIENCE_S = 60.0
 CANNOT_PUSH = frozenset({"unreachable", "error"})
-STOPPED = "stopped"
-"""The state of a workspace that has no committer, which therefore cannot say so itself."""
 
 
 def serve(workspace: Workspace, environment: Mapping[str, str]) -> bool:
@@ -71,39 +66,6 @@ async def _until_stopped(workspace: Workspace, settings: CommitterSettings) -> O
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, committer.stop)
     return await committer.run()
-
-
-def present_status(workspace: Workspace, settings: CommitterSettings) -> dict[str, Any]:
-    """The status that the living committer gives, or what the journal says where none runs."""
-    try:
-        return CommitterClient(workspace.root).status()
-    except CommitterUnavailable:
-        return _status_from_journal(workspace, settings)
-
-
-def _status_from_journal(workspace: Workspace, settings: CommitterSettings) -> dict[str, Any]:
-    hub = workspace.hub
-    facts = Facts(
-        root=str(workspace.root),
-        dot_id=workspace.dot_id,
-        version=__version__,
-        hub=HubStatus(url=hub.url, project_id=hub.project_id, project_name=hub.project_name) if hub else None,
-    )
-    folder = store_folder(workspace, settings.state_dir)
-    if (folder / INDEX).is_file():
-        _read_journal(facts, Journal(folder))
-    described: dict[str, Any] = msgspec.to_builtins(facts.status())
-    return described | {"state": STOPPED, "message": "No committer runs; start one with `ds committer` or `ds up`"}
-
-
-def _read_journal(facts: Facts, journal: Journal) -> None:
-    try:
-        facts.set_counts(journal.counts())
-        head = journal.head()
-        facts.head, facts.head_at = head.id if head else None, journal.head_at()
-        facts.consistency = journal.get("consistency")
-    finally:
-        journal.close()
 
 
 def drop_pushed(

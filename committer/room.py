@@ -9,14 +9,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Collection
 
-import structlog
 from msgspec import Struct
 
+from committer.log import get_logger
 from committer.storage.objects import Kind
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class Dropped(Struct, frozen=True, kw_only=True):

@@ -18,7 +18,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
 from msgspec import Struct
 
 from committer import api, entries, tenure
@@ -39,6 +38,7 @@ from committer.detect.sidecars import (
 from committer.detect.sighting import NotebookSight
 from committer.events import EventFeed
 from committer.identity import CopiedWorkspace, bind_journal, set_aside_other_dot, settle_identity, store_folder
+from committer.log import get_logger
 from committer.notice import Noticed, notice, notice_notebook
 from committer.reading_status import describe
 from committer.room import Dropped, droppable, make_room
@@ -58,7 +58,7 @@ from dotscience.errors import ConfigError, DotscienceError
 from dotscience.version import __version__
 from dotscience.workspace import HubBinding, Workspace, is_root, read_project
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ROOT_CHECK_S = 2.0
 REFUSED = "refused"

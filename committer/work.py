@@ -14,18 +14,18 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Protocol
 
-import structlog
 from msgspec import Struct
 
 from committer.books import Books
 from committer.commits import Plan, Taken
+from committer.log import get_logger
 from committer.notice import Noticed, close_derived, derived_wait_s
 from committer.settings import CommitterSettings
 from committer.status import Facts, problem_of
 from committer.sync.journal import Journal
 from dotscience.errors import DotscienceError, SnapshotError, WorkspaceError
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SETTLE_S = 3.0
 RETRY_S = 15.0

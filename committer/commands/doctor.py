@@ -75,7 +75,7 @@ def _print(one: Check) -> None:
 
 
 def _checks(workspace: Workspace, settings: CommitterSettings) -> Iterator[Check]:
-    from committer.process import present_status
+    from committer.present_status import present_status
 
     status = present_status(workspace, settings)
     yield _committer(status)

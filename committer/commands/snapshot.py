@@ -93,7 +93,7 @@ def _say_what_is_left_out(taken: dict[str, Any]) -> None:
 
 
 def _say_whether_pushed(workspace: Workspace) -> None:
-    from committer.process import present_status
+    from committer.present_status import present_status
 
     found = present_status(workspace, place.settings_of(workspace.root))
     if found["hub"] and found["unpushed"]:

@@ -8,20 +8,19 @@ from concurrent.futures import Executor
 from functools import partial
 from typing import Protocol, TypeVar
 
-import structlog
-
 from committer.detect.notebooks import ReadingList, being_written, is_notebook, read_notebook
 from committer.detect.scan import changed_notebooks, is_ignored
 from committer.detect.sidecars import SidecarScan, scan_sidecars
 from committer.detect.sighting import NotebookSight
 from committer.detect.watcher import Changes, Watcher
+from committer.log import get_logger
 from committer.settings import CommitterSettings
 from committer.storage.ignore import IGNORE_FILE, IgnoreRules, load_ignore
 from committer.workspace.watch import DirtySet
 from dotscience.errors import ConfigError, DotscienceError, NotebookError
 from dotscience.workspace import Workspace
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 SCAN_PAUSE_S = 1.0
 """Between two scans that lost events ask for: whoever overflows the queue is likely to do so again."""

@@ -13,7 +13,6 @@ import threading
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-import structlog
 from msgspec import Struct, field
 from watchdog.events import (
     DirAttribEvent,
@@ -35,11 +34,12 @@ from watchdog.observers.polling import PollingObserver
 
 from committer.detect.inotify import EXHAUSTED, ReportingObserver, Reports
 from committer.detect.notebooks import is_notebook
+from committer.log import get_logger
 from committer.storage.ignore import IGNORE_FILE
 from committer.workspace.watch import DirtySet
 from dotscience.workspace import PROJECT_FILE, RUNS_DIR, STATE_DIR
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_PATHS = 10_000
 INOTIFY_EVENTS: list[type[FileSystemEvent]] = [

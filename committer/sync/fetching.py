@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Self
 
-import structlog
-
+from committer.log import get_logger
 from committer.storage.pack import parse_records
 from dotscience.errors import CorruptObject, EvictedObject, HubError
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from committer.storage.store import StoreReader
     from dotscience.client.hub import HubClient
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 BATCH = 256
 BATCH_BYTES = 8 * 2**20

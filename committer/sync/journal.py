@@ -13,15 +13,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from committer.detect.evidence import keys_of, time_key
 from committer.storage import index
-from dotscience.notebook_cells import CellState, NotebookState, parse_time
 from dotscience.record import RunRecord, decode_json, encode_json
+
+if TYPE_CHECKING:
+    from dotscience.notebook_cells import CellState, NotebookState
 
 SCHEMA_VERSION = 2
 """Kept in the database as `version` of `journal_meta`; raise it with every change that an older program cannot read."""
@@ -212,6 +213,9 @@ def _upgrade(connection: sqlite3.Connection, version: int) -> None:
     """
     if version >= 2:
         return
+    from committer.detect.evidence import time_key
+    from dotscience.notebook_cells import parse_time
+
     rows = connection.execute(
         "SELECT cell FROM journal_executions UNION SELECT value FROM journal_notebooks, json_each(cells)"
     )
@@ -409,6 +413,8 @@ class Journal:
         ).fetchone()
         if row is None:
             return None
+        from dotscience.notebook_cells import CellState, NotebookState  # commands that read no notebooks start sooner
+
         signature, saved_at, state, baseline, covered, since = row
         return NotebookRow(
             path=path,
@@ -613,6 +619,8 @@ def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
             for path, state in entry.accounted.items()
         ],
     )
+    if entry.accounted:
+        from committer.detect.evidence import keys_of
     for state in entry.accounted.values():
         _remember(connection, keys_of(state))
     connection.executemany(

@@ -7,11 +7,10 @@ import random
 from collections.abc import Callable
 from concurrent.futures import Executor
 
-import structlog
-
+from committer.log import get_logger
 from dotscience.errors import DotscienceError, RateLimited
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 EVERY_S = 1.0
 IDLE_S = 60.0

@@ -9,8 +9,8 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime
 
 import msgspec
-import structlog
 
+from committer.log import get_logger
 from committer.status import Facts, Problem
 from committer.sync.uploads import NOTHING_SENT
 from dotscience.errors import (
@@ -23,7 +23,7 @@ from dotscience.errors import (
     Unauthenticated,
 )
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FIRST_PAUSE_S = 0.5
 PROBLEM = "hub"

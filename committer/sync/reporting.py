@@ -10,9 +10,9 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-import structlog
 from msgspec import Struct
 
+from committer.log import get_logger
 from committer.storage.index import disk_errors
 from committer.sync.journal import Journal
 from committer.sync.points import Piece, PointsFile, drop_beyond, points_files
@@ -21,7 +21,7 @@ from dotscience.client.hub import HubClient
 from dotscience.errors import Conflict, Invalid, WireFormatError
 from dotscience.points import ReportedState
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ALIVE_S = 20.0
 """A run of which there is nothing new is reported so often all the same: the hub then knows that it goes on."""

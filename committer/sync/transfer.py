@@ -14,9 +14,9 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from pathlib import Path
 
-import structlog
 from msgspec import Struct
 
+from committer.log import get_logger
 from committer.storage.index import disk_errors
 from committer.storage.store import StoreReader
 from committer.sync.journal import CommitRow, Journal
@@ -25,7 +25,7 @@ from committer.sync.uploads import Meter, PackBody, Sent, Uploads
 from dotscience.client.hub import DotState, HubClient, chunked, missing_objects
 from dotscience.errors import Conflict, HubError, Invalid
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAIN = "main"
 MAX_FORKS = 1_000

@@ -6,8 +6,7 @@ import asyncio
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import structlog
-
+from committer.log import get_logger
 from committer.status import Problem
 from committer.storage.index import disk_errors
 from committer.sync.journal import Journal
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from committer.storage.zfs.dataset import Dataset
     from committer.sync.transfer import Target
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 PROBLEM = "zfs"
 HOW = "docs/zfs.md says how."

@@ -11,8 +11,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-import structlog
-
+from committer.log import get_logger
 from committer.storage.zfs.streams import (
     Token,
     estimate,
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from committer.sync.transfer import Target
     from dotscience.client.hub import ZfsState
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ATTEMPTS = 5
 PAUSE_S = 0.5

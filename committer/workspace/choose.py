@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-import structlog
-
+from committer.log import get_logger
 from committer.workspace.live import LiveView
 from committer.workspace.reflink import ReflinkView
 from committer.workspace.reflink_probe import require_reflink
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from dotscience.record import Consistency
     from dotscience.workspace import Workspace
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 ChangeSourceName = Literal["auto", "zfs", "reflink", "watch", "stat"]
 SHADOWS = "shadow"

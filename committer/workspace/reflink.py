@@ -12,8 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
-import structlog
-
+from committer.log import get_logger
 from committer.workspace.source import Frozen
 from committer.workspace.stat import DIRECTORY_FLAGS
 
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from committer.workspace.shadows import Clone, Shadows
     from dotscience.record import Consistency
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 
 class ReflinkView:

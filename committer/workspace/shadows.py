@@ -19,8 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
-import structlog
-
+from committer.log import get_logger
 from committer.storage.codec import HASH_SIZE
 from committer.storage.durability import MIN_FREE_BYTES, make_folder
 from committer.workspace.fiemap import changed_ranges, clone
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
 
     from committer.storage.ranges import Range
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 TEMPORARY_SUFFIX = ".tmp"
 PATH_ATTRIBUTE = "user.dotscience.path"

@@ -14,8 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-import structlog
-
+from committer.log import get_logger
 from committer.storage.ignore import IGNORE_FILE
 from committer.workspace.source import Dirty
 from dotscience.workspace import STATE_DIR
@@ -23,7 +22,7 @@ from dotscience.workspace import STATE_DIR
 if TYPE_CHECKING:
     from pathlib import Path
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 MAX_DIRECTORIES = 200_000
 """Beyond, looking at everything costs less than remembering where to look."""

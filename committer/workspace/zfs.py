@@ -17,8 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 from uuid import uuid4
 
-import structlog
-
+from committer.log import get_logger
 from committer.storage.durability import sync_file_system
 from committer.storage.zfs.command import is_installed
 from committer.storage.zfs.dataset import MAX_VALUE, Dataset
@@ -35,7 +34,7 @@ if TYPE_CHECKING:
     from committer.workspace.source import Frozen
     from dotscience.record import Consistency
 
-log = structlog.get_logger(__name__)
+log = get_logger(__name__)
 
 FILE_SYSTEMS = frozenset({"zfs", "fuse.zfs"})
 PREFIX = "dotscience-"

@@ -1,122 +1,17 @@
-"""The `ds` command: the frame that finds subcommands and says what went wrong in one line.
-
-Commands that only need the base install are listed in `BUILT_IN`; a component brings its own through the entry-point
-group `dotscience.commands`, whose entries are lists of click commands. Nothing is imported before it is asked for.
-
-Exit status: 0 done, 1 it failed, 2 the command line is wrong.
-"""
+"""The `ds` command. `frame` has it; here is only how it starts, which is most of what a short command costs."""
 
 from __future__ import annotations
 
-from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+import sys
 
-import click
-
-from dotscience.errors import DotscienceError
 from dotscience.version import __version__
 
-GROUP = "dotscience.commands"
 
-BUILT_IN = {
-    "inspect": "dotscience.cli.inspect:inspect",
-    "login": "dotscience.cli.login:login",
-    "logout": "dotscience.cli.login:logout",
-    "project": "dotscience.cli.project:project",
-    "run": "dotscience.cli.run:run",
-    "runs": "dotscience.cli.runs:runs",
-    "up": "dotscience.cli.up:up",
-}
-"""Command name to the place of its click command."""
+def main(prog_name: str = "ds") -> None:
+    """Be the command that the process was started as. `ds --version` imports no command-line library for its answer."""
+    if sys.argv[1:] == ["--version"]:
+        print(f"ds, version {__version__}")  # noqa: T201 - that is what it is for
+        return
+    from dotscience.cli.frame import main as command
 
-COMPONENT_COMMANDS = {
-    "committer": (
-        *("checkout", "commit", "committer", "diff", "doctor", "gc", "init", "log"),
-        *("mount", "restore", "snapshot", "status", "verify"),
-    ),
-    "hub": ("hub",),
-}
-"""Entry-point name, which is also the name of its extra, to the commands it brings: known even where it is missing."""
-
-EPILOG = """\b
-Examples:
-  ds init                        track this folder
-  ds up                          hub, committer and JupyterLab, together
-  ds run notebook.ipynb          execute a notebook and record its runs
-  ds inspect notebook.ipynb      the runs in a notebook, log or sidecar
-  ds runs ls                     the runs of this folder's project
-"""
-
-
-class CommandGroup(click.Group):
-    """A click group whose commands are imported when they are used."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """All commands that can be used here."""
-        installed = [name for entry in _entries() for name in _commands_of(entry)]
-        return sorted({*BUILT_IN, *installed})
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
-        """The command, or None; for one whose component is not installed, an error that names the extra."""
-        if cmd_name in BUILT_IN:
-            return _import_command(BUILT_IN[cmd_name])
-        for entry in _entries_for(cmd_name):
-            if (command := _commands_of(entry).get(cmd_name)) is not None:
-                return command
-        return _missing(cmd_name)
-
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the command; an error of ours is shown as one line, without a traceback."""
-        try:
-            return super().invoke(ctx)
-        except DotscienceError as error:
-            raise click.ClickException(str(error)) from error
-
-
-def _import_command(place: str) -> click.Command:
-    module, _, attribute = place.partition(":")
-    command: click.Command = getattr(import_module(module), attribute)
-    return command
-
-
-def _entries() -> list[EntryPoint]:
-    return sorted(entry_points(group=GROUP), key=lambda entry: entry.name)
-
-
-def _entries_for(command: str) -> list[EntryPoint]:
-    """The entry that is known to bring `command`, alone; for a command nobody knows, all of them."""
-    entries = _entries()
-    known = [entry for entry in entries if command in COMPONENT_COMMANDS.get(entry.name, ())]
-    return known or entries
-
-
-def _commands_of(entry: EntryPoint) -> dict[str, click.Command]:
-    """The commands of a component by name; none where what it needs is not installed."""
-    try:
-        commands: list[click.Command] = entry.load()
-    except ImportError:
-        return {}
-    return {command.name: command for command in commands if command.name}
-
-
-def _missing(command: str) -> click.Command | None:
-    """A stand-in that says which extra brings `command`; None where no component of ours does."""
-    extra = next((name for name, commands in COMPONENT_COMMANDS.items() if command in commands), None)
-    if extra is None:
-        return None
-
-    @click.command(command, context_settings={"ignore_unknown_options": True})
-    @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
-    def unavailable(arguments: tuple[str, ...]) -> None:  # noqa: ARG001 - any command line gets the same answer
-        raise click.ClickException(
-            f"`ds {command}` needs a part that is not installed; run: pip install 'dotscience[{extra}]'"
-        )
-
-    return unavailable
-
-
-@click.group(cls=CommandGroup, epilog=EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(__version__, prog_name="ds")
-def main() -> None:
-    """Git for executions: every run of a notebook or script, with its code, data, parameters and metrics."""
+    command(prog_name=prog_name)

@@ -2,4 +2,4 @@
 
 from dotscience.cli import main
 
-main(prog_name="ds")
+main()

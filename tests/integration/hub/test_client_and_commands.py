@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from support.pushing import START
 
 import dotscience as ds
-from dotscience.cli import main
+from dotscience.cli.frame import main
 from dotscience.client import credentials
 from dotscience.client.hub import HubClient
 from dotscience.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed, Unauthenticated

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from msgspec import structs
 
 from committer.storage.codec import digest
-from dotscience.cli import main
+from dotscience.cli.frame import main
 from dotscience.client import credentials
 from dotscience.record import FileRef
 from dotscience.workspace import HubBinding, new_workspace, write_project

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from dotscience.cli import main
+from dotscience.cli.frame import main
 
 DOCS = "\n".join(path.read_text("utf-8") for path in (Path(__file__).parents[3] / "docs").glob("*.md"))
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 import dotscience
-from dotscience import cli
+from dotscience.cli import frame as cli
 from dotscience.errors import ConfigError
 
 REPOSITORY = Path(__file__).parents[3]
@@ -38,13 +38,36 @@ def third_party(monkeypatch):
 
 def install(monkeypatch, **values):
     entries = [EntryPoint(name, value, cli.GROUP) for name, value in values.items()]
-    monkeypatch.setattr(cli, "entry_points", lambda **_: entries)
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda **_: entries)
 
 
 def test_version_is_the_packages():
     project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
     assert ds("--version").output == f"ds, version {dotscience.__version__}\n"
     assert project.get("version", dotscience.__version__) == dotscience.__version__
+
+
+def test_components_are_where_the_packages_entry_points_say():
+    project = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))["project"]
+    assert project["entry-points"][cli.GROUP] == cli.COMPONENT_PLACES
+
+
+@pytest.mark.parametrize(
+    ("arguments", "unwanted"),
+    [
+        (["--version"], ["click", "importlib.metadata", "msgspec"]),
+        (["status", "--help"], ["asyncio", "structlog", "tornado", "committer.service", "importlib.metadata", "rich"]),
+    ],
+)
+def test_what_a_short_command_does_not_import(arguments, unwanted):
+    code = (
+        "import sys; from dotscience.cli import main\n"
+        f"sys.argv[1:] = {arguments!r}\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        f"print([name for name in {unwanted!r} if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_help_lists_commands_and_examples():
@@ -61,6 +84,7 @@ def test_an_error_of_ours_is_one_line(third_party):
 
 def test_a_component_that_is_not_installed_names_its_extra(monkeypatch):
     install(monkeypatch, hub="dotscience.no_such_module:commands")
+    monkeypatch.setitem(cli.COMPONENT_PLACES, "hub", "dotscience.no_such_module:commands")
     result = ds("hub", "--port", "0")
     assert result.exit_code == 1
     assert "pip install 'dotscience[hub]'" in result.output

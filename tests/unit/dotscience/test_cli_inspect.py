@@ -6,7 +6,7 @@ import os
 import pytest
 from click.testing import CliRunner
 
-from dotscience.cli import main
+from dotscience.cli.frame import main
 from dotscience.record import RunRecord, encode_json
 from dotscience.wire import encode_marker, marker_for, mime_bundle, run_id_for
 from dotscience.workspace import new_workspace, write_project
