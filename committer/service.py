@@ -55,6 +55,7 @@ from committer.workspace.watch import DirtySet
 from dotscience.capture_manifest import CapturedFile
 from dotscience.client import credentials
 from dotscience.errors import ConfigError, DotscienceError
+from dotscience.held_folder import place_of
 from dotscience.version import __version__
 from dotscience.workspace import HubBinding, Workspace, is_root, read_project
 
@@ -255,10 +256,10 @@ class Committer:
         """Notice that the folder was moved away under us, and go on where it is now."""
         while not self._stopping.is_set():
             await asyncio.sleep(ROOT_CHECK_S)
-            moved = _place_of(root, self._workspace.root)
-            if moved is not None:
-                log.warning("root.moved", was=str(self._workspace.root), now=str(moved))
-                self._continue_at = moved if is_root(moved) else None
+            place = place_of(root, str(self._workspace.root))
+            if place != str(self._workspace.root):
+                log.warning("root.moved", was=str(self._workspace.root), now=place)
+                self._continue_at = Path(place) if place is not None and is_root(Path(place)) else None
                 self.stop()
 
     # What detection tells
@@ -611,16 +612,3 @@ def _followed(root: Path, notebook: str) -> str:
         return notebook
     followed = _relative(root, os.path.realpath(root / notebook))
     return notebook if followed is None else followed
-
-
-def _place_of(root: int, believed: Path) -> Path | None:
-    """Where the open folder `root` is now, if that is not where it is believed to be (proc(5), /proc/pid/fd)."""
-    try:
-        if os.path.samestat(believed.stat(), os.fstat(root)):
-            return None
-    except OSError:
-        log.info("root.gone", root=str(believed))
-    try:
-        return Path(f"/proc/self/fd/{root}").readlink()
-    except OSError:
-        return believed

@@ -25,6 +25,11 @@ def files_below(path: str) -> list[str]:
     return [os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names]  # noqa: PTH118
 
 
+def relocated(path: str, former: str, now: str) -> str:
+    """What an absolute path is called after its folder `former` was renamed to `now`; others stay."""
+    return now + path[len(former) :] if path == former or path.startswith(former + os.sep) else path
+
+
 def rooted(path: str, root: str) -> RootedPath:
     """An absolute path as seen from `root`, which may itself be named through a symbolic link."""
     for start, target in ((root, path), (os.path.realpath(root), os.path.realpath(path))):

@@ -92,7 +92,7 @@ def _publish(
     stdout: TextIO | None,
     capture: CaptureMode,
 ) -> PublishedRun:
-    root = run.root or surroundings.workspace_root()
+    root = run.root or _present_root(run)
     tracked = surroundings.is_tracked(root)
     record = build_record(run, root=root, mode=mode, workload_file=workload_file)
     record, cuts = fit(replace(record, place=surroundings.place(root)))
@@ -106,6 +106,15 @@ def _publish(
         _warn_untracked(root)
     run.forget_publish()
     return PublishedRun(record)
+
+
+def _present_root(run: Run) -> str:
+    """The root as it is called now; where it was renamed, so are the files that the run has named."""
+    root = surroundings.workspace_root()
+    former = surroundings.former_root(root)
+    if former != root:
+        run.relocate(former, root)
+    return root
 
 
 def _capture(record: RunRecord, run: Run, root: str, mode: CaptureMode) -> None:
@@ -214,8 +223,10 @@ def _warnings(inputs: list[FileRef], outputs: list[FileRef]) -> list[str]:
 def _workload_file(mode: Mode | None, named: str | None, root: str) -> str | None:
     """The script, relative to the root as the original wrote it. Without a mode the wire does not show it."""
     if mode == "script":
-        return clean_text(os.path.relpath(named or sys.argv[0], root))
+        script = named or sys.argv[0]
+        return clean_text(os.path.relpath(paths.relocated(script, surroundings.former_root(root), root), root))
     script = sys.argv[0] if sys.argv else ""
+    script = paths.relocated(script, surroundings.former_root(root), root)
     if mode in (None, "remote") and surroundings.kernel_shell() is None and os.path.isfile(script):  # noqa: PTH113 - it is a str
         return clean_text(os.path.relpath(script, root))
     return None

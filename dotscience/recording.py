@@ -193,6 +193,14 @@ class Run:
         self.add_output(filename)
         return filename
 
+    def relocate(self, former: str, now: str) -> None:
+        """Follow a folder that was renamed: what was named in it is in it still."""
+        self.inputs = {paths.relocated(path, former, now): known for path, known in self.inputs.items()}
+        self.outputs = {paths.relocated(path, former, now): known for path, known in self.outputs.items()}
+        for name, model in self.models.items():
+            files = {role: paths.relocated(path, former, now) for role, path in model.files.items()}
+            self.models[name] = model._replace(files=files)
+
     # -- names and values
 
     def add_label(self, label: Any, value: Any) -> None:

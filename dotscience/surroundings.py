@@ -38,16 +38,56 @@ _RECORDED_VARIABLES = (
 _LAUNCH_FOLDER = os.getcwd()  # noqa: PTH109 - where the process was when the library was imported, as in the original
 
 
+_held: dict[str, int | None] = {}
+"""Descriptors of the folders by which the root is found, by their paths when the first run began."""
+
+
 def workspace_root() -> str:
-    """The root of the workspace: the variable, else the nearest tracked folder, else where the process was started."""
-    if root := os.environ.get(ROOT_VARIABLE):
-        return os.path.abspath(root)  # noqa: PTH100 - see paths.absolute
+    """The root of the workspace: the variable, else the nearest tracked folder, else where the process was started.
+
+    A folder that was renamed since a run began is where it is now.
+    """
+    start = _place_of(_start_folder())
+    if root_is_given():
+        return start
     from pathlib import Path
 
     from dotscience.workspace import find_root
 
-    found = find_root(Path(_LAUNCH_FOLDER))
-    return _LAUNCH_FOLDER if found is None else str(found)
+    found = find_root(Path(start))
+    return start if found is None else str(found)
+
+
+def hold_root() -> None:
+    """Know the workspace by more than its path from here on. Cheap when repeated."""
+    start = _start_folder()
+    if start not in _held:
+        from dotscience.held_folder import hold
+
+        _held[start] = hold(start)
+
+
+def former_root(root: str) -> str:
+    """What the path of `root`, the present root, was when the first run began."""
+    before = _start_folder()
+    now = _place_of(before)
+    below = now.removeprefix(root)
+    return before.removesuffix(below) if now != before and before.endswith(below) else root
+
+
+def _start_folder() -> str:
+    """The folder by which the root is found, as it was called when the process was started."""
+    root = os.environ.get(ROOT_VARIABLE)
+    return os.path.abspath(root) if root else _LAUNCH_FOLDER  # noqa: PTH100 - see paths.absolute
+
+
+def _place_of(folder: str) -> str:
+    descriptor = _held.get(folder)
+    if descriptor is None:
+        return folder
+    from dotscience.held_folder import place_of
+
+    return place_of(descriptor, folder) or folder
 
 
 def is_tracked(root: str) -> bool:

@@ -288,6 +288,7 @@ class Dotscience:
 
     def _adopt(self, run: Run) -> None:
         crashes.watch(self)
+        surroundings.hold_root()
         run.is_local = self._mode != "remote"
         self.current.set(run)
 

@@ -12,8 +12,9 @@ from typing import IO, TYPE_CHECKING
 import click
 
 from dotscience.errors import DotscienceError
+from dotscience.held_folder import HeldFolder
 from dotscience.record import RunRecord, encode_json
-from dotscience.workspace import ROOT_VARIABLE, Workspace, write_durably
+from dotscience.workspace import ROOT_VARIABLE, RUNS_DIR, STATE_DIR, Workspace, write_durably
 from runner.local.markers import MarkerFilter, MarkerStream
 
 if TYPE_CHECKING:
@@ -55,7 +56,8 @@ def workload_environment(workspace: Workspace | None, workload_type: str) -> dic
 
 def _pass_through(process: subprocess.Popen[bytes], workspace: Workspace | None) -> int:
     streams = ((process.stdout, sys.stdout.buffer), (process.stderr, sys.stderr.buffer))
-    copiers = [threading.Thread(target=_copy, args=(*stream, workspace)) for stream in streams]
+    root = HeldFolder(workspace.root) if workspace is not None else None
+    copiers = [threading.Thread(target=_copy, args=(*stream, root)) for stream in streams]
     # The workload decides how to end, and we read its output until it has. The terminal sends Ctrl-C to it as well as
     # to us; a service manager or CI system tells us alone that it is time to end.
     previous = {
@@ -73,7 +75,7 @@ def _pass_through(process: subprocess.Popen[bytes], workspace: Workspace | None)
             signal.signal(number, handler)
 
 
-def _copy(source: IO[bytes], target: IO[bytes], workspace: Workspace | None) -> None:
+def _copy(source: IO[bytes], target: IO[bytes], root: HeldFolder | None) -> None:
     """Until either end closes: a workload whose reader went away gets SIGPIPE, as it would without us.
 
     A terminal is shown no markers; who reads a pipe or a file may be looking for them.
@@ -83,7 +85,7 @@ def _copy(source: IO[bytes], target: IO[bytes], workspace: Workspace | None) -> 
     with source:
         while chunk := source.read1(CHUNK):  # type: ignore[attr-defined] # a pipe is a BufferedReader
             for record in markers.feed(chunk):
-                _write_sidecar(record, workspace)
+                _write_sidecar(record, root)
             if not _written(target, shown.feed(chunk) if shown is not None else chunk):
                 return
     if shown is not None:
@@ -108,14 +110,14 @@ def _write_nowhere(target: IO[bytes]) -> None:
     os.close(nowhere)
 
 
-def _write_sidecar(record: RunRecord, workspace: Workspace | None) -> None:
+def _write_sidecar(record: RunRecord, root: HeldFolder | None) -> None:
     """Leave the run for the committer, which knows by its id whether the workload's library did so already.
 
     A run that cannot be kept is no reason to end the workload.
     """
-    if workspace is None:
+    if root is None:
         return
-    path = workspace.runs_dir / f"{record.run_id}.json"
+    path = root.now() / STATE_DIR / RUNS_DIR / f"{record.run_id}.json"
     try:
         if not path.exists():
             write_durably(path, encode_json(record))

@@ -24,6 +24,7 @@ from committer.status import HOLDS_COMMITS
 from dotscience.cli import processes
 from dotscience.client.committer import CommitterClient
 from dotscience.errors import CommitterUnavailable, DotscienceError
+from dotscience.held_folder import HeldFolder
 from dotscience.workspace import Workspace, write_durably
 
 START_TIMEOUT_S = 60.0
@@ -42,6 +43,7 @@ def recording(workspace: Workspace | None, notebook: Path | None) -> Iterator[No
         click.echo("Not a tracked folder (see `ds init`): runs stay in the notebook or output.", err=True)
         yield
         return
+    root = HeldFolder(workspace.root)
     with _committer(workspace):
         since = _newest(workspace)
         bracket = workspace.runs_dir / f"{uuid4()}.execution.json"
@@ -54,6 +56,7 @@ def recording(workspace: Workspace | None, notebook: Path | None) -> Iterator[No
             raise
         finally:
             if executed:
+                workspace = msgspec.structs.replace(workspace, root=root.now())
                 _wait_until_settled(workspace, bracket)
                 _report_runs(workspace, since=since)
 
