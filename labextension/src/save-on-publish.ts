@@ -1,7 +1,8 @@
 /**
  * Saves a notebook when a run arrives in its outputs, so that the commit holds the notebook as it was.
  *
- * Only outputs that arrive while the notebook is open count: those it was loaded with were saved before.
+ * Only outputs that arrive while the notebook is open count: those it was loaded with were saved before. A shared
+ * document (jupyter-collaboration, jupyter-server-documents) is the server's to save, which it does by itself.
  */
 
 import type { DocumentRegistry } from '@jupyterlab/docregistry';
@@ -40,7 +41,7 @@ export function saveOnPublish(context: Context, enabled: () => boolean): void {
   // and would take ours for somebody else's change of the file ("File Changed") when a person saves at the same moment.
   context.save = oneAtATime(context.save.bind(context));
   void context.ready.then(() => {
-    if (!context.isDisposed) {
+    if (!context.isDisposed && !context.model.collaborative) {
       follow(context, enabled);
     }
   });
