@@ -90,9 +90,9 @@ def _drop_here(workspace: Workspace, settings: CommitterSettings, *, keep: int |
         ObjectStore(folder, min_free_bytes=0) as store,
         contextlib.closing(Journal(folder)) as journal,
     ):
-        pushed = droppable(journal, is_bound=workspace.hub is not None)
+        may_go = droppable(journal, is_bound=workspace.hub is not None)
         limit = settings.local_store_max if keep is None else keep
-        return make_room(store, pushed, keep=limit, dry_run=dry_run)
+        return make_room(store, may_go, keep=limit, dry_run=dry_run)
 
 
 def save(

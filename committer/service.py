@@ -442,15 +442,15 @@ class Committer:
     async def make_room(self, *, keep: int | None = None, dry_run: bool = False) -> Dropped:
         """Drop contents that the hub has until the store is no larger than `keep` bytes (default: as set).
 
-        Nothing is dropped while a commit waits to be pushed.
+        Nothing is dropped while a commit waits to be pushed, and nothing of the newest commit.
 
         Raises:
             DiskFull: there is not even room for what is kept.
         """
         limit = self._settings.local_store_max if keep is None else keep
         is_bound = self._workspace.hub is not None
-        pushed = await self._books.use(lambda journal: droppable(journal, is_bound=is_bound))
-        return await self._on_storage(partial(make_room, self._store, pushed, keep=limit, dry_run=dry_run))
+        may_go = await self._books.use(lambda journal: droppable(journal, is_bound=is_bound))
+        return await self._on_storage(partial(make_room, self._store, may_go, keep=limit, dry_run=dry_run))
 
     async def _keeping_room(self) -> None:
         while True:

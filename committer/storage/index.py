@@ -154,8 +154,8 @@ def remove_packs(connection: sqlite3.Connection, packs: Iterable[bytes]) -> None
         connection.execute("DELETE FROM pack WHERE hash = ?", (pack,))
 
 
-def evict_pack(connection: sqlite3.Connection, pack: bytes) -> None:
-    """Note that a pack is gone on purpose: its blobs are known still, everything else in it is forgotten.
+def evict_pack(connection: sqlite3.Connection, pack: bytes, kept: Iterable[bytes]) -> None:
+    """Note that a pack is gone on purpose: its blobs are known still, everything else in it is forgotten, as is `kept`.
 
     From the first one on, objects can be found by their places: `following` is asked about packs that are gone only.
     """
@@ -163,6 +163,7 @@ def evict_pack(connection: sqlite3.Connection, pack: bytes) -> None:
     connection.execute(
         "DELETE FROM object WHERE pack = (SELECT id FROM pack WHERE hash = ?) AND kind != ?", (pack, Kind.BLOB)
     )
+    connection.executemany("DELETE FROM object WHERE hash = ?", ((name,) for name in kept))
     connection.execute("INSERT INTO evicted VALUES (?)", (pack,))
 
 

@@ -41,7 +41,7 @@ from committer.storage.put_queue import PutQueue, Queued
 from dotscience.errors import CorruptObject, EvictedObject, MissingObject, SnapshotError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
     from pathlib import Path
 
 log = logging.getLogger(__name__)
@@ -358,8 +358,12 @@ class ObjectStore(StoreReader):
             pack_path(self.folder, pack.hash).unlink(missing_ok=True)
         self._forget_pending()
 
-    def evict(self, pack: bytes, apply: Callable[[sqlite3.Connection, list[bytes]], object]) -> int:
+    def evict(
+        self, pack: bytes, apply: Callable[[sqlite3.Connection, list[bytes]], object], *, spare: Collection[bytes] = ()
+    ) -> int:
         """Drop the blobs of a pack from this disk and keep everything else of it in a smaller one; the bytes saved.
+
+        Blobs in `spare` are kept, too.
 
         Only for a pack whose objects are safe elsewhere, and while nothing is put that has not been committed. The
         blobs count as stored still, and reading them raises EvictedObject. `apply` gets the connection, inside the
@@ -369,15 +373,17 @@ class ObjectStore(StoreReader):
             DiskFull: there is no room for the smaller pack.
         """
         size = pack_path(self.folder, pack).stat().st_size
+        kept: list[bytes] = []
         with self._dropping_on_error():
             for entry in self.objects_in_pack(pack):
-                if entry.kind is not Kind.BLOB:
+                if entry.kind is not Kind.BLOB or entry.hash in spare:
+                    kept.append(entry.hash)
                     data = self.get(entry.hash)
                     self._append(entry.kind, Prepared(entry.hash, entry.size, *self._compressor.compress(data)))
             self._seal()
         try:
             with self.transaction() as connection:
-                index.evict_pack(connection, pack)
+                index.evict_pack(connection, pack, kept)
                 for made in self._sealed:
                     index.add_pack(connection, made)
                 apply(connection, [made.hash for made in self._sealed])

@@ -138,7 +138,7 @@ class PushLoop:
 
 def _problem(error: DotscienceError) -> Problem:
     if not isinstance(error, HubError):
-        hint = "Nothing is lost. The next attempt follows by itself once this is put right."
+        hint = "The commits are kept here. The next attempt follows by itself once this is put right."
         return Problem(type="push-failed", detail=f"Nothing can be pushed: {error}", hint=hint)
     match error:
         case Unauthenticated():
@@ -154,5 +154,5 @@ def _problem(error: DotscienceError) -> Problem:
         case RateLimited():
             kind, hint = "hub-busy", "Nothing to do: the next attempt follows by itself."
         case _:
-            kind, hint = "hub-refused", "Nothing is lost here. The committer's log has the details."
+            kind, hint = "hub-refused", "The commits are kept here. The committer's log has the details."
     return Problem(type=kind, detail=f"The hub does not take the commits: {error}", hint=hint)

@@ -38,10 +38,10 @@ def test_only_what_the_hub_has_goes_and_history_stays(work, alive):
     if not alive:
         work.stop()
     would = gc(work, "--keep", "0", "--dry-run")
-    assert would["packs"] >= 3
+    assert would["packs"] == 2
     dropped = gc(work, "--keep", "0")
-    assert dropped["freed"] > 850_000
-    assert dropped["size"] < 20_000
+    assert dropped["freed"] > 550_000
+    assert 300_000 < dropped["size"] < 330_000, "the newest commit's contents stay"
     assert gc(work, "--keep", "0")["packs"] == 0
     assert json.loads(work.command("verify", "--json").stdout)["damage"] == []
     names = json.loads(work.command("diff", "HEAD~1", "HEAD", "--names", "--json").stdout)["files"]
@@ -50,7 +50,7 @@ def test_only_what_the_hub_has_goes_and_history_stays(work, alive):
 
 @pytest.fixture
 def emptied(work):
-    """A workspace without the contents of its three commits, of which the hub has all."""
+    """A workspace without the contents of its first commits, of which the hub has all; those of the newest stay."""
     fill(work)
     work.until_pushed()
     assert gc(work, "--keep", "0")["freed"] > 0
@@ -58,11 +58,21 @@ def emptied(work):
 
 
 def test_what_was_dropped_is_checked_out_from_the_hub(emptied, hub, tmp_path):
+    done = emptied.command("checkout", "HEAD~1", "--to", str(tmp_path / "to"))
+    assert done.returncode == 0, done.stderr
+    assert sum(hub.hub.asked_for) > 0
+    emptied.command("restore", "--from", "HEAD~1", "data/file")
     wanted = (emptied.root / "data" / "file").read_bytes()
+    assert (tmp_path / "to" / "data" / "file").read_bytes() == wanted
+
+
+def test_the_newest_commit_stays_whole_without_the_hub(emptied, hub, tmp_path):
+    hub.down()
     done = emptied.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "to" / "data" / "file").read_bytes() == wanted
-    assert len(hub.hub.asked_for) < sum(hub.hub.asked_for), "what is read together is fetched together"
+    assert (tmp_path / "to" / "data" / "file").read_bytes() == (emptied.root / "data" / "file").read_bytes()
+    assert (tmp_path / "to" / "data" / "0").read_bytes() == b"small"
+    hub.up()
 
 
 def test_what_was_dropped_is_restored_and_compared_with_the_hub_s_help(emptied):
@@ -87,14 +97,14 @@ def test_what_a_hub_gives_back_is_verified(emptied, hub, tmp_path):
     for name, (kind, data) in hub.hub.objects.items():
         if kind is Kind.BLOB:
             hub.hub.objects[name] = kind, data[:-1] + b"?"
-    refused = emptied.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
+    refused = emptied.command("checkout", "HEAD~1", "--to", str(tmp_path / "to"))
     assert refused.returncode == 1
     assert "holds bytes of another hash" in refused.stderr
 
 
 def test_what_the_hub_has_lost_is_said_to_be_lost(emptied, hub, tmp_path):
     hub.hub.objects.clear()
-    refused = emptied.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
+    refused = emptied.command("checkout", "HEAD~1", "--to", str(tmp_path / "to"))
     assert refused.returncode == 1
     assert "the hub does not have it" in refused.stderr
 
