@@ -81,6 +81,7 @@ def test_runs_that_write_one_path_keep_what_each_wrote(folder, committer):
     ordered = [runs[f"sweep {number}"] for number in range(8)]
     assert len(set(hashes(ordered, "out.txt"))) == len(set(hashes(ordered, "model.bin"))) == 8
     assert not [run for run in runs.values() if run["record"]["authority"] == "correction"]
+    folder.stop()
     assert not list((folder.root / ".dotscience" / "captures").iterdir())
 
 
