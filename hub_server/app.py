@@ -16,6 +16,7 @@ import structlog
 
 from dotscience.errors import ConfigError, ZfsError
 from dotscience.version import __version__
+from hub_server.connections import connections_for, raise_file_limit
 from hub_server.content.packs import Packs
 from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
@@ -250,5 +251,6 @@ async def _serve(settings: HubSettings, listeners: list[Listener], services: Ser
         proxies=TrustedProxies(settings.trusted_proxies),
         further=[LEGACY_API],
     )
-    servers = [serve(application, one) for one in listeners]
+    max_connections = connections_for(raise_file_limit()) // len(listeners)
+    servers = [serve(application, one, max_connections) for one in listeners]
     stack.push_async_callback(stop_serving, servers, application)

@@ -12,6 +12,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 from dotscience.errors import ConfigError
+from hub_server.connections import LimitedServer
 from hub_server.settings import DEFAULT_HOST, DEFAULT_PORT, HubSettings
 from hub_server.tls import Certificate
 from hub_server.web.application import MAX_READ_HEADER_BYTES, HubApplication
@@ -72,15 +73,16 @@ def host_names(settings: HubSettings) -> frozenset[str]:
     return LOOPBACK_NAMES | {name.lower() for name in (settings.host, public) if name}
 
 
-def serve(application: HubApplication, listener: Listener) -> HTTPServer:
-    """Answer what comes to a listener."""
-    server = HTTPServer(
+def serve(application: HubApplication, listener: Listener, max_connections: int) -> HTTPServer:
+    """Answer what comes to a listener, on at most so many connections at once."""
+    server = LimitedServer(
         application,
         ssl_options=listener.certificate and listener.certificate.context,
         max_header_size=MAX_READ_HEADER_BYTES,
         body_timeout=BODY_TIMEOUT_S,
         idle_connection_timeout=IDLE_TIMEOUT_S,
     )
+    server.limit(max_connections)
     server.add_sockets(listener.sockets)
     return server
 

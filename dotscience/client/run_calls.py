@@ -25,7 +25,7 @@ class RunCalls(Calls):
     """What can be done with runs besides reading them."""
 
     def compare(self, project_id: str, run_ids: Sequence[str]) -> dict[str, Any]:
-        """Two to 20 runs side by side: `runs`, `parameters`, `summary`, `labels`, `files`; what differs comes first.
+        """Two to 50 runs side by side: `runs`, `parameters`, `summary`, `labels`, `files`; what differs comes first.
 
         Raises:
             NotFound: the project lacks one of them.

@@ -118,7 +118,7 @@ class Packs:
                 left = size - start
                 # One byte more than there should be at the end: a storage need not answer for what lies behind it.
                 hasher.update(self._storage.read(pack, start, READ_SIZE if left > READ_SIZE else left + 1))
-        except (MissingObject, OSError):
+        except (MissingObject, CorruptObject):
             return False
         return hasher.digest() == pack
 

@@ -14,7 +14,7 @@ from hub_server.store import runs
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
 
-MAX_RUNS = 20
+MAX_RUNS = 50
 _MISSING = object()
 """Unlike null, which a run may have as a value."""
 
@@ -29,7 +29,7 @@ class Comparing:
         """The runs in the order asked for, with their values and files.
 
         Raises:
-            Problem: invalid-parameter, for fewer than 2 or more than 20 different runs; not-found.
+            Problem: invalid-parameter, for fewer than 2 or more than 50 different runs; not-found.
         """
         wanted = list(dict.fromkeys(run_ids))
         if not 2 <= len(wanted) <= MAX_RUNS:

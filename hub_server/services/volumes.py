@@ -153,9 +153,9 @@ class Volumes:
 
     async def models(self, caller: Caller) -> list[ModelRow]:
         """The newest 1,000 versions of models, as far as the caller sees them."""
-        rows = await self._database.read(lambda c: workspaces.newest_models(c, MAX_MODELS))
-        seen = {one: await self._enters(caller, one, MODELS_SCOPE) for one in {row.project_id for row in rows}}
-        return [row for row in rows if seen[row.project_id]]
+        projects = await self._database.read(workspaces.projects_with_models)
+        seen = [key for key, project_id in projects if await self._enters(caller, project_id, MODELS_SCOPE)]
+        return await self._database.read(lambda c: workspaces.newest_models(c, seen, MAX_MODELS))
 
     async def model(self, caller: Caller, model_id: str) -> ModelRow:
         """A model's version by its id, `key-number`.

@@ -86,9 +86,17 @@ def read_log(connection: Connection, dot_id: str, branch: str, limit: int) -> li
     return [(msgspec.json.decode(row.doc, type=CommitInfo), runs[row.id]) for row in reversed(rows)]
 
 
-def newest_models(connection: Connection, limit: int) -> list[ModelRow]:
-    """The versions of models that came last, newest first."""
-    query = _MODELS.order_by(run.c.id.desc(), model_version.c.number.desc()).limit(limit)
+def projects_with_models(connection: Connection) -> list[tuple[int, str]]:
+    """The key and id of each project that has models."""
+    query = select(project.c.id, project.c.uuid).where(project.c.id.in_(select(model.c.project_id)))
+    return [(row.id, row.uuid) for row in connection.execute(query)]
+
+
+def newest_models(connection: Connection, projects: Sequence[int], limit: int) -> list[ModelRow]:
+    """The versions of models that came last in these projects, named by their keys, newest first."""
+    query = (
+        _MODELS.where(project.c.id.in_(projects)).order_by(run.c.id.desc(), model_version.c.number.desc()).limit(limit)
+    )
     return [_model(row) for row in connection.execute(query)]
 
 

@@ -27,9 +27,14 @@ def check_announced(operation: Operation, headers: Mapping[str, str]) -> None:
     given = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if given != wanted:
         raise Problem("unsupported-media-type", f"the body is {given[:80] or 'of no type'}; send it as {wanted}")
-    length = headers.get("Content-Length", "0")
-    if length.isdecimal() and int(length[:18]) > operation.max_body:
+    if announced_size(headers) > operation.max_body:
         raise _too_large(operation)
+
+
+def announced_size(headers: Mapping[str, str]) -> int:
+    """The bytes that a request says its body has; 0 where it does not say, or not in digits."""
+    length = headers.get("Content-Length", "0")
+    return int(length[:18]) if length.isdecimal() else 0
 
 
 def open_receiver(hub: Services, operation: Operation, call: Call[Any, Any]) -> Receiver | None:

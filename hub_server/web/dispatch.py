@@ -25,7 +25,7 @@ from hub_server.services.sync import MAX_PACK_BYTES
 from hub_server.web import security
 from hub_server.web.activity import Activity
 from hub_server.web.base import UNKNOWN, HubHandler
-from hub_server.web.bodies import check_announced, open_receiver
+from hub_server.web.bodies import announced_size, check_announced, open_receiver
 from hub_server.web.decoding import decode_query
 from hub_server.web.noting import note
 from hub_server.web.operation import Call, Media, Operation, Receiver, Reply, Request
@@ -51,8 +51,13 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
     if security.bearer_token(headers) is None:
         security.check_source(operation.method, headers, handler.origin())
     path = dict(handler.path_kwargs)
-    caller = await _authenticate(handler, operation)
-    handler.hub.rates.take(request.remote_ip or "" if caller is None or caller.is_anonymous else caller.credential)
+    address = request.remote_ip or ""
+    try:
+        caller = await _authenticate(handler, operation)
+    except Problem:
+        handler.hub.rates.take(address)  # who is refused has no name that could be believed
+        raise
+    handler.hub.rates.take(address if caller is None or caller.is_anonymous else caller.credential)
     project = dot = None
     if caller is not None and "project" in path:
         project = await handler.hub.projects.enter(caller, path["project"], operation.scope)
@@ -125,6 +130,8 @@ class ApiHandler(HubHandler):
                 self._allow_time(STREAM_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - the request's boundary
             self._accept(DRAIN_BYTES)
+            if announced_size(self.request.headers) > DRAIN_BYTES:  # Tornado closes when it comes to the body
+                self.set_header("Connection", "close")
             self.send_failure(error)
 
     async def check(self, operation: Operation) -> Call[Any, Any]:

@@ -67,15 +67,22 @@ def basic_credentials(headers: Mapping[str, str]) -> tuple[str, str] | None:
 
 
 def is_browser(headers: Mapping[str, str]) -> bool:
-    """Whether a browser sends the request: all that are in use send fetch metadata, and nothing else does."""
-    return any(name.lower().startswith("sec-fetch-") for name in headers)
+    """Whether a browser may have sent the request.
+
+    All that are in use send fetch metadata, and nothing else does; but not to origins of plain http other than
+    loopback, which they do not trust (Fetch Metadata Request Headers, 2). There an Origin, a Referer, or the wish for
+    a page tells, which programs do not send.
+    """
+    has_metadata = any(name.lower().startswith("sec-fetch-") for name in headers)
+    return has_metadata or "Origin" in headers or "Referer" in headers or "text/html" in headers.get("Accept", "")
 
 
 def check_source(method: str, headers: Mapping[str, str], origin: str) -> None:
     """Refuse a request that a page of another origin made a browser send (CSRF).
 
-    Browsers say where a request comes from in `Sec-Fetch-Site`, older ones in `Origin`; neither can be set by a page.
-    Programs send neither, and hold no cookie that somebody else could use.
+    Browsers say where a request comes from in `Sec-Fetch-Site`, to untrusted origins and where they are older only in
+    `Origin` or `Referer`; a page can set none of them. Programs send none, and hold no cookie that somebody else could
+    use.
 
     Raises:
         Problem: cross-site.
@@ -83,10 +90,21 @@ def check_source(method: str, headers: Mapping[str, str], origin: str) -> None:
     if method in SAFE_METHODS:
         return
     site = headers.get("Sec-Fetch-Site")
-    source = headers.get("Origin")
+    source = headers.get("Origin") or _origin_of(headers.get("Referer"))
     own = site in OWN_SITES if site is not None else source in (None, origin)
     if not own:
         raise Problem("cross-site", f"a page of {source or 'another site'} may not do this; use the hub's own pages")
+
+
+def _origin_of(referer: str | None) -> str | None:
+    """The origin of a page's address; None where there is none."""
+    if not referer:
+        return None
+    try:
+        parts = urlsplit(referer)
+    except ValueError:
+        return "null"
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def is_local(client: str, host: str, headers: Mapping[str, str]) -> bool:

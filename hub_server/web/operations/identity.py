@@ -7,7 +7,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from hub_server.domain.problems import Problem, invalid
-from hub_server.domain.scopes import ANONYMOUS, SIGNED_IN
+from hub_server.domain.scopes import ANONYMOUS, SIGNED_IN, Caller
 from hub_server.domain.types import BrowserSession, LoginCodeInfo, NewToken, Page, SessionInfo, SignedIn, TokenInfo
 from hub_server.services.identity import TokenRequest
 from hub_server.services.passwords import MAX_CHARS
@@ -77,12 +77,14 @@ async def set_password(hub: Services, call: Call[Nothing, NewPassword]) -> Reply
 @operation("GET", "/api/v1/sessions", scope=SIGNED_IN, response=list[BrowserSession])
 async def list_sessions(hub: Services, call: Call[Nothing, None]) -> list[BrowserSession]:
     """The browsers that are signed in as the caller, last used first."""
+    _require_whole_account(call.caller)
     return await hub.people.sessions(call.caller, call.request.session)
 
 
 @operation("DELETE", "/api/v1/sessions/{session}", scope="tokens:write", answers=(204,))
 async def end_session(hub: Services, call: Call[Nothing, None]) -> Reply:
     """Sign one of the caller's browsers out."""
+    _require_whole_account(call.caller)
     await hub.people.end_session(call.caller, call.path["session"])
     return Reply(status=204)
 
@@ -152,3 +154,13 @@ async def delete_token(hub: Services, call: Call[Nothing, None]) -> Reply:
     """Revoke a token; it stops working at once."""
     await hub.identity.delete_token(call.caller, call.path["token"])
     return Reply(status=204)
+
+
+def _require_whole_account(caller: Caller) -> None:
+    """A token that is bound to one project has no business with the account's browsers.
+
+    Raises:
+        Problem: forbidden.
+    """
+    if caller.project_id is not None:
+        raise Problem("forbidden", "this token is bound to one project; sessions are the account's: use another token")

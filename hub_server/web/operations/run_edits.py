@@ -40,7 +40,7 @@ class CommentBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @operation("GET", PROJECT + "/compare", scope="runs:read", query=CompareQuery, response=Comparison)
 async def compare_runs(hub: Services, call: Call[CompareQuery, None]) -> Comparison:
-    """Two to 20 runs side by side: their values and files, those that differ first."""
+    """Two to 50 runs side by side: their values and files, those that differ first."""
     return await hub.comparing.compare(call.project, call.query.runs.split(","))
 
 

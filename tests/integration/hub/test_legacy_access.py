@@ -49,8 +49,17 @@ def test_only_basic_with_the_accounts_name_and_its_token_will_do(hub, header):
     assert hub.admin not in answer.text
 
 
-def test_a_browser_gets_no_challenge_for_basic(hub):
-    answer = hub.request("GET", "/v2/projects", headers={"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none"})
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Sec-Fetch-Mode": "navigate", "Sec-Fetch-Site": "none"},
+        {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"},  # over plain http browsers send no fetch metadata
+        {"Origin": "http://hub.example"},
+        {"Referer": "http://hub.example/"},
+    ],
+)
+def test_a_browser_gets_no_challenge_for_basic(hub, headers):
+    answer = hub.request("GET", "/v2/projects", headers=headers)
     assert (answer.status_code, answer.headers["WWW-Authenticate"]) == (401, 'Bearer realm="dotscience"')
 
 

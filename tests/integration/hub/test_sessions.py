@@ -83,23 +83,40 @@ def test_a_wrong_cookie_is_a_401(hub, value):
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
         {"Sec-Fetch-Site": "same-site", "Origin": "SELF"},
+        {"Referer": "https://evil.example/page"},
+        {"Referer": "http://[bad"},
         {"Origin": "http://evil.example"},
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1:1"},
     ],
 )
 def test_a_page_of_another_origin_cannot_post(hub, cookies, headers):
-    headers = {name: hub.url if value == "SELF" else value for name, value in headers.items()}
+    headers = {name: value.replace("SELF", hub.url) for name, value in headers.items()}
     answer = hub.request("POST", "/api/v1/projects", cookies=cookies, headers=headers, json={"name": "evil"})
     assert (answer.status_code, answer.json()["type"]) == (403, "/problems/cross-site")
     assert sign_in(hub, headers=headers).status_code == 403, "nor sign the browser in as somebody else"
 
 
-@pytest.mark.parametrize("headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "SELF"}, {}])
+@pytest.mark.parametrize(
+    "headers", [{"Sec-Fetch-Site": "same-origin"}, {"Origin": "SELF"}, {}, {"Referer": "SELF/p/x"}]
+)
 def test_our_own_page_can_post(hub, cookies, headers):
-    headers = {name: hub.url if value == "SELF" else value for name, value in headers.items()}
+    headers = {name: value.replace("SELF", hub.url) for name, value in headers.items()}
     answer = hub.request("POST", "/api/v1/projects", cookies=cookies, headers=headers, json={"name": "mine"})
     assert answer.status_code == 201
+
+
+def test_a_token_of_one_project_sees_and_ends_no_sessions(hub, cookies, token):
+    """It holds the scopes, but the browsers are the account's."""
+    session = hub.call("GET", "/api/v1/sessions")[0]["id"]
+    bound = token("tokens:write", "runs:read", project=hub.new_project("bound").id)
+    for method, path in (("GET", "/api/v1/sessions"), ("DELETE", f"/api/v1/sessions/{session}")):
+        answer = hub.request(method, path, headers={"Authorization": f"Bearer {bound}"})
+        assert (answer.status_code, answer.json()["type"]) in (
+            (403, "/problems/forbidden"),
+            (404, "/problems/not-found"),
+        )
+    assert hub.request("GET", "/api/v1/session", cookies=cookies).status_code == 200
 
 
 def test_no_page_of_another_origin_can_read(hub, cookies):

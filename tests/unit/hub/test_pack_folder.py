@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import resource
 from contextlib import contextmanager
 
 import pytest
 
 from committer.storage.objects import digest
-from dotscience.errors import CorruptObject, SnapshotError
+from committer.storage.pack import pack_path
+from dotscience.errors import CorruptObject, SnapshotError, StorageUnavailable
 from hub_server.content.local import LocalStorage
 from hub_server.content.packs import Packs
 from hub_server.content.staging import FLUSH_SIZE
@@ -96,3 +99,37 @@ def test_a_damaged_pack_is_mended_by_sending_it_again(tmp_path, folder, pack_byt
         upload.discard()
         assert folder.read(name, entry) == b"precious"
         place.write_bytes(b"damaged")
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EACCES, errno.ESTALE])
+def test_what_passes_is_no_damage(folder, tmp_path, monkeypatch, number):
+    """Nor is the pack asked for again: nothing is wrong with it."""
+    keep(tmp_path, b"content")
+    monkeypatch.setattr(os, "open", failing(os.open, number))
+    with pytest.raises(StorageUnavailable):
+        folder.check(digest(b"content"), 7)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT])
+def test_what_a_disk_has_lost_is_damage(folder, tmp_path, monkeypatch, number):
+    keep(tmp_path, b"content")
+    assert folder.check(digest(b"content"), 7)
+    monkeypatch.setattr(os, "open", failing(os.open, number))
+    assert not folder.check(digest(b"content"), 7)
+
+
+def keep(root, data):
+    path = pack_path(root, digest(data))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(data)
+
+
+def failing(before, number):
+    """`os.open`, for which a pack's file fails with this error."""
+
+    def attempt(path, *arguments, **more):
+        if "packs" in str(path):
+            raise OSError(number, os.strerror(number))
+        return before(path, *arguments, **more)
+
+    return attempt

@@ -135,5 +135,5 @@ function isOverwritten(run: Run | undefined, path: string): boolean {
 export function readCompareSearch(search: Record<string, unknown>): { runs: string[] } {
   const { runs } = search;
   const named = Array.isArray(runs) ? runs.filter((run) => typeof run === "string") : [];
-  return { runs: [...new Set(named)].slice(0, 20) };
+  return { runs: [...new Set(named)].slice(0, 50) };
 }

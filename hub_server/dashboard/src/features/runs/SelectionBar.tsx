@@ -10,7 +10,7 @@ interface Props {
   clear: () => void;
 }
 
-const MOST_COMPARED = 20;
+const MOST_COMPARED = 50;
 
 /** What can be done with the runs that are selected in the table. */
 export function SelectionBar({ project, selected, clear }: Props) {
@@ -25,7 +25,7 @@ export function SelectionBar({ project, selected, clear }: Props) {
   return (
     <span className="selection" role="group" aria-label="Selected runs">
       <span>{selected.length} selected</span>
-      <button type="button" className="button" disabled={!canCompare} title="Two to twenty runs" onClick={compare}>
+      <button type="button" className="button" disabled={!canCompare} title="2 to 50 runs" onClick={compare}>
         Compare
       </button>
       {moves && (
