@@ -130,7 +130,7 @@ test("the snapshot's folders are browsed by URL", async () => {
   fireEvent.click(await screen.findByRole("link", { name: "data" }));
   fireEvent.click(await screen.findByRole("link", { name: "deep" }));
   fireEvent.click(await screen.findByRole("link", { name: "x.csv" }));
-  expect(await screen.findByText(/a,b/)).toBeTruthy();
+  expect(await screen.findByRole("columnheader", { name: "a" })).toBeTruthy();
   expect(decodeURIComponent(window.location.search)).toBe("?file=data/deep/x.csv");
   const crumbs = screen.getByRole("navigation", { name: "Folder" });
   fireEvent.click(within(crumbs).getByRole("link", { name: "Workspace" }));
@@ -172,6 +172,66 @@ test("a notebook shows its cells and outputs, and none of its HTML", async () =>
   for (const text of ["[3]", "print(1)", "one", "plain form", "KeyError: 'x'"]) expect(cells.getByText(text)).toBeTruthy();
   expect(cells.queryByText("bold")).toBeNull();
   expect(cells.getByRole("img").getAttribute("src")).toBe("data:image/png;base64,aGVsbG8=");
+});
+
+function file(name: string, content: string): void {
+  const snapshot = app.hub.snapshots[0];
+  if (snapshot) snapshot.files[name] = content;
+}
+
+test("Markdown is rendered, and whatever is hostile in it stays text", async () => {
+  file(
+    "README.md",
+    [
+      "# Churn & co",
+      "*good* **bold** `a < b` [site](https://example.org/x) [bad](javascript:alert(1)) [data](data:text/html,x)",
+      "<script>document.title='owned'</script><img src=x onerror=\"document.title='owned'\">",
+      "![plot](https://evil.example/track.png)",
+      "| name | score |\n|---|---|\n| ada | 3 |",
+      "- one\n  - two",
+    ].join("\n\n"),
+  );
+  show(aRun(), "?file=README.md");
+  expect(await screen.findByRole("heading", { name: "Churn & co" })).toBeTruthy();
+  expect(screen.getByText("bold").tagName).toBe("STRONG");
+  expect(screen.getByText("a < b").tagName).toBe("CODE");
+  const links = [...document.querySelectorAll(".markdown a")].map((link) => link.getAttribute("href"));
+  expect(links).toEqual(["https://example.org/x"]);
+  expect(screen.getByText(/<script>/)).toBeTruthy();
+  expect(document.querySelector(".markdown script, .markdown img")).toBeNull();
+  expect(screen.getByRole("cell", { name: "ada" })).toBeTruthy();
+  fireEvent.click(screen.getByRole("button", { name: "Source" }));
+  expect(screen.getByText(/# Churn & co/)).toBeTruthy();
+});
+
+test.each([
+  ["quotes", ">".repeat(50_000)],
+  ["lists", "- ".repeat(25_000) + "x"],
+  ["stars", "*a ".repeat(20_000)],
+  ["brackets", "[".repeat(50_000)],
+])("Markdown of nothing but %s is shown all the same", async (_, content) => {
+  file("README.md", content);
+  show(aRun(), "?file=README.md");
+  await waitFor(() => expect(document.querySelector(".markdown, .source-text")?.textContent).toContain(content.slice(0, 1)));
+});
+
+test("CSV is a table, quotes and line ends and all", async () => {
+  file("data.csv", 'name,note\r\nada,"says ""hi"",\nthen <b>leaves</b>"\r\nbob,\n');
+  show(aRun(), "?file=data.csv");
+  expect(await screen.findByRole("columnheader", { name: "note" })).toBeTruthy();
+  const cells = [...document.querySelectorAll(".data-table td")].map((cell) => cell.textContent);
+  expect(cells).toEqual(["ada", 'says "hi",\nthen <b>leaves</b>', "bob", ""]);
+});
+
+test("a data frame in a notebook is a table of texts", async () => {
+  const html = "<style>b{}</style><table><tr><th></th><th>x</th></tr><tr><th>0</th><td>1<img src=x onerror=alert(1)></td></tr></table>";
+  const output = { output_type: "execute_result", data: { "text/html": html, "text/plain": "plain" } };
+  const cells = [{ cell_type: "markdown", source: "## Look" }, { cell_type: "code", source: "df", outputs: [output] }];
+  file("frame.ipynb", JSON.stringify({ nbformat: 4, cells }));
+  show(aRun(), "?file=frame.ipynb");
+  expect(await screen.findByRole("heading", { name: "Look" })).toBeTruthy();
+  expect([...document.querySelectorAll(".data-table th, .data-table td")].map((cell) => cell.textContent)).toEqual(["", "x", "0", "1"]);
+  expect(document.querySelector(".data-table img")).toBeNull();
 });
 
 test("commits are listed and lead to their runs and files", async () => {

@@ -6,12 +6,15 @@ import { contentQuery } from "../../api/queries";
 import { Icon } from "../../components/Icon";
 import { ErrorPanel, Skeleton } from "../../components/states";
 import { formatBytes } from "../../lib/format";
+import { DataTable } from "./DataTable";
+import { readDelimited } from "./delimited";
 import { nameIn } from "./paths";
 import { kindOf, readText, type Text } from "./preview";
 
 const TEXT_LIMIT_BYTES = 256 * 1024;
 const NOTEBOOK_LIMIT_BYTES = 20 * 1024 * 1024;
 
+const Markdown = lazy(() => import("./Markdown"));
 const NotebookView = lazy(() => import("./NotebookView"));
 
 interface Props {
@@ -49,6 +52,10 @@ function PreviewBody(props: Props & { url: string }) {
       return <Page url={props.url} title={nameIn(props.path)} />;
     case "notebook":
       return <TextOf {...props} limit={NOTEBOOK_LIMIT_BYTES} show={(text) => <Notebook text={text} />} />;
+    case "markdown":
+      return <TextOf {...props} limit={TEXT_LIMIT_BYTES} show={(text) => <Rendered text={text} view={<MarkdownFile text={text} />} />} />;
+    case "table":
+      return <TextOf {...props} limit={TEXT_LIMIT_BYTES} show={(text) => <Rendered text={text} view={<Table path={props.path} text={text} />} />} />;
     case "text":
       return <TextOf {...props} limit={TEXT_LIMIT_BYTES} show={(text) => <Source text={text} />} />;
   }
@@ -101,6 +108,39 @@ function Source({ text }: { text: Text }) {
       {text.isCut && <p className="panel-empty">Only the first {formatBytes(TEXT_LIMIT_BYTES)} are shown.</p>}
     </>
   );
+}
+
+/** A file as it reads, and on request as it was written. */
+function Rendered({ text, view }: { text: Text; view: ReactNode }) {
+  const [isSource, setSource] = useState(false);
+  if (text.content === "") return <Source text={text} />;
+  return (
+    <>
+      <p className="preview-note">
+        <button type="button" className="button quiet" aria-pressed={isSource} onClick={() => setSource(!isSource)}>
+          Source
+        </button>
+      </p>
+      {isSource ? <Source text={text} /> : view}
+    </>
+  );
+}
+
+function MarkdownFile({ text }: { text: Text }) {
+  return (
+    <Suspense fallback={<Skeleton what="the file" rows={5} />}>
+      <div className="source padded" tabIndex={0} role="group" aria-label="File content">
+        <Markdown source={text.content} />
+      </div>
+      {text.isCut && <p className="panel-empty">Only the first {formatBytes(TEXT_LIMIT_BYTES)} are shown.</p>}
+    </Suspense>
+  );
+}
+
+/** Of a file that is cut, the last row may be, too. */
+function Table({ path, text }: { path: string; text: Text }) {
+  const rows = useMemo(() => readDelimited(text.content, /\.tsv$/i.test(path) ? "\t" : ","), [path, text]);
+  return <DataTable rows={text.isCut ? rows.slice(0, -1) : rows} label="File content" isCut={text.isCut} />;
 }
 
 function Notebook({ text }: { text: Text }) {

@@ -1,9 +1,11 @@
 import { useMemo } from "react";
 
 import { plainText } from "../../lib/ansi";
+import { DataTable } from "./DataTable";
+import Markdown from "./Markdown";
 import { readNotebook, type Cell, type Output } from "./notebook";
 
-/** A notebook as it was saved: sources and outputs, nothing of it executed or rendered as HTML. */
+/** A notebook as it was saved: sources and outputs, text cells and tables rendered, nothing of it executed or used as HTML. */
 export default function NotebookView({ source }: { source: string }) {
   const cells = useMemo(() => tryRead(source), [source]);
   if (cells === null) return <p className="panel-empty">This notebook cannot be read: it is not valid JSON.</p>;
@@ -12,7 +14,8 @@ export default function NotebookView({ source }: { source: string }) {
     <ol className="notebook" aria-label="Cells">
       {cells.map((cell, index) => (
         <li key={index} className="cell" data-type={cell.type}>
-          {cell.source !== "" && (
+          {cell.type === "markdown" && <Markdown source={cell.source} />}
+          {cell.type !== "markdown" && cell.source !== "" && (
             <div className="cell-input">
               <span className="cell-count">{cell.type === "code" ? `[${cell.count ?? " "}]` : ""}</span>
               <pre>{cell.source}</pre>
@@ -29,6 +32,7 @@ export default function NotebookView({ source }: { source: string }) {
 
 function OutputView({ output }: { output: Output }) {
   if (output.kind === "image") return <img className="cell-image" src={output.source} alt="Output of the cell" />;
+  if (output.kind === "table") return <DataTable rows={output.rows} label="Output of the cell" />;
   return (
     <pre className="cell-output" data-kind={output.kind}>
       {plainText(output.text)}

@@ -1,8 +1,11 @@
 /** Reads an .ipynb file (nbformat 4) as far as a preview needs it; whatever has another form is left out. */
 
+import { readHtmlTable } from "./delimited";
+
 export type Output =
   | { kind: "text"; text: string }
   | { kind: "error"; text: string }
+  | { kind: "table"; rows: string[][] }
   | { kind: "image"; source: string };
 
 export interface Cell {
@@ -46,12 +49,17 @@ function readOutput(output: unknown): Output[] {
   }
 }
 
-/** Of the forms of one output, the best one that cannot run anything: a bitmap, else plain text. */
+/** Of the forms of one output, the best one that cannot run anything: a bitmap, the text of a table, else plain text. */
 function readBundle(data: unknown): Output[] {
   const type = IMAGE_TYPES.find((name) => typeof field(data, name) === "string" || Array.isArray(field(data, name)));
-  if (!type) return textOutput(joined(field(data, "text/plain")));
+  if (!type) return tableOutput(joined(field(data, "text/html"))) ?? textOutput(joined(field(data, "text/plain")));
   const base64 = joined(field(data, type)).replace(/\s/g, "");
   return [{ kind: "image", source: `data:${type};base64,${base64}` }];
+}
+
+function tableOutput(html: string): Output[] | null {
+  const rows = html.includes("<table") ? readHtmlTable(html) : null;
+  return rows && rows.length > 0 ? [{ kind: "table", rows }] : null;
 }
 
 function textOutput(text: string): Output[] {

@@ -1,4 +1,4 @@
-export type Kind = "image" | "page" | "notebook" | "text";
+export type Kind = "image" | "page" | "notebook" | "markdown" | "table" | "text";
 
 const IMAGES = new Set(["png", "jpg", "jpeg", "gif", "webp", "avif", "svg", "bmp", "ico"]);
 const PAGES = new Set(["html", "htm", "xhtml"]);
@@ -8,6 +8,8 @@ export function kindOf(path: string): Kind {
   const extension = /\.([^./]+)$/.exec(path)?.[1]?.toLowerCase() ?? "";
   if (IMAGES.has(extension)) return "image";
   if (PAGES.has(extension)) return "page";
+  if (extension === "md" || extension === "markdown") return "markdown";
+  if (extension === "csv" || extension === "tsv") return "table";
   return extension === "ipynb" ? "notebook" : "text";
 }
 
