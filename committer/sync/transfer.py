@@ -20,10 +20,11 @@ from committer.log import get_logger
 from committer.storage.index import disk_errors
 from committer.storage.store import StoreReader
 from committer.sync.journal import CommitRow, Journal
+from committer.sync.lost import describe_lost, lost_files
 from committer.sync.pacing import Uplink
 from committer.sync.uploads import Meter, PackBody, Sent, Uploads
 from dotscience.client.hub import DotState, HubClient, chunked, missing_objects
-from dotscience.errors import Conflict, HubError, Invalid
+from dotscience.errors import Conflict, ContentsLost, HubError, Invalid
 
 log = get_logger(__name__)
 
@@ -188,8 +189,9 @@ class Transfer:
                 answer = hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
                 break
             except Invalid as error:
-                if not self._send_again(missing_objects(error), sent):
-                    raise
+                missing = missing_objects(error)
+                if not self._send_again(missing, sent):
+                    raise self._refusal(commit, missing, error) from error
                 log.warning("hub.missing_objects", commit=commit.id, packs=len(sent))
         for run in answer.refused:
             log.error("run.refused", run_id=run.run_id, commit=commit.id, reason=run.reason)
@@ -198,6 +200,12 @@ class Transfer:
             self._journal.mark_pushed_up_to(commit.number)
         log.info("commit.pushed", commit=commit.id, branch=branch)
         self._progress()
+
+    def _refusal(self, commit: CommitRow, missing: list[bytes], error: Invalid) -> Invalid:
+        """Why the hub cannot take a commit, with the files that it lacks, where that is why."""
+        with StoreReader(self._store_folder) as store:
+            lost = lost_files(store, commit.id, missing)
+        return ContentsLost(describe_lost(commit.id, lost), problem=error.problem) if lost else error
 
 
 def push(

@@ -109,6 +109,22 @@ def test_what_the_hub_has_lost_is_said_to_be_lost(emptied, hub, tmp_path):
     assert "the hub does not have it" in refused.stderr
 
 
+def test_what_a_restored_hub_lost_and_nobody_has_is_named(work, hub):
+    work.until_pushed()
+    backup = hub.hub.forget()
+    fill(work)
+    work.until_pushed()
+    assert gc(work, "--keep", "0")["freed"] > 0
+    hub.hub.restore(backup)
+    work.client.push()
+    error = work.until(lambda status: status["error"] is not None)["error"]
+    assert error["type"] == "contents-lost"
+    assert "data/file" in error["detail"]
+    assert "data/0" not in error["detail"], "the newest commit has it, so it was sent again"
+    oldest = json.loads(work.command("log", "--json").stdout)["commits"][2]
+    assert oldest["id"][:12] in error["detail"]
+
+
 def test_what_a_dropped_pack_held_is_found_by_its_place(emptied):
     """And not by going through all objects: that is what every batch that is fetched back begins with."""
     connection = sqlite3.connect(emptied.workspace.state_dir / "store" / "index.db")
