@@ -1,7 +1,7 @@
 """The calls of the original hub's HTTP API (`/v2`) that code outside of a hub needs to publish runs there.
 
 HTTP Basic with a user name and an API token. The credentials go to the given address only: no redirect is followed,
-and neither proxies nor `.netrc` of the environment are used.
+and no `.netrc` is read; proxies and certificates are those of `dotscience.client.transport`.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import quote, quote_from_bytes
 import msgspec
 from msgspec import Struct
 
+from dotscience.client import transport
 from dotscience.client.address import EXPECTED, is_hub_address
 from dotscience.client.hub import Timeouts, hub_error
 from dotscience.errors import ConfigError, HubError, HubUnavailable
@@ -58,15 +59,11 @@ class LegacyHub:
     """
 
     def __init__(self, url: str, username: str, apikey: str, *, timeouts: Timeouts = TIMEOUTS) -> None:
-        import requests
-
         self.url = url
         self.username = username
         self._timeouts = timeouts
         self._ids = count(1)
-        self._session: requests.Session = requests.Session()
-        self._session.trust_env = False  # a netrc entry for the host must not replace our credentials
-        self._session.headers["User-Agent"] = "dotscience-client/1"
+        self._session = transport.open_session(url)
         self._session.headers["Authorization"] = _basic(username, apikey)
 
     def __enter__(self) -> Self:
@@ -141,6 +138,8 @@ class LegacyHub:
                 timeout=(self._timeouts.connect_s, self._timeouts.read_s),
                 allow_redirects=False,
             )
+        except requests.exceptions.SSLError as error:
+            raise HubUnavailable(f"{doing} failed: {transport.failure(error, self.url)}") from error
         except requests.RequestException as error:
             raise HubUnavailable(
                 f"{doing} failed: no answer from the hub at {self.url} ({type(error).__name__}); "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,23 +21,33 @@ Examples:
   ds login https://hub.example.org
   ds login https://hub.example.org --name alice
   ds login https://hub.example.org --token < token.txt
+  ds login https://hub.example.org --ca company-ca.pem
 """
 )
 @click.argument("hub_url", metavar="URL")
 @click.option("--name", help="The account; asked for otherwise.")
 @click.option("--token", "by_token", is_flag=True, help="Read a token from stdin, made on the hub under Tokens.")
-def login(*, hub_url: str, name: str | None, by_token: bool) -> None:
+@click.option(
+    "--ca",
+    "certificate",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    metavar="FILE",
+    help="Trust the certificate authority in this PEM file for the hub, from here on.",
+)
+def login(*, hub_url: str, name: str | None, by_token: bool, certificate: Path | None) -> None:
     """Log in to a hub with name and password, or with a token.
 
     What is kept is a token, in your config folder and readable by you alone; the password is not kept.
     """
-    from dotscience.client import credentials
+    from dotscience.client import credentials, transport
     from dotscience.client.address import EXPECTED, is_hub_address
     from dotscience.client.hub import HubClient
 
     if not is_hub_address(hub_url):
         raise click.UsageError(f"the hub must be {EXPECTED}")
     url = hub_url.rstrip("/")
+    if certificate is not None:
+        transport.keep_certificate(url, certificate)
     token = _read_token() if by_token else _make_token(url, name)
     with HubClient(url, token) as client:
         session = client.session()

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Meta, Struct
 
+from dotscience.client import transport
 from dotscience.client.content_calls import ContentCalls
 from dotscience.client.event_calls import EventCalls
 from dotscience.client.people import PeopleCalls, Session
@@ -526,9 +527,7 @@ class HubClient(RunCalls, ContentCalls, EventCalls, PeopleCalls):
                 allow_redirects=False,
             )
         except requests.RequestException as error:
-            raise HubUnavailable(
-                f"no answer from the hub at {self.url} ({type(error).__name__}); is it running?"
-            ) from error
+            raise HubUnavailable(transport.failure(error, self.url)) from error
         if answer.status_code >= 300:
             with answer:
                 raise hub_error(answer.status_code, answer.content, answer.headers.get("Retry-After"), self.url)
@@ -536,11 +535,7 @@ class HubClient(RunCalls, ContentCalls, EventCalls, PeopleCalls):
 
     def _open_session(self) -> requests.Session:
         if self._session is None:
-            import requests
-
-            self._session = requests.Session()
-            self._session.trust_env = False  # a netrc entry for the host must not replace our token
-            self._session.headers["User-Agent"] = "dotscience-client/1"
+            self._session = transport.open_session(self.url)
             if self._token is not None:
                 self._session.headers["Authorization"] = f"Bearer {self._token}"
         return self._session
