@@ -118,7 +118,7 @@ def notice_notebook(
         baseline = known.baseline if known is not None and is_open else None
         if not is_open:
             baseline = sight.state.cells
-            journal.remember(keys_of(sight.state))
+            journal.remember(keys_of(sight.state, sight.path))
         journal.save_notebook(
             NotebookRow(
                 path=sight.path,
@@ -138,7 +138,7 @@ def _executed(
     """The executions in a state of a notebook that are not accounted for."""
     before = known.baseline if known is not None else None
     now = datetime.now(UTC)
-    return executions(before, seen.state, journal.is_remembered, tracked_since=tracked_since, clock=now)
+    return executions(before, seen.state, journal.is_remembered, path=seen.path, tracked_since=tracked_since, clock=now)
 
 
 def _goes_on(journal: Journal, sight: NotebookSight, found: list[Execution]) -> bool:
@@ -182,7 +182,7 @@ def close_derived(
         found = _executed(journal, row, row, tracked_since)
         record = derived_run(dot_id, path, found, saved_at=row.saved_at)
         journal.save_notebook(msgspec.structs.replace(row, baseline=row.state.cells, derived_since=None))
-        journal.remember(keys_of(row.state))
+        journal.remember(keys_of(row.state, row.path))
         is_known = journal.run(record.run_id) is not None  # or a copy of the notebook has accounted for the cells
         if is_known or not (found or derived_runs == "every_save"):
             return []

@@ -34,9 +34,9 @@ class Execution(Struct, frozen=True):
     cell: CellState
 
 
-def keys_of(state: NotebookState) -> list[str]:
+def keys_of(state: NotebookState, path: str) -> list[str]:
     """What to remember of a notebook whose executions are accounted for: of each cell, and of the file as it is."""
-    return [_file_key(state), *(key for cell in state.cells for key in _cell_keys(cell))]
+    return [_file_key(state), *(key for cell in state.cells for key in _cell_keys(cell, path))]
 
 
 def executions(
@@ -44,6 +44,7 @@ def executions(
     now: NotebookState,
     is_remembered: Callable[[str], bool],
     *,
+    path: str,
     tracked_since: datetime,
     clock: datetime,
 ) -> list[Execution]:
@@ -53,6 +54,7 @@ def executions(
         before: the cells as they were accounted for last; None for a notebook that is seen for the first time.
         now: the notebook as it is saved now.
         is_remembered: whether one of `keys_of` was remembered for an earlier state of any notebook.
+        path: that of the notebook.
         tracked_since: cells that appear with an execution before this came with a copy or clone.
         clock: what time it is; times after this were written before the clock was set back.
     """
@@ -66,8 +68,8 @@ def executions(
         if cell.is_running:
             continue
         if cell.started_at is None or _keeps_an_old_time(earlier, cell):
-            key = _state_key(cell)
-            is_new = before is not None and _is_executed_untimed(earlier, cell, newest, is_remembered)
+            key = _state_key(cell, path)
+            is_new = before is not None and _is_executed_untimed(earlier, cell, newest, is_copy=is_remembered(key))
         else:
             key = time_key(cell.started_at)
             since = earlier.started_at if earlier is not None else tracked_since
@@ -85,13 +87,11 @@ def _keeps_an_old_time(earlier: CellState | None, cell: CellState) -> bool:
     return was_over and earlier.execution_count != cell.execution_count
 
 
-def _is_executed_untimed(
-    earlier: CellState | None, cell: CellState, newest: int, is_remembered: Callable[[str], bool]
-) -> bool:
+def _is_executed_untimed(earlier: CellState | None, cell: CellState, newest: int, *, is_copy: bool) -> bool:
     """Whether a cell without times was executed: by a new number, else by new outputs."""
     if earlier is None:
         is_pasted = cell.execution_count is not None and cell.execution_count <= newest
-        return _has_trace(cell) and not is_pasted and not is_remembered(_state_key(cell))
+        return _has_trace(cell) and not is_pasted and not is_copy
     if cell.execution_count is not None and cell.execution_count != earlier.execution_count:
         came_late = earlier.execution_count is None and earlier.has_output and earlier.outputs == cell.outputs
         return not came_late
@@ -158,12 +158,16 @@ def _everything(cell: CellState) -> Hashable:
 # ---------------------------------------------------------------------------------- what to remember
 
 
-def _cell_keys(cell: CellState) -> list[str]:
+def _cell_keys(cell: CellState, path: str) -> list[str]:
     """Those of a cell as it is, and as it is after a hook has taken its number and times out."""
     if cell.is_running or not (_has_trace(cell) or cell.started_at):
         return []
-    keys = [_state_key(cell)] if cell.started_at is None else [_state_key(cell), time_key(cell.started_at)]
-    return [*keys, _state_key(msgspec.structs.replace(cell, execution_count=None))] if cell.has_output else keys
+    keys = [_state_key(cell, path)]
+    if cell.started_at is not None:
+        keys.append(time_key(cell.started_at))
+    if cell.has_output:
+        keys.append(_state_key(msgspec.structs.replace(cell, execution_count=None), path))
+    return keys
 
 
 def time_key(started_at: datetime) -> str:
@@ -171,8 +175,10 @@ def time_key(started_at: datetime) -> str:
     return f"@{started_at.isoformat()}"
 
 
-def _state_key(cell: CellState) -> str:
-    return f"={cell.source}:{cell.execution_count}:{cell.outputs[:32]}"
+def _state_key(cell: CellState, path: str) -> str:
+    """Cells without outputs (imports, say) are equal in many notebooks that were each executed: those count by path."""
+    where = cell.outputs[:32] if cell.has_output else path
+    return f"={cell.source}:{cell.execution_count}:{where}"
 
 
 def _file_key(state: NotebookState) -> str:

@@ -621,8 +621,8 @@ def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
     )
     if entry.accounted:
         from committer.detect.evidence import keys_of
-    for state in entry.accounted.values():
-        _remember(connection, keys_of(state))
+    for path, state in entry.accounted.items():
+        _remember(connection, keys_of(state, path))
     connection.executemany(
         "UPDATE journal_notebooks SET covered = 1 WHERE path = ?", [(path,) for path in entry.uncovered]
     )

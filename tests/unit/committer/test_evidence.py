@@ -16,11 +16,11 @@ SINCE = START - timedelta(days=1)
 CLOCK = START + timedelta(hours=1)
 
 
-def executed(before, now, *others, since=SINCE, clock=CLOCK):
+def executed(before, now, *others, path="a.ipynb", since=SINCE, clock=CLOCK):
     """The places of the cells that were executed; `before` and `others` are accounted for. None: never seen."""
-    remembered = {key for one in (before, *others) if one is not None for key in keys_of(read_state(one))}
+    remembered = {key for one in (before, *others) if one is not None for key in keys_of(read_state(one), "a.ipynb")}
     known = None if before is None else read_state(before).cells
-    found = executions(known, read_state(now), remembered.__contains__, tracked_since=since, clock=clock)
+    found = executions(known, read_state(now), remembered.__contains__, path=path, tracked_since=since, clock=clock)
     return [execution.cell.index for execution in found]
 
 
@@ -136,6 +136,13 @@ def test_a_notebook_that_appears_is_executed_where_its_times_are_new():
     assert executed(None, document(ONE, TWO)) == []
 
 
+def test_a_cell_that_printed_nothing_is_an_execution_though_another_notebook_has_its_like():
+    imports = code("import os", count=2, cell_id="b")
+    before, now = document(ONE_ID), document(ONE_ID, imports)
+    assert executed(before, now, document(imports), path="b.ipynb") == [1]
+    assert executed(before, now, document(imports)) == []  # cut and pasted again
+
+
 def test_an_older_time_is_an_execution_only_where_the_clock_was_set_back():
     newer, older = document(TIMED), document(code("t", stream("t"), count=3, cell_id="t", times=(-60, -59)))
     assert executed(newer, older) == []
@@ -155,7 +162,7 @@ def test_a_thousand_equal_cells_take_no_time_to_speak_of():
 
 def found(*cells, **metadata):
     state = read_state(document(*cells, **metadata))
-    return executions([], state, {""}.__contains__, tracked_since=SINCE, clock=CLOCK), state
+    return executions([], state, {""}.__contains__, path="a.ipynb", tracked_since=SINCE, clock=CLOCK), state
 
 
 def test_cells_after_a_run_trail_it_until_there_is_a_pause():
