@@ -293,8 +293,19 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     ingested_at: UtcTime
 
 
+class PushedBy(Struct, frozen=True, kw_only=True):
+    """Who brought a commit to the hub: the account, and which of its tokens or sessions, as in the audit log."""
+
+    account: str
+    credential: str
+
+
 class CommitInfo(Struct, frozen=True, kw_only=True):
-    """A commit; `branch` is the one that it was pushed to first, `runs` the ids of the runs that it holds."""
+    """A commit; `branch` is the one that it was pushed to first, `runs` the ids of the runs that it holds.
+
+    `author` is what the committer says of itself; `pushed_by` is what the hub knows, None for commits that it took in
+    before it noted that.
+    """
 
     id: str
     parents: list[str]
@@ -309,6 +320,7 @@ class CommitInfo(Struct, frozen=True, kw_only=True):
     size: int
     new_bytes: int
     runs: list[str]
+    pushed_by: PushedBy | None = None
 
 
 StoredCommit = Annotated[Raw, Meta(extra_json_schema={"$ref": "#/components/schemas/CommitInfo"})]

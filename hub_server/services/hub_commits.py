@@ -17,6 +17,7 @@ from dotscience.record import Commit, CommitStats, Environment, RunRecord, encod
 from dotscience.version import __version__
 from hub_server.content.packs import Packs
 from hub_server.domain.problems import Problem, invalid, not_found
+from hub_server.domain.types import PushedBy
 from hub_server.services.new_objects import NewObjects
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.sync import Move, Sync
@@ -36,6 +37,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
     message: str
     author: str
+    pushed_by: PushedBy
     edit: Edit
     environment: Environment | None = None
 
@@ -93,7 +95,7 @@ class HubCommits:
             head = await self.head(volume)
             made = await self._workers.run(partial(self._make, volume.dot, head, draft, new))
             try:
-                await self._accept(volume.dot, head, made, new)
+                await self._accept(volume.dot, head, made, new, draft.pushed_by)
             except Problem as problem:
                 if problem.kind != "head-moved" or attempt == MOVES - 1:
                     raise
@@ -101,10 +103,10 @@ class HubCommits:
                 return made
         raise AssertionError("the loop above returns or raises")
 
-    async def _accept(self, dot: DotRow, head: Head, made: Made, new: NewObjects) -> None:
+    async def _accept(self, dot: DotRow, head: Head, made: Made, new: NewObjects, pushed_by: PushedBy) -> None:
         for pack in await self._workers.run(new.seal):
             await self._sync.add_pack(dot, pack, partial(new.keep, pack))
-        move = Move(commit=made.id, branch=head.branch, expected_parent=head.expected_parent)
+        move = Move(commit=made.id, branch=head.branch, expected_parent=head.expected_parent, pushed_by=pushed_by)
         await self._sync.accept_commit(dot, move)
 
     def _make(self, dot: DotRow, head: Head, draft: Draft, new: NewObjects) -> Made:

@@ -21,7 +21,15 @@ from dotscience.record import Commit
 from hub_server.content.packs import Packs, Upload
 from hub_server.domain.names import check_branch
 from hub_server.domain.problems import Problem, invalid
-from hub_server.domain.types import CommitAccepted, CommitInfo, DamagedObjects, DotInfo, PackAccepted, RefusedRun
+from hub_server.domain.types import (
+    CommitAccepted,
+    CommitInfo,
+    DamagedObjects,
+    DotInfo,
+    PackAccepted,
+    PushedBy,
+    RefusedRun,
+)
 from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import utc_now
 from hub_server.services.objects import Completeness, ProjectObjects, split_hashes
@@ -38,11 +46,12 @@ MAX_PARENTS = 64
 
 
 class Move(Struct, frozen=True, kw_only=True):
-    """Point `branch` from `expected_parent` (None: it does not exist yet) to `commit`."""
+    """Point `branch` from `expected_parent` (None: it does not exist yet) to `commit`, for `pushed_by`."""
 
     commit: bytes
     branch: str
     expected_parent: bytes | None
+    pushed_by: PushedBy | None = None
 
 
 class _Checked(Struct, frozen=True, kw_only=True):
@@ -294,6 +303,7 @@ def _new_commit(move: Move, checked: _Checked, now: datetime) -> commits.NewComm
         size=commit.stats.size,
         new_bytes=commit.stats.new_bytes,
         runs=run_ids,
+        pushed_by=move.pushed_by,
     )
     return commits.NewCommit(
         dot_id=commit.dot_id,

@@ -17,6 +17,7 @@ from hub_server.content.packs import Packs
 from hub_server.content.paths import Path
 from hub_server.content.staging import StagedFile
 from hub_server.domain.problems import Problem, not_found
+from hub_server.domain.types import PushedBy
 from hub_server.services.deposits import Deposits
 from hub_server.services.dot_locks import DotLocks
 from hub_server.services.hub_commits import Draft, HubCommits, Made
@@ -32,6 +33,11 @@ class Writer(Struct, frozen=True):
 
     name: str
     credential: str
+
+    @property
+    def pushed_by(self) -> PushedBy:
+        """The same, as commits have it."""
+        return PushedBy(account=self.name, credential=self.credential)
 
 
 class Workspaces:
@@ -95,7 +101,7 @@ class Workspaces:
                 content = await self._workers.run(lambda: take_file(staged, path, now, new))
                 message = f"Uploaded {text_of(path)} ({staged.size} bytes)"
             edit = _putting(content, instead_of=path if is_archive else ())
-            draft = Draft(message=message, author=writer.name, edit=edit)
+            draft = Draft(message=message, author=writer.name, pushed_by=writer.pushed_by, edit=edit)
             made = await self._commit(volume, f"{writer.name}'s upload of {text_of(path)}", draft, new)
         self.deposits.of(volume.dot.id, writer.credential).keep(path, content, made.root, is_archive=is_archive)
         return made
@@ -112,7 +118,7 @@ class Workspaces:
                 raise not_found("path", text_of(path))
             return ()
 
-        draft = Draft(message=f"Deleted {text_of(path)}", author=writer.name, edit=edit)
+        draft = Draft(message=f"Deleted {text_of(path)}", author=writer.name, pushed_by=writer.pushed_by, edit=edit)
         async with self.commits.new_objects(volume.dot) as new:
             return await self._commit(volume, f"{writer.name}'s deletion of {text_of(path)}", draft, new)
 
@@ -135,7 +141,9 @@ class Workspaces:
             deposit.check([file for run in finished for file in run.outputs])
             return finished
 
-        draft = Draft(message=message, author=writer.name, edit=edit, environment=environment)
+        draft = Draft(
+            message=message, author=writer.name, pushed_by=writer.pushed_by, edit=edit, environment=environment
+        )
         try:
             async with self.commits.new_objects(volume.dot) as new:
                 made = await self._commit(volume, f"{writer.name}'s commit of runs", draft, new)

@@ -8,7 +8,7 @@ from msgspec import Meta, Struct
 
 from committer.storage.codec import HASH_SIZE
 from hub_server.content.packs import Upload
-from hub_server.domain.types import CommitAccepted, DamagedObjects, DotInfo, PackAccepted
+from hub_server.domain.types import CommitAccepted, DamagedObjects, DotInfo, PackAccepted, PushedBy
 from hub_server.services.services import Services
 from hub_server.services.sync import MAX_HASHES, MAX_PACK_BYTES, Move
 from hub_server.web.operation import Call, Media, Nothing, Reply, operation
@@ -93,6 +93,7 @@ async def post_commit(hub: Services, call: Call[Nothing, MoveBody]) -> Reply:
         commit=bytes.fromhex(wanted.commit),
         branch=wanted.branch,
         expected_parent=None if parent is None else bytes.fromhex(parent),
+        pushed_by=PushedBy(account=call.caller.account_name, credential=call.caller.credential),
     )
     accepted, is_new = await hub.sync.accept_commit(call.dot, move)
     return Reply(body=accepted, status=201 if is_new else 200)

@@ -407,3 +407,12 @@ def test_a_run_that_is_too_large_holds_up_nothing(project, new_run):
     project.push(after)
     assert {run["id"] for run in project.get("/runs")["items"]} == {beside.run_id, after.run_id}
     assert project.get(f"/commits/{pushed.commit}")["runs"] == [beside.run_id]
+
+
+def test_who_pushed_is_what_the_hub_knows_whatever_the_author_says(hub, new_run):
+    """The author is what the committer says of itself; nobody pushes in another's name."""
+    project = hub.new_project("pushed")
+    pushed = project.push(new_run())
+    found = hub.call("GET", f"/api/v1/projects/{project.id}/commits/{pushed.commit}")
+    assert found["pushed_by"]["account"] == hub.call("GET", "/api/v1/session")["account"]["name"]
+    assert found["pushed_by"]["credential"].startswith("token:")

@@ -332,6 +332,8 @@ export interface CommitInfo {
   size: number;
   new_bytes: number;
   runs: string[];
+  /** Who brought it to the hub, as the hub knows; null for commits from before it noted that. */
+  pushed_by?: { account: string; credential: string } | null;
 }
 
 export interface FileChange {

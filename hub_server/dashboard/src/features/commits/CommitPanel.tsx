@@ -36,6 +36,7 @@ export function CommitFacts({ commit }: { commit: CommitInfo }) {
         ["Files", `${formatCount(commit.files, "file")}, ${formatBytes(commit.size)}`],
         ["New", formatBytes(commit.new_bytes)],
         ["Author", commit.author],
+        ["Pushed by", commit.pushed_by ? `${commit.pushed_by.account} (${commit.pushed_by.credential})` : "not recorded"],
         ["Made", formatTime(commit.created_at)],
         ["Client", commit.client],
         ["Branch", commit.branch === "main" ? null : commit.branch],
