@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from committer.detect.derive import derived_run
-from committer.detect.evidence import Execution, executions, is_trailing, keys_of, wait_s
+from committer.detect.evidence import Execution, executions, file_key, is_trailing, keys_of, wait_s
 from committer.detect.run_content import differing_fields
 from committer.detect.sighting import NotebookSight, Sighting
 from committer.sync.journal import Journal, NewRun, NotebookRow, RunRow, Source
@@ -118,7 +118,7 @@ def notice_notebook(
         baseline = known.baseline if known is not None and is_open else None
         if not is_open:
             baseline = sight.state.cells
-            journal.remember(keys_of(sight.state, sight.path))
+        journal.remember([file_key(sight.state)] if is_open else keys_of(sight.state, sight.path))
         journal.save_notebook(
             NotebookRow(
                 path=sight.path,
@@ -138,7 +138,15 @@ def _executed(
     """The executions in a state of a notebook that are not accounted for."""
     before = known.baseline if known is not None else None
     now = datetime.now(UTC)
-    return executions(before, seen.state, journal.is_remembered, path=seen.path, tracked_since=tracked_since, clock=now)
+    return executions(
+        before,
+        seen.state,
+        journal.is_remembered,
+        path=seen.path,
+        is_open=known is not None and known.derived_since is not None,
+        tracked_since=tracked_since,
+        clock=now,
+    )
 
 
 def _goes_on(journal: Journal, sight: NotebookSight, found: list[Execution]) -> bool:

@@ -36,7 +36,7 @@ class Execution(Struct, frozen=True):
 
 def keys_of(state: NotebookState, path: str) -> list[str]:
     """What to remember of a notebook whose executions are accounted for: of each cell, and of the file as it is."""
-    return [_file_key(state), *(key for cell in state.cells for key in _cell_keys(cell, path))]
+    return [file_key(state), *(key for cell in state.cells for key in _cell_keys(cell, path))]
 
 
 def executions(
@@ -45,6 +45,7 @@ def executions(
     is_remembered: Callable[[str], bool],
     *,
     path: str,
+    is_open: bool = False,
     tracked_since: datetime,
     clock: datetime,
 ) -> list[Execution]:
@@ -55,10 +56,11 @@ def executions(
         now: the notebook as it is saved now.
         is_remembered: whether one of `keys_of` was remembered for an earlier state of any notebook.
         path: that of the notebook.
+        is_open: whether an execution is going on since `before`, so that the file was seen in states of it.
         tracked_since: cells that appear with an execution before this came with a copy or clone.
         clock: what time it is; times after this were written before the clock was set back.
     """
-    if is_remembered(_file_key(now)):
+    if not is_open and is_remembered(file_key(now)):
         return []
     pairs = _pairs(before or (), now.cells)
     newest = max((cell.execution_count or 0 for cell in before or ()), default=0)
@@ -181,7 +183,8 @@ def _state_key(cell: CellState, path: str) -> str:
     return f"={cell.source}:{cell.execution_count}:{where}"
 
 
-def _file_key(state: NotebookState) -> str:
+def file_key(state: NotebookState) -> str:
+    """Stands for the file as it is, wherever it is seen again."""
     return f"#{state.digest}"
 
 
