@@ -25,11 +25,17 @@ class _Threshold:
     """From which level on is logged, as `committer.logs` set it; all, where nobody did, as in tests."""
 
     level = logging.NOTSET
+    is_configured = True
 
 
 def set_level(level: int) -> None:
     """Drop what is less grave than `level`, in the whole process."""
-    _Threshold.level = level
+    _Threshold.level, _Threshold.is_configured = level, True
+
+
+def configure_when_needed(level: int) -> None:
+    """As `committer.logs.configure_logging`, at the first line that is logged: most commands log none."""
+    _Threshold.level, _Threshold.is_configured = level, False
 
 
 class LazyLogger:
@@ -41,6 +47,10 @@ class LazyLogger:
     def __getattr__(self, method: str) -> Callable[..., Any]:
         if _LEVELS[method] < _Threshold.level:
             return _drop
+        if not _Threshold.is_configured:
+            from committer.logs import configure_logging
+
+            configure_logging(_Threshold.level)
         import structlog
 
         return getattr(structlog.get_logger(self._name), method)  # type: ignore[no-any-return]

@@ -53,10 +53,10 @@ def doctor(*, as_json: bool) -> None:
     It says which change source is in use and why, and what would be faster or hold files more still. Nothing is
     changed; the exit status is 1 where there is a problem.
     """
-    from committer.logs import configure_logging
+    from committer.log import configure_when_needed
     from dotscience.workspace import open_workspace
 
-    configure_logging(logging.WARNING)
+    configure_when_needed(logging.WARNING)
     workspace = open_workspace()
     checks = list(_checks(workspace, place.settings_of(workspace.root)))
     if as_json:

@@ -28,11 +28,11 @@ def gc(*, keep: int | None, dry_run: bool, as_json: bool) -> None:
     The committer does this by itself above `local_store_max`. Files in the workspace are not touched, and history can
     still be listed and compared; older contents are then on the hub only. What is not pushed is never dropped.
     """
-    from committer.logs import configure_logging
+    from committer.log import configure_when_needed
     from committer.process import drop_pushed
     from dotscience.workspace import open_workspace
 
-    configure_logging(logging.WARNING)
+    configure_when_needed(logging.WARNING)
     workspace = open_workspace()
     dropped = drop_pushed(workspace, place.settings_of(workspace.root), keep=keep, dry_run=dry_run)
     if as_json:

@@ -107,9 +107,9 @@ def take(workspace: Workspace, message: str) -> dict[str, Any]:
     Raises:
         DotscienceError: it could not be taken.
     """
-    from committer.logs import configure_logging
+    from committer.log import configure_when_needed
     from committer.process import save
 
-    configure_logging(logging.WARNING)
+    configure_when_needed(logging.WARNING)
     with sending_bar("Pushing") as sending:
         return save(workspace, place.settings_of(workspace.root), message, sending)
