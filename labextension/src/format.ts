@@ -2,10 +2,17 @@
 
 import type { RunRecord, Value } from './record';
 
-/** A value in at most `most` characters; numbers with five significant digits. */
+/** A value, None as in Python, in at most `most` characters; numbers with five significant digits. */
 export function formatValue(value: Value, most = 60): string {
-  const written = typeof value === 'number' ? formatNumber(value) : typeof value === 'string' ? value : JSON.stringify(value);
+  const written = writeValue(value);
   return written.length > most ? `${written.slice(0, most - 1)}…` : written;
+}
+
+function writeValue(value: Value): string {
+  if (value === null) {
+    return 'None';
+  }
+  return typeof value === 'number' ? formatNumber(value) : typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 function formatNumber(value: number): string {

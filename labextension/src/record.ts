@@ -16,11 +16,14 @@ export interface FileRef {
   readonly missing: boolean;
   readonly outside: boolean;
   readonly changed: boolean;
+  /** A later run wrote another content before the snapshot was taken. */
+  readonly overwritten: boolean;
 }
 
 export interface ModelArtefact {
   readonly name: string;
   readonly type: string;
+  /** That of the framework. */
   readonly version: string | null;
 }
 
@@ -74,7 +77,8 @@ function readFile(value: unknown): FileRef {
     size: typeof file['size'] === 'number' ? file['size'] : null,
     missing: file['missing'] === true,
     outside: file['outside'] === true,
-    changed: file['changed_after_read'] === true
+    changed: file['changed_after_read'] === true,
+    overwritten: file['overwritten'] === true
   };
 }
 

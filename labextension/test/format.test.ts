@@ -14,7 +14,7 @@ describe('values', () => {
     [0, '0'],
     ['adam', 'adam'],
     [true, 'true'],
-    [null, 'null'],
+    [null, 'None'],
     [['a', 1], '["a",1]']
   ])('%j reads as %s', (value, text) => {
     expect(formatValue(value)).toBe(text);

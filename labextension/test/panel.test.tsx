@@ -161,8 +161,45 @@ describe('runs', () => {
     const run = entry({ description: 'Deeper trees' });
     show({ notebook: 'a.ipynb', notebookRuns: listOf(run), allRuns: listOf(run) });
     const regions = screen.getAllByRole('region').map(region => region.getAttribute('aria-labelledby'));
-    expect(regions.filter(Boolean)).toHaveLength(3);
+    expect(regions.filter(Boolean)).toHaveLength(2);
     expect(screen.getByRole('button', { name: /Runs of this notebook/ })).toBeTruthy();
+    expect(screen.getAllByText('Deeper trees')).toHaveLength(1);
+    cleanup();
+    const other = entry({ description: 'elsewhere' }, { notebook: 'b.ipynb' });
+    show({ notebook: 'a.ipynb', notebookRuns: listOf(run), allRuns: { runs: [other, run], total: 5 } });
+    expect(screen.getByRole('button', { name: /^Other runs ?4$/ })).toBeTruthy();
+    expect(screen.getAllByText('Deeper trees')).toHaveLength(1);
+    expect(screen.getByRole('button', { name: 'Show more (3 left)' })).toBeTruthy();
+  });
+
+  it('are searched by all their words, and what was not searched is said', () => {
+    const runs = [
+      entry({ description: 'Deeper trees', parameters: { rate: 0.25 } }),
+      entry({ description: 'Deeper still', models: [{ name: 'churn', type: 'sklearn' }] }),
+      entry({ description: '<b>odd</b>', summary: { loss: null } })
+    ];
+    const model = show({ allRuns: { runs, total: 60 } });
+    const search = (words: string): void =>
+      void fireEvent.change(screen.getByRole('searchbox', { name: 'Search runs' }), { target: { value: words } });
+    search('DEEPER 0.25');
+    expect(screen.getByText('Deeper trees')).toBeTruthy();
+    expect(screen.queryByText('Deeper still')).toBeNull();
+    search('churn');
+    expect(screen.getByText('Deeper still')).toBeTruthy();
+    search('loss none');
+    expect(screen.getByText('<b>odd</b>')).toBeTruthy();
+    search('nobody');
+    expect(screen.getByText('No run has these words.')).toBeTruthy();
+    fireEvent.click(screen.getByRole('button', { name: 'Search older runs (57 left)' }));
+    expect(model.showMore).toHaveBeenCalledWith('allRuns');
+    search(' ');
+    expect(screen.getByText('Deeper trees')).toBeTruthy();
+  });
+
+  it('are marked where a later run has overwritten their files', () => {
+    show({ allRuns: listOf(entry({ outputs: [{ path: 'model.pkl', overwritten: true }] }), entry()) });
+    expect(screen.getAllByText('overwritten')).toHaveLength(1);
+    expect(screen.getByText('overwritten').title).toContain('model.pkl');
   });
 
   it('can be asked for in pages', () => {

@@ -23,6 +23,17 @@ export function AuthorityBadge({ authority }: { readonly authority: Authority })
   );
 }
 
+/** Says that the commit holds other contents of some outputs than the run wrote; nothing where it holds all. */
+export function OverwrittenMark({ record }: { readonly record: RunRecord }): React.ReactElement | null {
+  const trans = useTrans();
+  const paths = record.outputs.filter(file => file.overwritten).map(file => file.path);
+  return paths.length === 0 ? null : (
+    <span className="ds-Badge ds-mod-warn" title={trans.__('A later run wrote these files before the snapshot was taken: %1', paths.join(', '))}>
+      {trans.__('overwritten')}
+    </span>
+  );
+}
+
 export function ErrorMark({ record }: { readonly record: RunRecord }): React.ReactElement | null {
   const trans = useTrans();
   return record.error === null ? null : (

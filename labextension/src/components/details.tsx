@@ -4,7 +4,7 @@ import type { Environment, RunDetail } from '../api';
 import { formatDuration, formatSize, formatTime, safeUrl, shortId } from '../format';
 import type { FileRef, ModelArtefact } from '../record';
 import type { Selection } from '../tokens';
-import { AuthorityBadge, ErrorMark, StateBadge } from './badges';
+import { AuthorityBadge, ErrorMark, OverwrittenMark, StateBadge } from './badges';
 import { RunTitle } from './runs';
 import { Problem } from './status';
 import { useTrans } from './trans';
@@ -49,6 +49,7 @@ function Run({ run }: { readonly run: RunDetail }): React.ReactElement {
         <StateBadge state={run.state} />
         <AuthorityBadge authority={record.authority} />
         <ErrorMark record={record} />
+        <OverwrittenMark record={record} />
       </p>
       <Notes run={run} />
       <RunFacts run={run} />
@@ -184,6 +185,7 @@ function FileLine({ file }: { readonly file: FileRef }): React.ReactElement {
     file.missing ? trans.__('missing') : null,
     file.outside ? trans.__('outside the folder') : null,
     file.changed ? trans.__('changed after it was read') : null,
+    file.overwritten ? trans.__('overwritten by a later run') : null,
     file.size === null ? null : formatSize(file.size)
   ];
   return (

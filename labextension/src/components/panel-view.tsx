@@ -4,6 +4,7 @@ import type { IDotscience, State } from '../tokens';
 import { Details } from './details';
 import { Runs } from './runs';
 import { Save } from './save';
+import { FoundRuns, otherRuns, Search } from './search';
 import { Section } from './section';
 import { Status } from './status';
 import { Track } from './track';
@@ -71,22 +72,46 @@ function Tracked({ model, state }: TrackedProps): React.ReactElement {
 }
 
 function Lists({ model, state }: TrackedProps): React.ReactElement {
-  const trans = useTrans();
+  const [words, setWords] = React.useState('');
   const select = (runId: string): void => void model.select(runId);
   if (state.allRuns.total === 0) {
     return <NoRuns />;
   }
+  const more = (): void => void model.showMore('allRuns');
   return (
     <>
-      {state.notebook === null ? null : (
-        <Section title={trans.__('Runs of this notebook')} count={state.notebookRuns.total}>
-          {state.notebookRuns.total === 0 ? <p className="ds-Hint">{trans.__('None yet.')}</p> : null}
-          <Runs list={state.notebookRuns} sameNotebook onSelect={select} onMore={() => void model.showMore('notebookRuns')} />
+      <Search words={words} onChange={setWords} />
+      {words.trim() === '' ? (
+        <NotebookAndOtherRuns model={model} state={state} select={select} />
+      ) : (
+        <FoundRuns state={state} words={words} onSelect={select} onMore={more} />
+      )}
+    </>
+  );
+}
+
+interface TwoListsProps extends TrackedProps {
+  readonly select: (runId: string) => void;
+}
+
+/** The runs of the notebook in front, then those of everything else: each run once. */
+function NotebookAndOtherRuns({ model, state, select }: TwoListsProps): React.ReactElement {
+  const trans = useTrans();
+  const { notebook, notebookRuns } = state;
+  const others = otherRuns(state);
+  return (
+    <>
+      {notebook === null ? null : (
+        <Section title={trans.__('Runs of this notebook')} count={notebookRuns.total}>
+          {notebookRuns.total === 0 ? <p className="ds-Hint">{trans.__('None yet.')}</p> : null}
+          <Runs list={notebookRuns} sameNotebook onSelect={select} onMore={() => void model.showMore('notebookRuns')} />
         </Section>
       )}
-      <Section title={trans.__('All runs')} count={state.allRuns.total}>
-        <Runs list={state.allRuns} onSelect={select} onMore={() => void model.showMore('allRuns')} />
-      </Section>
+      {notebook !== null && others.total === 0 ? null : (
+        <Section title={notebook === null ? trans.__('All runs') : trans.__('Other runs')} count={others.total}>
+          <Runs list={others} onSelect={select} onMore={() => void model.showMore('allRuns')} />
+        </Section>
+      )}
     </>
   );
 }

@@ -4,7 +4,7 @@ import type { RunEntry } from '../api';
 import { formatTime, shortId } from '../format';
 import type { RunRecord } from '../record';
 import type { RunList } from '../tokens';
-import { AuthorityBadge, ErrorMark, StateBadge } from './badges';
+import { AuthorityBadge, ErrorMark, OverwrittenMark, StateBadge } from './badges';
 import { useTrans } from './trans';
 import { ValueChips } from './values';
 
@@ -29,7 +29,7 @@ export function Runs({ list, sameNotebook = false, onSelect, onMore }: RunsProps
           </li>
         ))}
       </ul>
-      {hidden > 0 && list.runs.length > 0 ? (
+      {hidden > 0 ? (
         <button type="button" className="ds-Link ds-More" onClick={onMore}>
           {trans.__('Show more (%1 left)', hidden)}
         </button>
@@ -59,6 +59,7 @@ function RunRow({ entry, sameNotebook, onSelect }: RunRowProps): React.ReactElem
         {place === null ? null : <span className="ds-Run-place">{place}</span>}
         <AuthorityBadge authority={record.authority} />
         <ErrorMark record={record} />
+        <OverwrittenMark record={record} />
       </span>
     </button>
   );
