@@ -88,11 +88,16 @@ def read_state(data: bytes, path: str = "the file") -> NotebookState:
         NotebookError: `data` is not a notebook, or only a part of one.
     """
     notebook = _decode_executed(data, path)
-    cells = [_cell_state(index, cell) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code"]
+    papermill_since = _papermill_since(notebook.metadata)
+    cells = [
+        _cell_state(index, cell, papermill_since)
+        for index, cell in enumerate(notebook.cells)
+        if cell.cell_type == "code"
+    ]
     return NotebookState(
         digest=hashlib.sha256(data).hexdigest(),
         cells=cells,
-        is_executing=_is_executing(notebook.metadata),
+        is_executing=papermill_since is not None,
     )
 
 
@@ -105,7 +110,7 @@ def read_cells(data: bytes, path: str = "the file") -> list[CellState]:
     return read_state(data, path).cells
 
 
-def _cell_state(index: int, cell: _CodeCell) -> CellState:
+def _cell_state(index: int, cell: _CodeCell, papermill_since: datetime | None) -> CellState:
     started_at, ended_at = _times(cell.metadata)
     return CellState(
         index=index,
@@ -116,14 +121,25 @@ def _cell_state(index: int, cell: _CodeCell) -> CellState:
         ended_at=ended_at,
         outputs=_digest(normalised(cell.outputs)),
         has_output=bool(cell.outputs),
-        error=_error(cell.outputs),
-        is_running=_mapping(cell.metadata, "papermill").get("status") in _RUNNING,
+        error=_error(cell.outputs) or _error_without_output(cell, started_at),
+        is_running=_is_running(cell, ended_at, papermill_since),
     )
 
 
-def _is_executing(metadata: dict[str, Any]) -> bool:
+def _papermill_since(metadata: dict[str, Any]) -> datetime | None:
+    """When papermill began to execute the notebook, unless it has ended that, well or not."""
     papermill = _mapping(metadata, "papermill")
-    return papermill.get("start_time") is not None and papermill.get("end_time") is None
+    return parse_time(papermill.get("start_time")) if papermill.get("end_time") is None else None
+
+
+def _is_running(cell: _CodeCell, ended_at: datetime | None, papermill_since: datetime | None) -> bool:
+    """Whether papermill has not come to the end of a cell.
+
+    Cells behind one that failed stay "pending" for ever, and so do all behind the place where papermill was killed,
+    whoever executes them later.
+    """
+    waits = papermill_since is not None and _mapping(cell.metadata, "papermill").get("status") in _RUNNING
+    return waits and (ended_at is None or papermill_since is None or ended_at < papermill_since)
 
 
 def _decode_executed(data: bytes, path: str) -> _ExecutedNotebook:
@@ -257,6 +273,20 @@ def _error(outputs: list[dict[str, Any]]) -> CellError | None:
                 _plain(trace, MAX_TRACEBACK_CHARS),
             )
     return None
+
+
+def _error_without_output(cell: _CodeCell, started_at: datetime | None) -> CellError | None:
+    """The failure that papermill noted of a cell whose kernel sends no exceptions as outputs; stderr tells why.
+
+    The note stays when somebody executes the cell later.
+    """
+    papermill = _mapping(cell.metadata, "papermill")
+    noted_at = parse_time(papermill.get("end_time"))
+    is_later = started_at is not None and noted_at is not None and started_at > noted_at
+    if papermill.get("exception") is not True or is_later:
+        return None
+    pieces = [as_text(output.get("text")) for output in cell.outputs if output.get("name") == "stderr"]
+    return CellError("CellExecutionError", _plain("".join(pieces).strip(), MAX_ERROR_CHARS), "")
 
 
 def _plain(text: str, limit: int) -> str:

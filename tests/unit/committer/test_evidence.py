@@ -5,11 +5,11 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from support.notebooks import START, code, display, document, failure, stream, text
+from support.notebooks import START, at, code, display, document, failure, stream, text
 
 from committer.detect.derive import derived_run
 from committer.detect.evidence import executions, is_trailing, keys_of, wait_s
-from dotscience.notebook_cells import read_state
+from dotscience.notebook_cells import CellError, read_state
 
 DOT = "6f5d1c1e-5a0e-4c0b-9d4e-0d075c1e9ce0"
 SINCE = START - timedelta(days=1)
@@ -27,6 +27,8 @@ def executed(before, now, *others, path="a.ipynb", since=SINCE, clock=CLOCK):
 ONE, TWO = code("1", stream("1\n"), count=1), code("2", stream("2\n"), count=2)
 ONE_ID, TWO_ID = ONE | {"id": "a"}, TWO | {"id": "b"}
 TIMED = code("t", stream("t"), count=3, cell_id="t", times=(0, 1))
+PAPERMILL_RUNS = {"start_time": at(0), "end_time": None}
+PENDING = code("p", cell_id="p", metadata={"papermill": {"status": "pending"}})
 PNG = display(image__png="iVBO\n", text__plain="<Figure>")
 CASES = {
     # nothing was executed
@@ -151,8 +153,27 @@ def test_an_older_time_is_an_execution_only_where_the_clock_was_set_back():
 
 
 def test_a_cell_that_is_running_is_not_executed_yet():
-    running = code("x", stream("x"), cell_id="x", times=(0, 1), metadata={"papermill": {"status": "running"}})
-    assert executed(document(code("x", cell_id="x")), document(running)) == []
+    noted = {"papermill": {"status": "running"}, "execution": {"iopub.execute_input": at(0)}}
+    before, running = document(code("x", cell_id="x")), code("x", stream("x"), cell_id="x", metadata=noted)
+    assert executed(before, document(running, papermill=PAPERMILL_RUNS)) == []
+    assert executed(before, document(running, papermill=PAPERMILL_RUNS | {"end_time": at(2)})) == [0]
+
+
+def test_a_cell_that_papermill_never_came_to_can_be_executed_by_others():
+    before = document(PENDING, papermill=PAPERMILL_RUNS)
+    now = document(
+        code("p", count=1, cell_id="p", times=(60, 61), metadata=PENDING["metadata"]), papermill=PAPERMILL_RUNS
+    )
+    assert executed(before, now) == [0]
+
+
+@pytest.mark.parametrize(
+    ("began", "error"), [(0, CellError("CellExecutionError", "no such name", "")), (60, None)], ids=["noted", "later"]
+)
+def test_a_failure_that_only_papermill_noted_is_an_error_until_the_cell_is_executed_again(began, error):
+    noted = {"papermill": {"exception": True, "start_time": at(0), "end_time": at(1)}}
+    cell = code("f", stream("no such name\n", "stderr"), times=(began, began + 0.5), metadata=noted)
+    assert read_state(document(cell)).cells[0].error == error
 
 
 def test_a_thousand_equal_cells_take_no_time_to_speak_of():
@@ -185,7 +206,9 @@ def test_cells_after_a_run_trail_it_until_there_is_a_pause():
         ([code("a", failure(), count=1, times=(0, 13)), code("b")], {}, 10),  # writers stop at exceptions
         ([code("a", count=1, times=(0, 1)), code("b")], {}, 10),
         ([code("a", count=1, times=(0, 9_000)), code("b")], {}, 3_600),
-        ([code("a", count=1, times=(0, 1))], {"papermill": {"start_time": "now", "end_time": None}}, 300),
+        ([code("a", count=1, times=(0, 1))], {"papermill": PAPERMILL_RUNS}, 300),
+        # papermill ended at a failure, for which this kernel has no output
+        ([code("a", count=1, times=(0, 1)), PENDING], {"papermill": PAPERMILL_RUNS | {"end_time": at(2)}}, 10),
     ],
 )
 def test_for_how_long_an_execution_is_waited_for(cells, metadata, seconds):
