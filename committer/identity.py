@@ -108,5 +108,5 @@ def bind_journal(journal: Journal, workspace: Workspace) -> None:
     with journal.transaction():
         journal.set_pushed_up_to(0)
         journal.forget_pushed_packs()
-        journal.forget_refused()
+        journal.forget_notes()
         journal.put({"pushed_to": binding, "branch": None, "gc_epoch": None})

@@ -44,7 +44,16 @@ from committer.reading_status import describe
 from committer.room import Dropped, droppable, make_room
 from committer.sending import Sender
 from committer.settings import CommitterSettings
-from committer.status import Facts, HubStatus, Problem, Status, internal_problem, problem_of, refused_problem
+from committer.status import (
+    Facts,
+    HubStatus,
+    Problem,
+    Status,
+    internal_problem,
+    lost_problem,
+    problem_of,
+    refused_problem,
+)
 from committer.storage.ignore import IgnoreRules, load_ignore
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Counts, Journal, RunOutline
@@ -62,7 +71,7 @@ from dotscience.workspace import HubBinding, Workspace, is_root, read_project
 log = get_logger(__name__)
 
 ROOT_CHECK_S = 2.0
-REFUSED = "refused"
+REFUSED, LOST = "refused", "lost"
 STOP_PUSH_S = 3.0
 RESTART_LOOP_S = 1.0
 MENDED_AFTER_S = 15.0
@@ -493,6 +502,7 @@ class Committer:
             token=credentials.load(hub.url, hub.project_id),
             dot_id=self._workspace.dot_id,
             host=socket.gethostname(),
+            root=self._workspace.root,
         )
 
     async def _refreshing(self) -> None:
@@ -508,11 +518,10 @@ class Committer:
         self._pushed_number = read.pushed_number
         known.set_counts(read.counts)
         known.head, known.head_at, known.consistency = read.head, read.head_at, read.consistency
-        refused = refused_problem(read.refused)
-        if refused is None:
-            known.problems.pop(REFUSED, None)
-        else:
-            known.problems[REFUSED] = refused
+        for about, problem in ((REFUSED, refused_problem(read.refused)), (LOST, lost_problem(read.lost))):
+            known.problems.pop(about, None)
+            if problem is not None:
+                known.problems[about] = problem
         if known.hub is not None and known.unpushed == 0:
             self._all_pushed.set()
         self._tell(read.pushed_runs, "updated")
@@ -560,6 +569,7 @@ class _JournalFacts(Struct, frozen=True, kw_only=True):
     pushed_number: int
     pushed_runs: list[RunOutline]
     refused: dict[str, str]
+    lost: dict[str, str]
 
 
 def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
@@ -573,6 +583,7 @@ def _read_facts(journal: Journal, pushed_before: int | None) -> _JournalFacts:
             pushed_number=pushed,
             pushed_runs=[] if pushed_before is None else journal.runs_pushed_between(pushed_before, pushed),
             refused=journal.refused(),
+            lost=journal.lost(),
         )
 
 

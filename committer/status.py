@@ -21,7 +21,14 @@ HOLDS_COMMITS = frozenset({"disk-full", "settings", "snapshot-failed", "commit-f
 
 
 HARMLESS = frozenset(
-    {"notebook-unreadable", "zfs-send-failed", "zfs-send-refused", "zfs-send-unavailable", "runs-refused"}
+    {
+        "notebook-unreadable",
+        "zfs-send-failed",
+        "zfs-send-refused",
+        "zfs-send-unavailable",
+        "runs-refused",
+        "contents-lost",
+    }
 )
 """The types of problems that keep nothing else from being committed and pushed: they are told beside the state."""
 
@@ -255,6 +262,19 @@ def refused_problem(reasons: Mapping[str, str]) -> Problem | None:
         detail=f"The hub does not take run {run_id}{more}: {reason}",
         hint="Everything else is pushed, with the run's files; the run itself stays here. To have it on the hub, record"
         " it again with less in it: large values belong in a file that is named with ds.output(path).",
+    )
+
+
+def lost_problem(files: Mapping[str, str]) -> Problem | None:
+    """What to do about contents that neither the hub has nor this disk, in words by commit; one is named."""
+    if not files:
+        return None
+    more = f"; and files of {_count(len(files) - 1, 'more commit')}" if len(files) > 1 else ""
+    return Problem(
+        type="contents-lost",
+        detail=f"The hub has lost contents that were dropped here: {next(iter(files.values()))}{more}",
+        hint="All runs and later commits are pushed. A newer backup of the hub may have these contents; the committer's"
+        " log names all files.",
     )
 
 

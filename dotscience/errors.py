@@ -222,10 +222,6 @@ class Invalid(HubError):
     """400, 415 or 422: the request is malformed or its values are not acceptable."""
 
 
-class ContentsLost(Invalid):
-    """The hub misses contents that a commit needs, and nobody here has them either."""
-
-
 class Locked(HubError):
     """423: somebody else holds the lock of what is to be changed."""
 

@@ -71,7 +71,8 @@ CREATE TABLE IF NOT EXISTS journal_executions (cell TEXT PRIMARY KEY) STRICT, WI
 """
 
 REFUSED = "refused:"
-"""What the keys of refused runs in `journal_meta` begin with."""
+LOST = "lost:"
+"""What the keys of refused runs, and of commits with contents that nobody has, begin with in `journal_meta`."""
 
 RUN_COLUMNS = (
     "r.seq, r.run_id, r.state, r.source, r.record, r.digest, r.notebook, r.expects_notebook, r.in_notebook,"
@@ -535,15 +536,26 @@ class Journal:
 
     def refused(self) -> dict[str, str]:
         """Why the hub does not take some runs, by their ids."""
+        return self._notes(REFUSED)
+
+    def note_lost(self, commit: str, files: str) -> None:
+        """Note the files of a commit that the hub does not have, in words."""
+        self.put({f"{LOST}{commit}": files})
+
+    def lost(self) -> dict[str, str]:
+        """The files that the hub does not have, in words, by commit."""
+        return self._notes(LOST)
+
+    def forget_notes(self) -> None:
+        """Another hub may take what the last one did not."""
+        self.put({f"{prefix}{name}": None for prefix in (REFUSED, LOST) for name in self._notes(prefix)})
+
+    def _notes(self, prefix: str) -> dict[str, str]:
         found = self._connection.execute(
             "SELECT substr(key, ?1 + 1), value FROM journal_meta WHERE substr(key, 1, ?1) = ?2 ORDER BY key",
-            (len(REFUSED), REFUSED),
+            (len(prefix), prefix),
         )
         return dict(found)
-
-    def forget_refused(self) -> None:
-        """Another hub may take what the last one did not."""
-        self.put({f"{REFUSED}{run_id}": None for run_id in self.refused()})
 
     def pushed_packs(self) -> set[str]:
         """The packs that the bound hub is known to have taken."""

@@ -14,7 +14,6 @@ from committer.log import get_logger
 from committer.status import Facts, Problem
 from committer.sync.uploads import NOTHING_SENT
 from dotscience.errors import (
-    ContentsLost,
     DotscienceError,
     Forbidden,
     HubError,
@@ -151,11 +150,6 @@ def _problem(error: DotscienceError) -> Problem:
             kind, hint = (
                 "hub-forbidden",
                 "Ask for access to the project on the hub, or bind the workspace to another one.",
-            )
-        case ContentsLost():
-            kind, hint = (
-                "contents-lost",
-                "Restore the hub from a newer backup, which has these contents; until then the commits are kept here.",
             )
         case RateLimited():
             kind, hint = "hub-busy", "Nothing to do: the next attempt follows by itself."

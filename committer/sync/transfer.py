@@ -10,36 +10,44 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from msgspec import Struct
 
 from committer.log import get_logger
 from committer.storage.index import disk_errors
+from committer.storage.pack import pack_path
 from committer.storage.store import StoreReader
 from committer.sync.journal import CommitRow, Journal
-from committer.sync.lost import describe_lost, lost_files
+from committer.sync.lost import Place, collect, describe_lost, places_of
 from committer.sync.pacing import Uplink
 from committer.sync.uploads import Meter, PackBody, Sent, Uploads
 from dotscience.client.hub import DotState, HubClient, chunked, missing_objects
-from dotscience.errors import Conflict, ContentsLost, HubError, Invalid
+from dotscience.errors import Conflict, HubError, Invalid
 
 log = get_logger(__name__)
 
 MAIN = "main"
 MAX_FORKS = 1_000
+MAX_LOST = 9_000
+"""A hub is told of 10,000 in one commit at most, and names 1,000 at a time."""
 
 
 class Target(Struct, frozen=True, kw_only=True):
-    """Where to push, and as whom. `host` names the fork branches of this machine."""
+    """Where to push, and as whom. `host` names the fork branches of this machine.
+
+    `root` is the workspace, where it is here.
+    """
 
     url: str
     project_id: str
     token: str | None
     dot_id: str
     host: str
+    root: Path | None = None
 
 
 class Transfer:
@@ -184,28 +192,59 @@ class Transfer:
 
     def _post(self, hub: HubClient, commit: CommitRow, branch: str, expected: str | None) -> None:
         sent: set[bytes] = set()
+        collected: set[bytes] = set()
+        lost: dict[bytes, bytes] = {}
         while True:
             try:
-                answer = hub.post_commit(self._target.dot_id, commit.id, branch=branch, expected_parent=expected)
+                answer = hub.post_commit(
+                    self._target.dot_id, commit.id, branch=branch, expected_parent=expected, lost=list(lost)
+                )
                 break
             except Invalid as error:
                 missing = missing_objects(error)
-                if not self._send_again(missing, sent):
-                    raise self._refusal(commit, missing, error) from error
-                log.warning("hub.missing_objects", commit=commit.id, packs=len(sent))
+                if self._send_again(missing, sent):
+                    log.warning("hub.missing_objects", commit=commit.id, packs=len(sent))
+                    continue
+                places = self._places(commit, set(missing) - collected - lost.keys())
+                if not places or len(lost) > MAX_LOST:
+                    raise
+                if not self._send_collected(places, collected):
+                    lost |= {place.name: place.path for place in places}
         for run in answer.refused:
             log.error("run.refused", run_id=run.run_id, commit=commit.id, reason=run.reason)
         with self._journal.transaction():
             self._journal.note_refused({run.run_id: run.reason for run in answer.refused})
+            if lost:
+                self._note_lost(commit, lost)
             self._journal.mark_pushed_up_to(commit.number)
         log.info("commit.pushed", commit=commit.id, branch=branch)
         self._progress()
 
-    def _refusal(self, commit: CommitRow, missing: list[bytes], error: Invalid) -> Invalid:
-        """Why the hub cannot take a commit, with the files that it lacks, where that is why."""
+    def _places(self, commit: CommitRow, missing: Collection[bytes]) -> list[Place]:
+        if not missing:
+            return []
         with StoreReader(self._store_folder) as store:
-            lost = lost_files(store, commit.id, missing)
-        return ContentsLost(describe_lost(commit.id, lost), problem=error.problem) if lost else error
+            return places_of(store, commit.id, missing)
+
+    def _send_collected(self, places: list[Place], collected: set[bytes]) -> bool:
+        """Upload what the workspace has of contents that were dropped here; whether it has any."""
+        if self._target.root is None:
+            return False
+        with TemporaryDirectory(dir=self._store_folder, prefix="collected-") as name:
+            folder = Path(name)
+            pack = collect(folder, self._target.root, places)
+            if pack is None:
+                return False
+            with pack_path(folder, pack.hash).open("rb", buffering=0) as file, self._client() as hub:
+                hub.put_pack(self._target.dot_id, pack.hash.hex(), file)
+        collected.update(entry.hash for entry in pack.entries)
+        log.warning("hub.contents_collected", blobs=len(pack.entries))
+        return True
+
+    def _note_lost(self, commit: CommitRow, lost: dict[bytes, bytes]) -> None:
+        described = describe_lost(commit.id, lost.values())
+        log.error("hub.contents_lost", commit=commit.id, files=described)
+        self._journal.note_lost(commit.id, described)
 
 
 def push(

@@ -351,14 +351,18 @@ class HubClient(RunCalls, ContentCalls, EventCalls, PeopleCalls):
         """Upload a pack, streaming it from a seekable file; idempotent by its hash."""
         self._send("PUT", f"{_dot_path(dot_id)}/packs/{pack_hash}", data=pack)
 
-    def post_commit(self, dot_id: str, commit: str, *, branch: str, expected_parent: str | None) -> CommitAccepted:
-        """Move a branch to a commit whose objects are on the hub.
+    def post_commit(
+        self, dot_id: str, commit: str, *, branch: str, expected_parent: str | None, lost: Sequence[bytes] = ()
+    ) -> CommitAccepted:
+        """Move a branch to a commit whose objects are on the hub, but for contents of files that are `lost`.
 
         Raises:
             Conflict: the branch's head is not `expected_parent`; `problem["head"]` is what it is.
             Invalid: objects are missing; `problem["missing"]` names the first of them.
         """
-        body = {"commit": commit, "branch": branch, "expected_parent": expected_parent}
+        body: dict[str, Any] = {"commit": commit, "branch": branch, "expected_parent": expected_parent}
+        if lost:
+            body["lost"] = [name.hex() for name in lost]
         return self._call("POST", f"{_dot_path(dot_id)}/commits", CommitAccepted, body=body)
 
     def report_points(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from committer.storage.codec import HASH_SIZE
 from committer.storage.objects import Kind, Reference, references
@@ -77,8 +77,10 @@ class Completeness:
     snapshot that names one folder from many places costs no more than its own size.
     """
 
-    def __init__(self, source: ProjectObjects, *, max_missing: int) -> None:
+    def __init__(self, source: ProjectObjects, *, max_missing: int, lost: Collection[bytes] = frozenset()) -> None:
+        """Blobs that are `lost` need not be here."""
         self._source = source
+        self._lost = lost
         self._max_missing = max_missing
         self._seen: set[Reference] = set()
         self.missing: list[bytes] = []
@@ -101,6 +103,8 @@ class Completeness:
         following: list[Reference] = []
         for kind, name in dict.fromkeys(batch):
             location = found.get(name)
+            if location is None and kind is Kind.BLOB and name in self._lost:
+                continue
             if location is None and name not in self.missing:
                 self.missing.append(name)
             elif location is not None and location.complete != kind and kind is not Kind.BLOB:

@@ -43,15 +43,21 @@ MAX_HASHES = 16_384
 MAX_PACK_BYTES = 64 * 2**20
 MAX_MISSING = 1_000
 MAX_PARENTS = 64
+MAX_LOST = 10_000
 
 
 class Move(Struct, frozen=True, kw_only=True):
-    """Point `branch` from `expected_parent` (None: it does not exist yet) to `commit`, for `pushed_by`."""
+    """Point `branch` from `expected_parent` (None: it does not exist yet) to `commit`, for `pushed_by`.
+
+    The contents in `lost` may be missing: a hub that was restored from an older backup has lost them, as have those who
+    pushed them. Reading such a file is told that they are missing; they are taken in when somebody sends them.
+    """
 
     commit: bytes
     branch: str
     expected_parent: bytes | None
     pushed_by: PushedBy | None = None
+    lost: frozenset[bytes] = frozenset()
 
 
 class _Checked(Struct, frozen=True, kw_only=True):
@@ -193,7 +199,7 @@ class Sync:
         try:
             commit = self._read_commit(source, dot, move)
             new_runs, following, refused = _read_runs(source, commit)
-            walk = Completeness(source, max_missing=MAX_MISSING)
+            walk = Completeness(source, max_missing=MAX_MISSING, lost=move.lost)
             walk.check([(Kind.TREE, commit.root), *following])
             if walk.missing:
                 raise _missing(walk.missing)

@@ -10,7 +10,7 @@ from committer.storage.codec import HASH_SIZE
 from hub_server.content.packs import Upload
 from hub_server.domain.types import CommitAccepted, DamagedObjects, DotInfo, PackAccepted, PushedBy
 from hub_server.services.services import Services
-from hub_server.services.sync import MAX_HASHES, MAX_PACK_BYTES, Move
+from hub_server.services.sync import MAX_HASHES, MAX_LOST, MAX_PACK_BYTES, Move
 from hub_server.web.operation import Call, Media, Nothing, Reply, operation
 from hub_server.web.values import HEX_HASH, parse_hash
 
@@ -22,12 +22,14 @@ HexHash = Annotated[str, Meta(pattern=HEX_HASH)]
 class MoveBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """The commit that the branch is to point at, and the one that it must point at now.
 
-    A null `expected_parent` says that the branch must not exist yet.
+    A null `expected_parent` says that the branch must not exist yet. `lost` are contents of files that whoever pushes
+    does not have any more: the commit is taken without them.
     """
 
     commit: HexHash
     branch: str
     expected_parent: HexHash | None
+    lost: Annotated[list[HexHash], Meta(max_length=MAX_LOST)] = []
 
 
 @operation("GET", "/api/v1/dots/{dot}", scope="commits:write", response=DotInfo)
@@ -94,6 +96,7 @@ async def post_commit(hub: Services, call: Call[Nothing, MoveBody]) -> Reply:
         branch=wanted.branch,
         expected_parent=None if parent is None else bytes.fromhex(parent),
         pushed_by=PushedBy(account=call.caller.account_name, credential=call.caller.credential),
+        lost=frozenset(map(bytes.fromhex, wanted.lost)),
     )
     accepted, is_new = await hub.sync.accept_commit(call.dot, move)
     return Reply(body=accepted, status=201 if is_new else 200)

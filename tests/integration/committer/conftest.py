@@ -77,7 +77,9 @@ class FakeHub:
             self.runs += [run_id for run_id, _ in commit.runs if run_id not in self.runs]
 
     def missing(self, kind: Kind, name: bytes) -> list[str]:
-        """The objects that a commit needs and that are not here, parents included."""
+        """The objects that a commit needs and that are not here; a parent that was taken needs nothing any more."""
+        if kind is Kind.COMMIT and name.hex() in self.commits:
+            return []
         if name not in self.objects:
             return [name.hex()]
         data = self.objects[name][1]
@@ -164,7 +166,7 @@ class CommitHandler(HubHandler):
         body = json.loads(self.request.body)
         commit, branch, expected = body["commit"], body["branch"], body["expected_parent"]
         head = self.hub.branches.get(branch)
-        gaps = self.hub.missing(Kind.COMMIT, bytes.fromhex(commit))
+        gaps = [one for one in self.hub.missing(Kind.COMMIT, bytes.fromhex(commit)) if one not in body.get("lost", ())]
         if gaps:
             self.problem(422, "objects are missing", missing=gaps[:1000])
         elif head == commit:

@@ -10,11 +10,18 @@ import pytest
 
 from committer.storage.objects import Kind
 
+FIRST = os.urandom(300_000)
+
 
 def gc(folder, *arguments):
     done = folder.command("gc", "--json", *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
+
+
+def log(folder):
+    """The commits, newest first."""
+    return json.loads(folder.command("log", "--json").stdout)["commits"]
 
 
 def fill(folder, *, commits=3):
@@ -109,20 +116,50 @@ def test_what_the_hub_has_lost_is_said_to_be_lost(emptied, hub, tmp_path):
     assert "the hub does not have it" in refused.stderr
 
 
-def test_what_a_restored_hub_lost_and_nobody_has_is_named(work, hub):
-    work.until_pushed()
-    backup = hub.hub.forget()
-    fill(work)
-    work.until_pushed()
-    assert gc(work, "--keep", "0")["freed"] > 0
+def restore_hub(work, hub, backup):
+    """Let the hub lose what came since `backup` and be pushed to again; what is said then."""
+    head = work.client.status()["head"]
     hub.hub.restore(backup)
     work.client.push()
-    error = work.until(lambda status: status["error"] is not None)["error"]
+    return work.until(lambda status: hub.hub.branches.get("main") == head and status["state"] == "pushed")
+
+
+@pytest.fixture
+def backup(work, hub):
+    """A backup of the hub from before the first of three commits, of which the contents of two were dropped here."""
+    work.until_pushed()
+    kept = hub.hub.forget()
+    work.write("data/first", FIRST)
+    work.client.commit("with what the workspace may have later")
+    (work.root / "data" / "first").unlink()
+    fill(work, commits=2)
+    work.until_pushed()
+    assert gc(work, "--keep", "0")["freed"] > 0
+    return kept
+
+
+def test_what_a_restored_hub_lost_and_nobody_has_is_named_and_holds_up_nothing(work, hub, backup, make_record):
+    status = restore_hub(work, hub, backup)
+    error = status["error"]
     assert error["type"] == "contents-lost"
-    assert "data/file" in error["detail"]
+    assert "1 more commit" in error["detail"]
+    lost = {one["id"][:12]: name for one, name in zip(log(work)[1:3], ("data/file", "data/first"), strict=True)}
+    commit = next(commit for commit in lost if commit in error["detail"])
+    assert lost[commit] in error["detail"]
     assert "data/0" not in error["detail"], "the newest commit has it, so it was sent again"
-    oldest = json.loads(work.command("log", "--json").stdout)["commits"][2]
-    assert oldest["id"][:12] in error["detail"]
+    run = work.publish(make_record())
+    work.until_pushed(runs=1)
+    assert hub.hub.runs == [run.run_id]
+
+
+def test_what_the_workspace_has_still_is_sent_again_from_there(work, hub, backup):
+    work.write("data/first", FIRST)
+    status = restore_hub(work, hub, backup)
+    assert "data/first" not in status["error"]["detail"]
+    assert "data/file" in status["error"]["detail"]
+    held = b"".join(data for kind, data in hub.hub.objects.values() if kind is Kind.BLOB)
+    assert FIRST[:1000] in held
+    assert FIRST[-1000:] in held
 
 
 def test_what_a_dropped_pack_held_is_found_by_its_place(emptied):

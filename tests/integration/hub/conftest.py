@@ -125,8 +125,10 @@ class Project:
             headers={"Content-Type": "application/octet-stream"},
         )
 
-    def post_commit(self, commit: str, *, parent: str | None = None, branch: str = "main") -> requests.Response:
-        body = {"commit": commit, "branch": branch, "expected_parent": parent}
+    def post_commit(
+        self, commit: str, *, parent: str | None = None, branch: str = "main", **more: Any
+    ) -> requests.Response:
+        body = {"commit": commit, "branch": branch, "expected_parent": parent, **more}
         return self.hub.request("POST", f"{self.dot}/commits", token=self.token, json=body)
 
     def report(self, record: RunRecord, /, *points: Any, **changes: Any) -> requests.Response:

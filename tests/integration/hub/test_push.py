@@ -416,3 +416,38 @@ def test_who_pushed_is_what_the_hub_knows_whatever_the_author_says(hub, new_run)
     found = hub.call("GET", f"/api/v1/projects/{project.id}/commits/{pushed.commit}")
     assert found["pushed_by"]["account"] == hub.call("GET", "/api/v1/session")["account"]["name"]
     assert found["pushed_by"]["credential"].startswith("token:")
+
+
+def test_a_commit_is_taken_without_contents_that_are_lost_everywhere(project, new_run, new_pack):
+    pack = new_pack()
+    run = new_run()
+    commit = pack.add_commit(project, (run,), {"a": b"present", "b": b"absent"})
+    absent = pack.objects.pop(digest(b"absent"))
+    project.put_pack(pack.bytes())
+    lost = digest(b"absent").hex()
+    answer = project.post_commit(commit, lost=[lost])
+    assert answer.status_code == 201
+    project.head = commit
+    assert [one["id"] for one in project.get("/runs")["items"]] == [run.run_id]
+    after = new_pack()
+    after.objects[digest(b"absent")] = absent
+    assert project.put_pack(after.bytes()).status_code == 201
+
+
+@pytest.mark.parametrize("what", ["tree", "run"])
+def test_only_contents_of_files_may_be_lost(project, new_run, new_pack, what):
+    pack = new_pack()
+    commit = pack.add_commit(project, (new_run(),), {"a": b"present"})
+    kind = Kind.TREE if what == "tree" else Kind.RUN
+    gone = next(name for name, one in pack.objects.items() if one[0] is kind)
+    del pack.objects[gone]
+    project.put_pack(pack.bytes())
+    document = problem(project.post_commit(commit, lost=[gone.hex()]), 422, "missing-objects")
+    assert document["missing"] == [gone.hex()]
+
+
+def test_too_many_lost_contents_are_refused(project, new_pack):
+    pack = new_pack()
+    commit = pack.add_commit(project, (), {})
+    project.put_pack(pack.bytes())
+    assert project.post_commit(commit, lost=["ab" * 32] * 10_001).status_code == 422
