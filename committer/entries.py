@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from committer.detect.sidecars import read_environment
+from committer.running import RunningRun
 from committer.storage.objects import Kind
 from committer.storage.store import StoreReader
 from committer.sync.journal import RunRow, State
@@ -36,11 +37,15 @@ class RunDetail(RunEntry, frozen=True, kw_only=True):
 
 
 class RunPage(Struct, frozen=True, kw_only=True):
-    """The answer of `GET /v1/runs`; `next_before` asks for the page that follows."""
+    """The answer of `GET /v1/runs`; `next_before` asks for the page that follows.
+
+    `running` has the runs that are not published yet; only on the first page, and only without a notebook.
+    """
 
     runs: list[RunEntry]
     next_before: int | None
     total: int
+    running: list[RunningRun] = []
 
 
 def entry(row: RunRow, hub: HubBinding | None, refused: str | None = None) -> RunEntry:

@@ -42,6 +42,7 @@ from committer.log import get_logger
 from committer.notice import Noticed, notice, notice_notebook
 from committer.reading_status import describe
 from committer.room import Dropped, droppable, make_room
+from committer.running import RunningRun, running_runs
 from committer.sending import Sender
 from committer.settings import CommitterSettings
 from committer.status import (
@@ -402,6 +403,12 @@ class Committer:
         """The state at this moment."""
         return self._facts.status()
 
+    def _running(self, journal: Journal) -> list[RunningRun]:
+        """The runs that are going on and that the journal has not got yet."""
+        found = running_runs(self._workspace.runs_dir)
+        known = {run.run_id for run in journal.outlines(run.run_id for run in found)}
+        return [run for run in found if run.run_id not in known]
+
     async def runs(self, *, notebook: str | None, limit: int, before: int | None) -> entries.RunPage:
         """A page of runs, newest first. A notebook that is a link stands for the one that it leads to."""
         notebook = None if notebook is None else await self._on_reading(_followed, self._workspace.root, notebook)
@@ -412,6 +419,7 @@ class Committer:
                 runs=[entries.entry(row, self._workspace.hub, refused.get(row.run_id)) for row in rows],
                 next_before=rows[-1].seq if len(rows) == limit else None,
                 total=journal.total(notebook),
+                running=self._running(journal) if notebook is None and before is None else [],
             )
 
         return await self._books.use(read)

@@ -3,8 +3,8 @@
 import { URLExt } from '@jupyterlab/coreutils';
 import { ServerConnection } from '@jupyterlab/services';
 
-import { fields, readRecord } from './record';
-import type { RunRecord } from './record';
+import { fields, readRecord, readValues } from './record';
+import type { RunRecord, Values } from './record';
 
 export type CommitterState =
   | 'starting'
@@ -81,7 +81,17 @@ export interface Environment {
 
 export type RunDetail = RunEntry & { readonly environment: Environment | null };
 
+/** A run that is not published yet. */
+export interface RunningRun {
+  readonly run_id: string;
+  readonly record: RunRecord;
+  /** The last values of its metrics. */
+  readonly latest: Values;
+}
+
 export interface RunPage {
+  /** Only on the first page of all runs; earlier committers leave it out. */
+  readonly running?: readonly RunningRun[];
   readonly runs: readonly RunEntry[];
   readonly next_before: number | null;
   readonly total: number;
@@ -123,7 +133,8 @@ export class DotscienceApi {
 
   async runs(path: string, query: { notebook?: string; limit: number; before?: number }): Promise<RunPage> {
     const page = await this.call<RunPage>('GET', 'runs', { path, ...query });
-    return { ...page, runs: page.runs.map(withRecord) };
+    const running = (page.running ?? []).map(run => ({ ...run, record: readRecord(run.record), latest: readValues(run.latest) }));
+    return { ...page, running, runs: page.runs.map(withRecord) };
   }
 
   async run(path: string, runId: string): Promise<RunDetail> {

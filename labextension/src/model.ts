@@ -7,7 +7,7 @@ import { Signal } from '@lumino/signaling';
 import type { ISignal } from '@lumino/signaling';
 
 import { ApiProblem } from './api';
-import type { CommitResult, DotscienceApi, RunEntry, ServerStatus } from './api';
+import type { CommitResult, DotscienceApi, RunEntry, RunningRun, ServerStatus } from './api';
 import type { RunBoard } from './run-board';
 import type { IDotscience, RunList, State } from './tokens';
 
@@ -172,6 +172,7 @@ export class DotscienceModel implements IDotscience, IDisposable {
   /** The newest `wanted` runs, in as many requests as that takes. */
   private async fetchList(folder: string, wanted: number, notebook?: string): Promise<RunList> {
     const runs: RunEntry[] = [];
+    const running: RunningRun[] = [];
     let before: number | null = null;
     for (;;) {
       const query = {
@@ -181,9 +182,10 @@ export class DotscienceModel implements IDotscience, IDisposable {
       };
       const page = await this.options.api.runs(folder, query);
       runs.push(...page.runs);
+      running.push(...(page.running ?? []));
       before = page.next_before;
       if (before === null || page.runs.length === 0 || runs.length >= wanted) {
-        return { runs, total: page.total };
+        return { runs, running, total: page.total };
       }
     }
   }

@@ -59,9 +59,9 @@ export function readRecord(value: unknown): RunRecord {
     startedAt: text(record['started_at']),
     endedAt: text(record['ended_at']),
     workloadFile: text(record['workload_file']),
-    parameters: values(record['parameters']),
-    summary: values(record['summary']),
-    labels: values(record['labels']),
+    parameters: readValues(record['parameters']),
+    summary: readValues(record['summary']),
+    labels: readValues(record['labels']),
     inputs: list(record['inputs']).map(readFile),
     outputs: list(record['outputs']).map(readFile),
     models: list(record['models']).map(readModel),
@@ -92,7 +92,8 @@ export function fields(value: unknown): Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) ? { ...value } : {};
 }
 
-function values(value: unknown): Values {
+/** Values by name; none where `value` is no object. */
+export function readValues(value: unknown): Values {
   return fields(value) as Values;
 }
 

@@ -3,12 +3,14 @@
 import { Token } from '@lumino/coreutils';
 import type { ISignal } from '@lumino/signaling';
 
-import type { ApiProblem, CommitResult, Preview, RunDetail, RunEntry, ServerStatus } from './api';
+import type { ApiProblem, CommitResult, Preview, RunDetail, RunEntry, RunningRun, ServerStatus } from './api';
 
 /** A list of runs, newest first, that grows on request. */
 export interface RunList {
   readonly runs: readonly RunEntry[];
   readonly total: number;
+  /** Those that are not published yet. */
+  readonly running?: readonly RunningRun[];
 }
 
 /** The run that is shown in full; `detail` is null until it has arrived. */

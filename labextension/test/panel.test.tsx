@@ -172,6 +172,14 @@ describe('runs', () => {
     expect(screen.getByRole('button', { name: 'Show more (3 left)' })).toBeTruthy();
   });
 
+  it('that are not published yet come first, also where there is no other', () => {
+    const record = entry({ description: '<i>long</i> one' }).record;
+    show({ allRuns: { runs: [], total: 0, running: [{ run_id: 'r', record, latest: { loss: 0.25 } }] } });
+    expect(screen.getByRole('button', { name: /^Running/ })).toBeTruthy();
+    expect(screen.getByText('<i>long</i> one')).toBeTruthy();
+    expect(screen.getByText('0.25')).toBeTruthy();
+  });
+
   it('are searched by all their words, and what was not searched is said', () => {
     const runs = [
       entry({ description: 'Deeper trees', parameters: { rate: 0.25 } }),

@@ -3,6 +3,7 @@ import * as React from 'react';
 import type { IDotscience, State } from '../tokens';
 import { Details } from './details';
 import { Runs } from './runs';
+import { RunningRuns } from './running';
 import { Save } from './save';
 import { FoundRuns, otherRuns, Search } from './search';
 import { Section } from './section';
@@ -74,12 +75,19 @@ function Tracked({ model, state }: TrackedProps): React.ReactElement {
 function Lists({ model, state }: TrackedProps): React.ReactElement {
   const [words, setWords] = React.useState('');
   const select = (runId: string): void => void model.select(runId);
+  const running = <RunningRuns runs={state.allRuns.running ?? []} />;
   if (state.allRuns.total === 0) {
-    return <NoRuns />;
+    return (
+      <>
+        {running}
+        <NoRuns />
+      </>
+    );
   }
   const more = (): void => void model.showMore('allRuns');
   return (
     <>
+      {running}
       <Search words={words} onChange={setWords} />
       {words.trim() === '' ? (
         <NotebookAndOtherRuns model={model} state={state} select={select} />
