@@ -36,7 +36,7 @@ class LocalStorage:
         """A part of a pack."""
         try:
             descriptor = os.open(pack_path(self._folder, pack), os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
+        except (FileNotFoundError, NotADirectoryError) as error:
             raise MissingObject(f"pack {pack.hex()} is not in {self._folder}; restore it from a backup") from error
         except OSError as error:
             raise _unreadable(pack, error) from error

@@ -222,7 +222,7 @@ def test_what_was_overwritten_is_not_said_to_be_the_same(hub, project, new_run):
     assert (file["content_hashes"], file["differs"]) == ([None, None], True)
 
 
-@pytest.mark.parametrize("runs", ["one", "one,one", ",".join(map(str, range(21)))])
+@pytest.mark.parametrize("runs", ["one", "one,one", ",".join(map(str, range(51)))])
 def test_a_comparison_is_of_a_few_runs(hub, project, runs):
     answer = hub.request("GET", f"{project.base}/compare?runs={runs}", token=hub.admin)
     assert (answer.status_code, answer.json()["errors"][0]["pointer"]) == (400, "runs")
