@@ -127,7 +127,7 @@ def test_the_dashboards_screens(up, dashboard):
         (f"{project}/commits", "trained a line"),
         (commit, "points.csv"),
         (f"{commit}?file={NOTEBOOK}", "ds.start"),
-        (f"{commit}?file=points.csv", "x,y"),
+        (f"{commit}?file=points.csv", "Source"),
         (f"{commit}?file=page.html", "page.html"),
         (f"{project}/compare?{both}", "rate"),
         (f"{project}/compare", "Nothing to compare yet"),
