@@ -152,10 +152,14 @@ def _executed(
 def _goes_on(journal: Journal, sight: NotebookSight, found: list[Execution]) -> bool:
     """Whether the executions follow the notebook's last run without a pause, so that they are its trailing cells.
 
-    A derived run has no trailing cells that failed: the failure would be nowhere.
+    A cell that the run has executed already is executed again, which is another run. A derived run has no trailing
+    cells that failed: the failure would be nowhere.
     """
     run = journal.last_run_of(sight.path)
     if run is None or run.state == "pending" or run.record.ended_at is None:
+        return False
+    began_at = run.record.started_at
+    if began_at is not None and any(one.earlier_at is not None and one.earlier_at >= began_at for one in found):
         return False
     if run.source == "derived":
         goes_on = all(one.cell.started_at is not None and one.cell.error is None for one in found)

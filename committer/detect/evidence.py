@@ -28,10 +28,14 @@ ALIGNED = 2_000
 
 
 class Execution(Struct, frozen=True):
-    """A cell that was executed. `key` stands for this execution wherever the cell is seen again."""
+    """A cell that was executed. `key` stands for this execution wherever the cell is seen again.
+
+    `earlier_at` is when the cell was executed the last time, where that is known.
+    """
 
     key: str
     cell: CellState
+    earlier_at: datetime | None = None
 
 
 def keys_of(state: NotebookState, path: str) -> list[str]:
@@ -77,7 +81,7 @@ def executions(
             since = earlier.started_at if earlier is not None else tracked_since
             is_new = (since is None or since < cell.started_at or since > clock) and not is_remembered(key)
         if is_new:
-            found.append(Execution(key, cell))
+            found.append(Execution(key, cell, earlier.started_at if earlier is not None else None))
     return found
 
 

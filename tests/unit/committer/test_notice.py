@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from support.notebooks import states
+from support.notebooks import code, document, states
 
 from committer.detect.sighting import NotebookSight
 from committer.notice import close_derived, notice, notice_notebook
 from committer.sync.journal import CommitEntry, record_commit
+from dotscience.notebook_cells import read_state
 
 SINCE = datetime(2026, 1, 1, tzinfo=UTC)
 BEFORE = datetime(2025, 12, 31, tzinfo=UTC)
@@ -143,6 +144,24 @@ def test_the_save_after_a_stale_commit_belongs_to_it(store, journal, make_sighti
     save(journal, "a:1:x", "b:2:y")
     assert journal.open_derived() == {}
     save(journal, "a:1:x", "b:2:y", "c:3:z")
+    assert list(journal.open_derived()) == ["a.ipynb"]
+
+
+def test_what_is_executed_again_at_once_is_another_execution_and_what_goes_on_is_not(store, journal):
+    def save_executed(*cells):
+        data = document(*cells)
+        sight = NotebookSight(
+            path="a.ipynb", signature="s", saved_at=datetime.now(UTC), state=read_state(data), sightings=[]
+        )
+        notice_notebook(journal, sight, tracked_since=SINCE, derived_runs="executed")
+
+    first, last = code("a", count=1, cell_id="a", times=(0, 1)), code("b", count=2, cell_id="b", times=(2, 3))
+    save_executed(first, code("b", cell_id="b"))
+    assert len(close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE)) == 1
+    commit(store, journal)
+    save_executed(first, last)
+    assert journal.open_derived() == {}
+    save_executed(first | {"metadata": code(times=(5, 6))["metadata"]}, last)
     assert list(journal.open_derived()) == ["a.ipynb"]
 
 
