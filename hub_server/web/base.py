@@ -33,6 +33,8 @@ class HubHandler(RequestHandler):
     """The base of all handlers; each sets `hub` and calls `prepare_request` first."""
 
     hub: Services
+    closes = False
+    """Whether the connection ends with the answer; clients are told, or their next request would meet a reset."""
 
     @property
     def operation_name(self) -> str:
@@ -59,6 +61,8 @@ class HubHandler(RequestHandler):
         self.set_status(problem.type.status)
         for name, value in problem.headers.items():
             self.set_header(name, value)
+        if self.closes:
+            self.set_header("Connection", "close")
         self.set_header("Content-Type", "application/problem+json")
         self.set_header("X-Request-Id", self.request_id)
         self.finish(msgspec.json.encode(problem.document(self.request_id)))

@@ -25,7 +25,7 @@ from hub_server.services.sync import MAX_PACK_BYTES
 from hub_server.web import security
 from hub_server.web.activity import Activity
 from hub_server.web.base import UNKNOWN, HubHandler
-from hub_server.web.bodies import announced_size, check_announced, open_receiver
+from hub_server.web.bodies import check_announced, open_receiver
 from hub_server.web.decoding import decode_query
 from hub_server.web.noting import note
 from hub_server.web.operation import Call, Media, Operation, Receiver, Reply, Request
@@ -130,8 +130,7 @@ class ApiHandler(HubHandler):
                 self._allow_time(STREAM_TIMEOUT_S)
         except Exception as error:  # noqa: BLE001 - the request's boundary
             self._accept(DRAIN_BYTES)
-            if announced_size(self.request.headers) > DRAIN_BYTES:  # Tornado closes when it comes to the body
-                self.set_header("Connection", "close")
+            self.closes = True  # Tornado ends a connection on which it answers before the request was read
             self.send_failure(error)
 
     async def check(self, operation: Operation) -> Call[Any, Any]:

@@ -46,6 +46,7 @@ class PointsBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     "/api/v1/dots/{dot}/runs/{run}/points",
     scope="commits:write",
     body=PointsBody,
+    audited=False,
     response=Progress,
     problems=("points-out-of-step", "storage-full", "storage-unavailable"),
 )

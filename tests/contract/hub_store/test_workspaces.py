@@ -116,12 +116,23 @@ def test_models_newest_first(do):
     second, second_dot = do(lambda c: add_project(c, 2))
     do(lambda c: add_runs(c, first, first_dot, [a_run(1, "a"), a_run(2, "a", "b")]))
     do(lambda c: add_runs(c, second, second_dot, [a_run(3, "a")], commit=2))
-    rows = do(lambda c: workspaces.newest_models(c, 3))
+    projects = do(workspaces.projects_with_models)
+    assert sorted(project_id for _, project_id in projects) == ["p1", "p2"]
+    rows = do(lambda c: workspaces.newest_models(c, [key for key, _ in projects], 3))
     assert (rows[0].project_id, rows[0].name, rows[0].number) == ("p2", "a", 1)
     assert {(row.project_id, row.name, row.number) for row in rows[1:]} == {("p1", "a", 2), ("p1", "b", 1)}
     for row in rows:
         assert do(lambda c, row=row: workspaces.find_model(c, row.key, row.number)) == row
     assert do(lambda c: workspaces.find_model(c, rows[0].key, 9)) is None
+
+
+def test_models_are_chosen_among_those_of_the_projects_before_they_are_cut(do):
+    first, first_dot = do(add_project)
+    second, second_dot = do(lambda c: add_project(c, 2))
+    do(lambda c: add_runs(c, first, first_dot, [a_run(1, "a")]))
+    do(lambda c: add_runs(c, second, second_dot, [a_run(number, "b") for number in range(2, 8)], commit=2))
+    mine = [key for key, project_id in do(workspaces.projects_with_models) if project_id == "p1"]
+    assert [row.name for row in do(lambda c: workspaces.newest_models(c, mine, 2))] == ["a"]
 
 
 def test_heads(do):

@@ -211,3 +211,15 @@ def test_problem_types_have_a_page(hub):
     assert answer.status_code == 200
     assert "409" in answer.text
     document(hub.request("GET", "/problems/nope"), 404, "not-found")
+
+
+@pytest.mark.parametrize("size", [0, 1, 2**20, 2**24 + 1, 2**40])
+def test_a_refused_request_says_that_its_connection_ends(hub, size):
+    """Its body is not read; a client that sent its next request on the same connection would meet a reset."""
+    host, _, port = hub.url.removeprefix("http://").partition(":")
+    with closing(http.client.HTTPConnection(host, int(port), timeout=30)) as connection:
+        connection.putrequest("PUT", f"/api/v1/dots/{'0' * 8}/packs/{'0' * 64}")
+        connection.putheader("Content-Length", str(size))
+        connection.endheaders()
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["Connection"]) == (401, "close")

@@ -237,8 +237,9 @@ def test_a_killed_process_loses_no_point(root, files):
 
 def test_a_file_that_cannot_grow_ends_the_series_and_nothing_else(root, files):
     code = """
-import resource, signal, warnings
+import resource, signal, sys, warnings
 import dotscience as ds
+sys.dont_write_bytecode = True  # it would be cut at the limit, and stay so for whoever imports the module next
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 ds.metric("a", 0, step=0)
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
