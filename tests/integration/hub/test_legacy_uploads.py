@@ -20,6 +20,7 @@ from support.requirements import require_root_and
 
 from committer.storage.tree import EntryKind, TreeEntry
 from hub_server.domain.scopes import SCOPES, Caller
+from hub_server.domain.types import PushedBy
 from hub_server.services import upload_content
 from hub_server.services.arrivals import MAX_UPLOAD_BYTES
 from hub_server.services.hub_commits import Draft
@@ -185,7 +186,8 @@ def test_a_commit_whose_branch_was_moved_meanwhile_is_made_anew(workspace):
     async def work():
         volume = await services.volumes.by_dot(caller, dot_id, "commits:write")
         async with services.workspaces.commits.new_objects(volume.dot) as new:
-            draft = Draft(message="m", author=OWNER, edit=edit)
+            pusher = PushedBy(account=OWNER, credential="token:t")
+            draft = Draft(message="m", author=OWNER, pushed_by=pusher, edit=edit)
             return await services.workspaces.commits.commit(volume, draft, new)
 
     made = workspace.hub.on_loop(work())
