@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 from support.lab import Lab, Up
 from support.requirements import lacks
 from support.stack import ds, own_home, write_notebook
@@ -188,9 +189,9 @@ def test_the_panel_the_card_and_the_status_bar(up, lab, axe, scheme):
     lab.open(NOTEBOOK)
     assert lab.page.evaluate("document.body.dataset.jpThemeLight") == str(scheme == "light").lower()
     lab.panel.get_by_role("button", name="a failed attempt").first.wait_for()
+    expect(lab.cards).to_have_count(2)
+    expect(lab.page.locator(".ds-StatusItem")).to_have_count(1)
     lab.page.evaluate(axe)
-    assert lab.cards.count() == 2
-    assert lab.page.locator(".ds-StatusItem").count() == 1
     scope = {"include": [["#dotscience-panel"], [".ds-Card"], [".ds-StatusItem"]]}
     assert lab.page.evaluate(REPORT, scope) == []
     for name in ("trained a line", "a failed attempt"):
