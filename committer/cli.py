@@ -15,6 +15,7 @@ import click
 
 from committer.commands import place
 from committer.commands.checkout import checkout, restore
+from committer.commands.clone import clone
 from committer.commands.diff import diff
 from committer.commands.doctor import doctor
 from committer.commands.gc import gc
@@ -245,6 +246,6 @@ def _print_status(found: dict[str, Any]) -> None:
 
 
 commands: list[click.Command] = [
-    *(init, committer, status, commit, snapshot, log, diff),
+    *(init, clone, committer, status, commit, snapshot, log, diff),
     *(checkout, restore, mount, verify, doctor, gc),
 ]

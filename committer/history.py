@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from committer.storage.reader import Reader
     from committer.storage.tree import TreeEntry
     from committer.sync.journal import CommitRow
     from dotscience.record import Commit
@@ -131,14 +132,7 @@ class History:
 
         Of one run only, where `name`, by which the commit was found, is that of a run.
         """
-        named = [run for run in logged.commit.runs if run[0].startswith(name.lower())]
-        records = (decode_run(self.reader.get(content, Kind.RUN)) for _, content in named or logged.commit.runs)
-        return sorted(
-            OverwrittenFile(file.path, record.run_id)
-            for record in records
-            for file in record.outputs
-            if file.overwritten
-        )
+        return overwritten_files(self.reader, logged.commit, name)
 
     def find(self, name: str) -> Logged:
         """The commit that `name` means.
@@ -183,6 +177,15 @@ class History:
     def _logged(self, row: CommitRow) -> Logged:
         name = bytes.fromhex(row.id)
         return Logged(row.id, row.number, row.pushed, decode_commit(self.reader.get(name, Kind.COMMIT)))
+
+
+def overwritten_files(reader: Reader, commit: Commit, name: str) -> list[OverwrittenFile]:
+    """As `History.overwritten`, of a commit in any store."""
+    named = [run for run in commit.runs if run[0].startswith(name.lower())]
+    records = (decode_run(reader.get(content)) for _, content in named or commit.runs)
+    return sorted(
+        OverwrittenFile(file.path, record.run_id) for record in records for file in record.outputs if file.overwritten
+    )
 
 
 def open_history(folder: Path) -> History:

@@ -153,14 +153,25 @@ def initialise(folder: Path, *, hub: HubBinding | None = None, state_dir: str = 
     if not folder.is_dir():
         raise WorkspaceError(f"{folder} is not a folder; make it first")
     workspace = msgspec.structs.replace(new_workspace(folder), hub=hub)
+    begin_tracking(workspace, state_dir)
+    return workspace
+
+
+def begin_tracking(workspace: Workspace, state_dir: str = "") -> None:
+    """Write what makes a folder the workspace given, as far as it is missing there, the project file last.
+
+    Raises:
+        WorkspaceError: the folder cannot be written to.
+    """
+    folder = workspace.root
     try:
-        write_project(workspace)
+        workspace.state_dir.mkdir(mode=0o700, exist_ok=True)
         _write_missing(workspace.state_dir / ".gitignore", GIT_IGNORE)
         _write_missing(folder / IGNORE_FILE, DEFAULT_IGNORE, mode=0o644)
+        write_project(workspace)
     except OSError as error:
         raise WorkspaceError(f"{folder} cannot be tracked: {error}; make it writable first") from error
     found(workspace, state_dir)
-    return workspace
 
 
 def renew(folder: Path) -> Workspace:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import re
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,14 @@ from committer.commands.progress import bytes_bar
 from dotscience import wording
 
 if TYPE_CHECKING:
-    from committer.history import History, Logged
-    from committer.storage.census import Census
+    from committer.history import History, Logged, OverwrittenFile
     from committer.storage.placing import Problem
     from committer.storage.reader import Reader
     from committer.storage.tree import TreeEntry
     from dotscience.workspace import Workspace
 
 SHOWN_PROBLEMS = 20
+MAX_FOLDER_BYTES = 200
 
 
 @click.command(
@@ -32,12 +32,15 @@ Examples:
   ds checkout 3f2a9c --to /tmp/then          the whole folder as of a commit or run
   ds checkout HEAD~3 data/train.csv --to .   one file, into this folder
   ds checkout 3f2a9c --in-place              the tracked folder itself; saves it first
+  ds checkout https://hub.example.com/p/PROJECT/runs/RUN
+  ds checkout 6f5d1c1e --from https://hub.example.com --to /tmp/then
 """
 )
-@click.argument("commit")
+@click.argument("commit", metavar="COMMIT|URL")
 @click.argument("path", required=False)
 @click.option("--to", "target", type=click.Path(path_type=Path), metavar="DIR", help="Write into this folder.")
 @click.option("--in-place", is_flag=True, help="Turn the tracked folder into what the commit has; saves it first.")
+@click.option("--from", "source", metavar="URL", help="Take it from this hub or project; needs no tracked folder.")
 @click.option("--force", is_flag=True, help="Write into a folder that is not empty, replacing what has equal names.")
 @click.option("--keep-special", is_flag=True, help="Keep set-user-id and set-group-id bits.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
@@ -47,6 +50,7 @@ def checkout(
     path: str | None,
     target: Path | None,
     in_place: bool,
+    source: str | None,
     force: bool,
     keep_special: bool,
     as_json: bool,
@@ -55,9 +59,22 @@ def checkout(
 
     COMMIT is the id of a commit or of a run, HEAD, or one of these with ~N. PATH is relative to the working directory.
     An interrupted checkout goes on when the same command is given again.
+
+    With --from, or with the URL of a run's or commit's page for COMMIT, it comes straight from a hub, PATH is relative
+    to the project's folder, and DIR is one named after the run unless given.
     """
     from dotscience.workspace import open_workspace
 
+    named = _page_of(commit, source)
+    if named is not None:
+        from committer.commands.hub_checkout import checkout_from
+
+        if in_place:
+            raise click.UsageError("--in-place is for commits of this folder; say where to with --to DIR")
+        wanted, address = named
+        found = checkout_from(wanted, address, path or "", target, force=force, keep_special=keep_special)
+        _report(found, as_json=as_json)
+        return
     if (target is not None) == in_place:
         raise click.UsageError("say where to: --to DIR, or --in-place")
     workspace = open_workspace()
@@ -91,28 +108,68 @@ def restore(*, paths: tuple[str, ...], commit: str, as_json: bool) -> None:
     _report(_in_place(workspace, commit, *(place.path_in(workspace, path) for path in paths)), as_json=as_json)
 
 
+def _page_of(commit: str, source: str | None) -> tuple[str, str] | None:
+    """The id that is meant, and the URL to take it from; None where that is the tracked folder's own store.
+
+    Raises:
+        click.UsageError: the URL is of no run and no commit.
+    """
+    from dotscience.client.address import parse_page
+
+    if "://" not in commit:
+        return None if source is None else (commit, source)
+    page = parse_page(commit)
+    name = None if page is None else page.run or page.commit
+    if name is None or source is not None:
+        raise click.UsageError("give the URL of a run's or commit's page, without --from, or an id with --from URL")
+    return name, commit
+
+
 def _into(
     workspace: Workspace, commit: str, path: str, target: Path, *, force: bool, keep_special: bool
 ) -> dict[str, Any]:
-    from committer.storage.checkout import write_snapshot
     from committer.storage.reader import resolve
-    from committer.storage.target import Origin, open_target
 
     with place.history_of(workspace) as history, place.contents_of(workspace, history) as reader:
         logged = history.find(commit)
-        entry = resolve(reader, logged.commit.root, path)
-        overwritten = _overwritten(history, logged, commit, path)
-        census = _census(reader, entry, target)
-        origin = Origin(commit=logged.id, path=path)
-        with (
-            open_target(target, origin, force=force) as opened,
-            bytes_bar(f"Writing {wording.counted(census.entries, 'entry', 'entries')}", census.size) as advance,
-        ):
-            written = write_snapshot(
-                reader, entry, opened, keep_special=keep_special, progress=lambda _, size: advance(size)
-            )
+        return write_into(
+            reader,
+            resolve(reader, logged.commit.root, path),
+            target,
+            commit=logged.id,
+            path=path,
+            overwritten=_overwritten(history, logged, commit, path),
+            force=force,
+            keep_special=keep_special,
+        )
+
+
+def write_into(
+    reader: Reader,
+    entry: TreeEntry,
+    target: Path,
+    *,
+    commit: str,
+    path: str,
+    overwritten: list[dict[str, str]],
+    force: bool,
+    keep_special: bool,
+) -> dict[str, Any]:
+    """Write what a commit has at `path`, its `entry`, into a folder; what was written, as `--json` prints it."""
+    from committer.storage.census import census_that_fits
+    from committer.storage.checkout import write_snapshot
+    from committer.storage.target import Origin, open_target
+
+    census = census_that_fits(reader, entry, target)
+    with (
+        open_target(target, Origin(commit=commit, path=path), force=force) as opened,
+        bytes_bar(f"Writing {wording.counted(census.entries, 'entry', 'entries')}", census.size) as advance,
+    ):
+        written = write_snapshot(
+            reader, entry, opened, keep_special=keep_special, progress=lambda _, size: advance(size)
+        )
     return {
-        "commit": logged.id,
+        "commit": commit,
         "path": path,
         "to": str(target.absolute()),
         "files": written.files,
@@ -120,30 +177,8 @@ def _into(
         "directories": written.directories,
         "size": written.size,
         "overwritten": overwritten,
-        "problems": _problems(written.problems),
+        "problems": problem_documents(written.problems),
     }
-
-
-def _census(reader: Reader, entry: TreeEntry, target: Path) -> Census:
-    """How much there is to write.
-
-    Raises:
-        CheckoutRefused: it does not fit.
-    """
-    from committer.storage.census import take_census
-    from dotscience.errors import CheckoutRefused
-
-    census = take_census(reader, entry)
-    there = target.absolute()
-    while not there.exists():
-        there = there.parent
-    free = shutil.disk_usage(there).free
-    if census.size > free:
-        raise CheckoutRefused(
-            f"{wording.size(census.size)} are to be written, and {there} has {wording.size(free)} left;"
-            " name a PATH to write less, or another folder"
-        )
-    return census
 
 
 def _in_place(workspace: Workspace, commit: str, *paths: str, keep_special: bool = False) -> dict[str, Any]:
@@ -163,15 +198,20 @@ def _in_place(workspace: Workspace, commit: str, *paths: str, keep_special: bool
         "files": written,
         "removed": removed,
         "overwritten": overwritten,
-        "problems": _problems(problems),
+        "problems": problem_documents(problems),
     }
 
 
 def _overwritten(history: History, logged: Logged, name: str, *paths: str) -> list[dict[str, str]]:
     """The files to be written that are not what the commit's runs, or the one that was named, left there."""
+    return overwritten_below(history.overwritten(logged, name), *paths)
+
+
+def overwritten_below(files: list[OverwrittenFile], *paths: str) -> list[dict[str, str]]:
+    """Those of the files that are at or below some paths, for JSON."""
     return [
         {"path": file.path, "run_id": file.run_id}
-        for file in history.overwritten(logged, name)
+        for file in files
         if any(_concerns(os.fsencode(file.path), os.fsencode(path)) for path in paths)
     ]
 
@@ -220,7 +260,14 @@ def _concerns(changed: bytes, path: bytes) -> bool:
     return not path or changed == path or changed.startswith(path + b"/") or path.startswith(changed + b"/")
 
 
-def _problems(problems: list[Problem]) -> list[dict[str, str]]:
+def folder_name(project: str) -> str:
+    """A project's name as one that a folder in the working directory can have, whatever a hub calls it."""
+    name = re.sub(r"[/\\\x00-\x1f\x7f]", "-", project).strip().lstrip(".-")
+    return os.fsencode(name)[:MAX_FOLDER_BYTES].decode("utf-8", "ignore") or "project"
+
+
+def problem_documents(problems: list[Problem]) -> list[dict[str, str]]:
+    """What could not be written, for JSON."""
     return [{"path": wording.exact(one.path), "reason": one.reason} for one in problems]
 
 
@@ -248,7 +295,11 @@ def _print(found: dict[str, Any]) -> None:
         )
     if len(found["overwritten"]) > SHOWN_PROBLEMS:
         click.echo(f"  and {len(found['overwritten']) - SHOWN_PROBLEMS:,} more; --json lists all", err=True)
-    problems = found["problems"]
+    print_problems(found["problems"])
+
+
+def print_problems(problems: list[dict[str, str]]) -> None:
+    """Name the first of what could not be written, on standard error."""
     for one in problems[:SHOWN_PROBLEMS]:
         click.echo(f"  {wording.printable(one['path'])} {one['reason']}", err=True)
     if len(problems) > SHOWN_PROBLEMS:

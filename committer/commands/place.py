@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import contextmanager
 from functools import partial
@@ -60,8 +61,10 @@ def contents_of(workspace: Workspace, history: History) -> Iterator[Reader]:
     if workspace.hub is None:
         yield history.reader
         return
+    from committer.log import configure_when_needed
     from committer.sync.fetching import FetchingReader
 
+    configure_when_needed(logging.WARNING)
     with FetchingReader(history.reader, partial(_hub_of, workspace.hub), workspace.dot_id) as reader:
         yield reader
 

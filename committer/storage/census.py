@@ -6,13 +6,17 @@ into more files than any disk can hold is recognised quickly.
 
 from __future__ import annotations
 
+import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
 from committer.storage.chunks import decode_chunks
 from committer.storage.tree import EntryKind, decode_tree
-from dotscience.errors import CorruptObject
+from dotscience import wording
+from dotscience.errors import CheckoutRefused, CorruptObject
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from committer.storage.reader import Reader
     from committer.storage.tree import TreeEntry
 
@@ -36,6 +40,25 @@ def take_census(reader: Reader, entry: TreeEntry) -> Census:
     """
     found = _Count(reader).entry(entry, 0)
     return found if entry.name else Census(found.entries - 1, found.size)
+
+
+def census_that_fits(reader: Reader, entry: TreeEntry, target: Path) -> Census:
+    """As `take_census`, of what is to be written to the folder `target`.
+
+    Raises:
+        CheckoutRefused: there is no room for it.
+    """
+    census = take_census(reader, entry)
+    there = target.absolute()
+    while not there.exists():
+        there = there.parent
+    free = shutil.disk_usage(there).free
+    if census.size > free:
+        raise CheckoutRefused(
+            f"{wording.size(census.size)} are to be written, and {there} has {wording.size(free)} left;"
+            " name a PATH to write less, or another folder"
+        )
+    return census
 
 
 class _Count:

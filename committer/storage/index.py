@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from committer.storage.codec import digest
 from committer.storage.compression import Encoding
 from committer.storage.objects import Kind
 from committer.storage.pack import Pack, PackEntry
@@ -165,6 +166,24 @@ def evict_pack(connection: sqlite3.Connection, pack: bytes, kept: Iterable[bytes
     )
     connection.executemany("DELETE FROM object WHERE hash = ?", ((name,) for name in kept))
     connection.execute("INSERT INTO evicted VALUES (?)", (pack,))
+
+
+def add_elsewhere(connection: sqlite3.Connection, blobs: Iterable[tuple[bytes, int]]) -> None:
+    """Name blobs that a hub has and this disk never had, by hash and size, as if they had been dropped from here.
+
+    Those that a pack holds stay there. What is given together is one pack that is gone, in this order (`following`).
+    """
+    rows = list(blobs)
+    if not rows:
+        return
+    name = digest(b"".join(blob for blob, _ in rows))
+    known = connection.execute("SELECT 1 FROM pack WHERE hash = ?", (name,)).fetchone()
+    if known is None:
+        entries = [
+            PackEntry(blob, Kind.BLOB, place, size, size, Encoding.RAW) for place, (blob, size) in enumerate(rows)
+        ]
+        add_pack(connection, Pack(name, 0, entries))
+        evict_pack(connection, name, ())
 
 
 def is_evicted(connection: sqlite3.Connection, pack: bytes) -> bool:

@@ -640,6 +640,20 @@ def record_commit(connection: sqlite3.Connection, entry: CommitEntry) -> None:
     )
 
 
+def record_history(connection: sqlite3.Connection, entries: Iterable[CommitEntry]) -> None:
+    """Enter commits that the bound hub has, oldest first, into an empty journal, inside the store's transaction.
+
+    All that the store holds by then, the hub has, too.
+    """
+    record_commits(entries, connection)
+    connection.execute("UPDATE journal_commits SET pushed = 1")
+    connection.execute(
+        "UPDATE journal_runs SET in_notebook = 1, notebook = json_extract(CAST(record AS TEXT), '$.place.notebook'),"
+        " noticed_at = (SELECT created_at FROM journal_commits WHERE id = commit_id)"
+    )
+    connection.execute("INSERT OR IGNORE INTO journal_pushed_packs SELECT lower(hex(hash)) FROM pack")
+
+
 def _enter_committed(connection: sqlite3.Connection, record: RunRecord, source: Source, commit: str) -> None:
     """Update the pending row, or add one for a run that exists only since this commit, such as a correction."""
     connection.execute(

@@ -34,7 +34,7 @@ BUILT_IN = {
 
 COMPONENT_COMMANDS = {
     "committer": (
-        *("checkout", "commit", "committer", "diff", "doctor", "gc", "init", "log"),
+        *("checkout", "clone", "commit", "committer", "diff", "doctor", "gc", "init", "log"),
         *("mount", "restore", "snapshot", "status", "verify"),
     ),
     "hub": ("hub",),
@@ -47,6 +47,7 @@ COMPONENT_PLACES = {"committer": "committer.cli:commands", "hub": "hub_server.cl
 EPILOG = """\b
 Examples:
   ds init                        track this folder
+  ds clone URL                   a tracked folder of a project on a hub
   ds up                          hub, committer and JupyterLab, together
   ds run notebook.ipynb          execute a notebook and record its runs
   ds inspect notebook.ipynb      the runs in a notebook, log or sidecar

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
-from dotscience.errors import NotAWorkspace, WorkspaceError
+from dotscience.errors import DotscienceError, NotAWorkspace, NotFound, Unauthenticated, WorkspaceError
 
 if TYPE_CHECKING:
-    from dotscience.client.hub import HubClient
+    from collections.abc import Iterable
+
+    from dotscience.client.hub import HubClient, Project
     from dotscience.workspace import HubBinding
 
 HUB = click.option("--hub", "hub_url", metavar="URL", help="The hub; by default the one of this folder's project.")
@@ -56,6 +58,51 @@ def own_account(hub_url: str | None) -> HubClient:
     if token is None:
         raise WorkspaceError(f"you are not logged in to {url}; `ds login {url}` does that")
     return HubClient(url, token)
+
+
+class SignedIn(NamedTuple):
+    """A client of a hub, and whether it has a token of the user's account."""
+
+    client: HubClient
+    by_token: bool
+
+
+def reader_of(hub_url: str) -> SignedIn:
+    """A client that may read what the user's account may, on this hub; without an account, what is public there."""
+    from dotscience.client import credentials
+    from dotscience.client.hub import HubClient
+
+    token = credentials.load(hub_url, credentials.ACCOUNT) or _token_of_own_hub(hub_url)
+    return SignedIn(HubClient(hub_url, token), token is not None)
+
+
+def project_named(projects: Iterable[Project], name: str, where: str) -> Project:
+    """The project that a name or an id stands for.
+
+    Raises:
+        DotscienceError: there is none; `where` says among which.
+    """
+    for one in projects:
+        if name in (one.id, one.name):
+            return one
+    raise DotscienceError(f"there is no project {name!r} {where} that you can see; `ds project ls` lists them")
+
+
+def project_at(client: HubClient, project_id: str) -> Project:
+    """The project of this id.
+
+    Raises:
+        WorkspaceError: the hub wants to know first who asks.
+        NotFound: there is none that the caller sees.
+    """
+    try:
+        return client.project(project_id)
+    except Unauthenticated as error:
+        raise WorkspaceError(
+            f"{client.url} does not show that without a valid login; `ds login {client.url}`"
+        ) from error
+    except NotFound as error:
+        raise NotFound(f"{client.url} has no project {project_id!r} that you can see; ask its owner") from error
 
 
 def _likely_hub() -> str:

@@ -11,8 +11,7 @@ import click
 import msgspec
 
 from dotscience import wording
-from dotscience.cli.hub_access import HUB, own_account
-from dotscience.errors import DotscienceError
+from dotscience.cli.hub_access import HUB, own_account, project_named
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +141,7 @@ def trash(*, hub_url: str | None, name: str) -> None:
 def restore(*, hub_url: str | None, name: str) -> None:
     """Bring a project back from the trash."""
     with own_account(hub_url) as client:
-        found = _named(client.trashed_projects(), name, "in the trash")
+        found = project_named(client.trashed_projects(), name, "in the trash")
         client.restore_project(found.id)
     click.echo(f"{wording.printable(found.name)} is back.")
 
@@ -151,14 +150,7 @@ def restore(*, hub_url: str | None, name: str) -> None:
 def _opened(hub_url: str | None, name: str) -> Iterator[tuple[HubClient, Project]]:
     """A client, and the project that a name or an id stands for."""
     with own_account(hub_url) as client:
-        yield client, _named(client.projects(), name, f"on {client.url}")
-
-
-def _named(projects: Iterator[Project], name: str, where: str) -> Project:
-    for one in projects:
-        if name in (one.id, one.name):
-            return one
-    raise DotscienceError(f"there is no project {name!r} {where} that you can see; `ds project ls` lists them")
+        yield client, project_named(client.projects(), name, f"on {client.url}")
 
 
 def _line(found: Project) -> str:

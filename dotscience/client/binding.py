@@ -12,10 +12,15 @@ from dotscience.errors import Forbidden, NotFound, Unauthenticated
 from dotscience.workspace import HubBinding, Workspace, write_project
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from dotscience.client.hub import Project
 
 COMMITTER_SCOPES = ("commits:write", "runs:read")
 """All that a committer may do: it cannot delete, and moves heads only by expected parent."""
+
+READER_SCOPES = ("runs:read",)
+"""What the committer of a project's viewer may do: the workspace's commits stay on this disk."""
 
 ZFS_SCOPE = "zfs:receive"
 """What one may besides that sends its dataset, too (docs/zfs.md)."""
@@ -42,13 +47,41 @@ def bind(workspace: Workspace, hub: HubClient, *, name: str | None = None, sends
     return workspace
 
 
+def ensure_token(workspace: Workspace, hub: HubClient, project: Project, *, sends_zfs: bool = False) -> None:
+    """Give the committer of a workspace that is bound to `project` a token: a viewer's is for reading alone.
+
+    A saved token that still works is kept.
+
+    Raises:
+        Forbidden: the account's own token may make no others.
+    """
+    if project.role != "viewer":
+        _ensure_token(workspace, hub, project, sends_zfs=sends_zfs)
+        return
+    saved = credentials.load(hub.url, project.id)
+    if saved is None or not _reads(hub.url, saved, workspace.dot_id):
+        _make_token(workspace, hub, project, READER_SCOPES)
+
+
 def _ensure_token(workspace: Workspace, hub: HubClient, project: Project, *, sends_zfs: bool) -> None:
     saved = credentials.load(hub.url, project.id)
     if saved is not None and _works(hub.url, saved, workspace.dot_id, sends_zfs=sends_zfs):
         return
-    scopes = (*COMMITTER_SCOPES, ZFS_SCOPE) if sends_zfs else COMMITTER_SCOPES
+    _make_token(workspace, hub, project, (*COMMITTER_SCOPES, ZFS_SCOPE) if sends_zfs else COMMITTER_SCOPES)
+
+
+def _make_token(workspace: Workspace, hub: HubClient, project: Project, scopes: Sequence[str]) -> None:
     made = hub.create_token(f"committer of {workspace.root.name}", scopes, project_id=project.id)
     credentials.save(hub.url, project.id, made.token)
+
+
+def _reads(hub_url: str, token: str, dot_id: str) -> bool:
+    with HubClient(hub_url, token) as client:
+        try:
+            client.objects(dot_id, [])
+        except (Unauthenticated, Forbidden, NotFound):
+            return False
+    return True
 
 
 def _works(hub_url: str, token: str, dot_id: str, *, sends_zfs: bool) -> bool:

@@ -13,9 +13,10 @@ PIECE = 2**20
 class ContentCalls(Calls):
     """Reading commits, files and models."""
 
-    def commits(self, project_id: str) -> Iterator[dict[str, Any]]:
-        """The project's commits in the order in which they arrived, newest first."""
-        yield from self._pages(path_of("projects", project_id, "commits"), dict[str, Any])
+    def commits(self, project_id: str, *, page: int = 50) -> Iterator[dict[str, Any]]:
+        """The project's commits in the order in which they arrived, newest first; `page` (to 200) come at once."""
+        asked = {"limit": str(page)}
+        yield from self._pages(path_of("projects", project_id, "commits"), dict[str, Any], asked)
 
     def commit(self, project_id: str, commit: str) -> dict[str, Any]:
         """One commit.
