@@ -91,12 +91,19 @@ class AuditEntry(Struct, frozen=True, kw_only=True):
 
 
 class SessionInfo(Struct, frozen=True, kw_only=True):
-    """Who the caller is, and what they may do."""
+    """Who the caller is, what they may do, and how they get in.
+
+    An account without a password needs a new login link when its sessions end. The operator can make one by a command
+    on the hub's machine; others have to ask. `by_login_link` is about the browser's session, and false for a token.
+    """
 
     account: AccountInfo
     scopes: list[str]
     project_id: str | None
     is_admin: bool
+    has_password: bool
+    by_login_link: bool
+    is_operator: bool
 
 
 class SignedIn(Struct, frozen=True):

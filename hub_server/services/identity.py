@@ -70,10 +70,17 @@ class Identity:
         self._database = database
         self._clock = clock
         self._attempts = AttemptLimit(SIGN_IN_FAILURES, SIGN_IN_WINDOW_S, lambda: clock().timestamp())
+        self._operator_id: str | None = None
 
     async def ensure_administrator(self, wanted: AccountInfo) -> AccountInfo:
-        """The hub's first administrator; `wanted`, where nobody has an account yet."""
-        return await self._database.write(lambda c: accounts.ensure_administrator(c, wanted, "admin", self._clock()))
+        """The hub's first administrator; `wanted`, where nobody has an account yet.
+
+        It is the operator from now on: the account for which commands on the hub's machine speak.
+        """
+        work = lambda c: accounts.ensure_administrator(c, wanted, "admin", self._clock())  # noqa: E731
+        operator = await self._database.write(work)
+        self._operator_id = operator.id
+        return operator
 
     async def by_token(self, text: str) -> Caller:
         """The caller that shows this bearer token.
@@ -168,13 +175,18 @@ class Identity:
         """End a session."""
         await self._database.write(lambda c: accounts.delete_session(c, hash_secret(secret)))
 
-    def describe(self, caller: Caller) -> SessionInfo:
-        """The caller as the API shows it."""
+    async def describe(self, caller: Caller, session: str | None) -> SessionInfo:
+        """The caller as the API shows it; `session` is the secret of the browser's session, where there is one."""
+        known = None if session is None else hash_secret(session)
+        way_in = await self._database.read(lambda c: accounts.find_way_in(c, caller.account_id, known))
         return SessionInfo(
             account=AccountInfo(caller.account_id, caller.account_name),
             scopes=sorted(caller.scopes),
             project_id=caller.project_id,
             is_admin=caller.is_admin,
+            has_password=way_in.has_password,
+            by_login_link=way_in.by_login_link,
+            is_operator=caller.is_admin and caller.account_id == self._operator_id,
         )
 
     async def create_token(self, caller: Caller, request: TokenRequest) -> NewToken:

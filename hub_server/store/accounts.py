@@ -52,6 +52,13 @@ class NewSession(Struct, frozen=True, kw_only=True):
     by_code: bool
 
 
+class WayIn(Struct, frozen=True, kw_only=True):
+    """How an account gets in: whether it has a password, and whether a login link began the session in question."""
+
+    has_password: bool
+    by_login_link: bool
+
+
 class Owned(Struct, frozen=True, kw_only=True):
     """The tokens of an account; with `project_id`, those alone that are bound to this project."""
 
@@ -230,6 +237,15 @@ def add_session(connection: Connection, new: NewSession) -> None:
 def began_by_code(connection: Connection, secret_hash: bytes) -> bool:
     """Whether a login link began the session."""
     return bool(connection.scalar(select(session.c.by_code).where(session.c.hash == secret_hash)))
+
+
+def find_way_in(connection: Connection, account_id: str, session_hash: bytes | None) -> WayIn:
+    """How an account gets in, and how one of its sessions did."""
+    has_password = select(account.c.password_hash.is_not(None)).where(account.c.id == account_id)
+    return WayIn(
+        has_password=bool(connection.scalar(has_password)),
+        by_login_link=session_hash is not None and began_by_code(connection, session_hash),
+    )
 
 
 def list_sessions(

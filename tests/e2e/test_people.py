@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 
@@ -28,6 +29,12 @@ def open_page(browser):
         context.close()
 
 
+def screenshot(page, name):
+    folder = os.environ.get("DOTSCIENCE_SCREENSHOTS")
+    if folder:
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
 def admin_post(hub, path, body):
     headers = {"Authorization": f"Bearer {hub.admin_token}"}
     answer = requests.post(hub.url + path, json=body, headers=headers, timeout=30)
@@ -51,11 +58,12 @@ def test_somebody_is_let_in_chooses_a_password_and_comments(hub, tracked, open_p
     link = owner.get_by_text(re.compile("#code=")).inner_text()
 
     alice.goto(link)
+    alice.get_by_role("heading", name="Choose a password").wait_for()
+    assert alice.get_by_role("button", name="Not now").count() == 0
+    alice.get_by_label("New password").first.fill(PASSWORD)
+    screenshot(alice, "choose-password")
+    alice.get_by_role("button", name="Choose password").click()
     alice.get_by_text("No projects yet").wait_for()
-    alice.get_by_role("link", name="alice").click()
-    alice.get_by_label("New password").fill(PASSWORD)
-    alice.get_by_role("button", name="Change password").click()
-    alice.get_by_text("Your password is changed").wait_for()
     alice.get_by_role("button", name="Sign out").click()
     alice.get_by_role("heading", name="Sign in", exact=True).wait_for()
     alice.get_by_label("Name").fill("alice")
@@ -90,6 +98,28 @@ def test_somebody_is_let_in_chooses_a_password_and_comments(hub, tracked, open_p
     alice.get_by_text("This run is in the trash").wait_for()
     owner.get_by_role("button", name="Undo").click()
     owner.get_by_text("1 run restored.").wait_for()
+
+
+def test_who_has_forgotten_the_password_chooses_another_with_a_new_link(hub, open_page):
+    page = open_page()
+    page.goto(admin_post(hub, "/api/v1/accounts", {"name": "alice"})["link"]["url"])
+    page.get_by_role("heading", name="Choose a password").wait_for()
+    page.goto(hub.url)
+    page.get_by_text("You have no password yet").wait_for()
+    screenshot(page, "reminder")
+    page.get_by_role("link", name="Choose a password").click()
+    page.get_by_label("New password").first.fill(PASSWORD)
+    page.get_by_role("button", name="Choose password").click()
+    page.get_by_text("Your password is changed").wait_for()
+    screenshot(page, "account")
+
+    page.goto(admin_post(hub, "/api/v1/accounts/alice/login-codes", {})["url"])
+    page.get_by_role("heading", name="Choose a new password").wait_for()
+    page.get_by_label("New password").first.fill("another " + PASSWORD)
+    page.get_by_role("button", name="Change password").click()
+    page.get_by_text("No projects yet").wait_for()
+    login = {"name": "alice", "password": "another " + PASSWORD}
+    assert requests.post(f"{hub.url}/api/v1/sessions", json=login, timeout=30).status_code == 201
 
 
 def test_a_public_project_is_read_without_signing_in(hub, tracked, open_page):

@@ -19,7 +19,9 @@ import { RunPage } from "./features/runs/RunPage";
 import { RunsPage } from "./features/runs/RunsPage";
 import { readRunsSearch } from "./features/runs/search";
 import { TrashPage } from "./features/runs/TrashPage";
+import { ChoosePasswordPage } from "./features/session/ChoosePasswordPage";
 import { LoginPage } from "./features/session/LoginPage";
+import { readNextSearch } from "./features/session/next";
 import { basePath } from "./lib/base";
 
 const rootRoute = createRootRoute({
@@ -34,10 +36,15 @@ const rootRoute = createRootRoute({
 const loginRoute = createRoute({
   getParentRoute: () => rootRoute,
   path: "/login",
-  validateSearch: ({ next }: Record<string, unknown>): { next?: string | undefined } => ({
-    next: typeof next === "string" ? next : undefined,
-  }),
+  validateSearch: readNextSearch,
   component: LoginPage,
+});
+
+const passwordRoute = createRoute({
+  getParentRoute: () => rootRoute,
+  path: "/password",
+  validateSearch: readNextSearch,
+  component: ChoosePasswordPage,
 });
 
 const shellRoute = createRoute({ getParentRoute: () => rootRoute, id: "shell", component: AppShell });
@@ -96,6 +103,7 @@ const commitRoute = createRoute({
 
 const routeTree = rootRoute.addChildren([
   loginRoute,
+  passwordRoute,
   shellRoute.addChildren([
     projectsRoute,
     accountRoute,

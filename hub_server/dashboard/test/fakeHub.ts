@@ -6,7 +6,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 
-import type { Columns, CommitInfo, LiveRun, ModelVersion, Project, RunDetails, RunMetrics, TraceEdge, Tree, TreeEntry, Value } from "../src/api/types";
+import type { Session, Columns, CommitInfo, LiveRun, ModelVersion, Project, RunDetails, RunMetrics, TraceEdge, Tree, TreeEntry, Value } from "../src/api/types";
 import { ServerSocket } from "./sockets";
 
 const CODE = "the-code";
@@ -31,6 +31,14 @@ export class FakeHub {
   readonly metrics = new Map<string, RunMetrics>();
   snapshots: Snapshot[] = [];
   isSignedIn = true;
+  account: Session = {
+    account: { id: "a1", name: "ada" },
+    scopes: ["runs:read"],
+    is_admin: true,
+    has_password: true,
+    by_login_link: false,
+    is_operator: true,
+  };
   /** Paths answered with a problem while they are in here. */
   readonly failures = new Map<string, Failure>();
   /** Answers to single operations ("PATCH /api/v1/…"), from what was sent; a status other than 200 comes first. */
@@ -145,12 +153,12 @@ export class FakeHub {
     }
     this.usedCodes.add(code);
     this.isSignedIn = true;
-    sendJson(response, 201, { account: { id: "a1", name: "ada" } });
+    sendJson(response, 201, { account: this.account.account });
   }
 
   private session(request: IncomingMessage, response: ServerResponse): void {
     if (request.method !== "DELETE") {
-      return sendJson(response, 200, { account: { id: "a1", name: "ada" }, scopes: ["runs:read"], is_admin: true });
+      return sendJson(response, 200, this.account);
     }
     this.isSignedIn = false;
     response.writeHead(204).end();

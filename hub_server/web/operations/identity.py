@@ -91,8 +91,9 @@ async def end_session(hub: Services, call: Call[Nothing, None]) -> Reply:
 
 @operation("GET", "/api/v1/session", scope=SIGNED_IN, response=SessionInfo)
 async def get_session(hub: Services, call: Call[Nothing, None]) -> SessionInfo:
-    """Who the caller is, and what they may do."""
-    return hub.identity.describe(call.caller)
+    """Who the caller is, what they may do, and whether they can sign in with a password."""
+    session = call.request.session if call.caller.credential.startswith("session:") else None
+    return await hub.identity.describe(call.caller, session)
 
 
 @operation("DELETE", "/api/v1/session", scope=SIGNED_IN, answers=(204,))

@@ -9,7 +9,7 @@ from msgspec import Meta, Struct
 from hub_server.domain.scopes import Role
 from hub_server.domain.types import AuditEntry, LoginCodeInfo, NewPerson, Page, Person
 from hub_server.services.services import Services
-from hub_server.web.links import login_link
+from hub_server.web.links import CHOOSE_PASSWORD, login_link
 from hub_server.web.operation import Call, Nothing, Reply, operation
 from hub_server.web.paging import Cursors, PageQuery
 
@@ -79,8 +79,12 @@ async def change_account(hub: Services, call: Call[Nothing, AccountChange]) -> P
     holds_secret=True,
 )
 async def invite_account(hub: Services, call: Call[Nothing, Nothing]) -> Reply:
-    """Make a new login link for an account, for those who have forgotten their password; it works once, for 7 days."""
-    return Reply(body=login_link(hub, await hub.people.invite(call.path["account"])), status=201)
+    """Make a new login link for an account, for those who have forgotten their password; it works once, for 7 days.
+
+    It leads to a page to choose a new one.
+    """
+    made = await hub.people.invite(call.path["account"])
+    return Reply(body=login_link(hub, made, then=CHOOSE_PASSWORD), status=201)
 
 
 @operation("GET", "/api/v1/account-names", scope="projects:admin", query=NamesQuery, response=list[str])

@@ -432,7 +432,7 @@ def test_the_operator_makes_and_changes_accounts(hub, alice):
     assert done(*data, "add", name, "--admin").startswith(f"{hub.url}/login#code=")
     assert f"{name}  (admin, no password yet)" in done(*data, "ls")
     assert {json.loads(line)["name"] for line in done(*data, "ls", "--json").splitlines()} >= {name, "owner"}
-    assert done(*data, "link", name).startswith(f"{hub.url}/login#code=")
+    assert done(*data, "link", name).startswith(f"{hub.url}/login?next=%2Fpassword#code=")
     assert done(*data, "role", name, "disabled") == f"{name} is disabled.\n"
     taken = ds_(*data, "add", name)
     assert (taken.exit_code, name in taken.output) == (1, True)

@@ -30,6 +30,28 @@ def test_a_login_link_leads_to_a_password_that_signs_in(hub, person):
     assert (session["account"]["name"], session["is_admin"]) == (person.name, False)
 
 
+def test_the_session_tells_how_its_account_gets_in(own_hub):
+    person = own_hub.new_person()
+
+    def told(**options):
+        session = own_hub.request("GET", "/api/v1/session", **options).json()
+        return session["has_password"], session["by_login_link"], session["is_operator"]
+
+    assert told(cookies=person.cookies) == (False, True, False)
+    choose(own_hub, person, PASSWORD)
+    assert told(cookies=person.cookies) == (True, True, False)
+    assert told(cookies=dict(sign_in(own_hub, person.name, PASSWORD).cookies)) == (True, False, False)
+    assert told(token=person.token, cookies=person.cookies) == (True, False, False), "a token was no link"
+    assert told(token=own_hub.admin) == (False, False, True)
+
+
+def test_another_administrator_is_no_operator_nor_is_one_who_was(own_hub):
+    other = own_hub.new_person("admin")
+    assert not own_hub.call("GET", "/api/v1/session", token=other.token)["is_operator"]
+    own_hub.call("PATCH", "/api/v1/accounts/owner", json={"role": "member"})
+    assert not own_hub.call("GET", "/api/v1/session", token=own_hub.admin)["is_operator"]
+
+
 def test_a_wrong_name_and_a_wrong_password_look_alike(hub, person):
     choose(hub, person, PASSWORD)
     wrong = sign_in(hub, person.name, "something else")

@@ -18,6 +18,11 @@ export interface Session {
   account: Account;
   scopes: string[];
   is_admin: boolean;
+  has_password: boolean;
+  /** Whether a login link began this session, which may then choose a password without the one before. */
+  by_login_link: boolean;
+  /** Whether commands on the hub's machine make login links for the account. */
+  is_operator: boolean;
 }
 
 /** An account as administrators see it. */

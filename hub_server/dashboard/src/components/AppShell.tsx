@@ -33,6 +33,7 @@ export function AppShell() {
           <AccountMenu />
         </div>
       </header>
+      <PasswordReminder />
       <main id="content" className="content" tabIndex={-1}>
         <Outlet />
       </main>
@@ -51,6 +52,17 @@ function LiveIndicator() {
       <span className="live-dot" aria-hidden="true" />
       {LIVE_TEXT[state]}
     </span>
+  );
+}
+
+/** For those who could not sign in again once this session is over. */
+function PasswordReminder() {
+  const { data: session } = useQuery(sessionQuery());
+  if (!session || session.has_password || session.is_operator) return null;
+  return (
+    <p className="reminder" role="status">
+      You have no password yet, and cannot sign in again without one. <Link to="/account">Choose a password</Link>
+    </p>
   );
 }
 

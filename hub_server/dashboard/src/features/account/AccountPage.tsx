@@ -1,15 +1,16 @@
 import { useInfiniteQuery, useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { useState, type FormEvent } from "react";
 
-import { createToken, deleteToken, endSession, setPassword } from "../../api/changes";
+import { createToken, deleteToken, endSession } from "../../api/changes";
 import { keys, sessionQuery, sessionsQuery, tokensQuery } from "../../api/queries";
-import type { BrowserSession, Token } from "../../api/types";
+import type { BrowserSession, Session, Token } from "../../api/types";
 import { Badge } from "../../components/Badge";
 import { FormError } from "../../components/FormError";
 import { Panel } from "../../components/Panel";
 import { Snippet } from "../../components/Snippet";
 import { ErrorPanel, Skeleton } from "../../components/states";
 import { Time } from "../../components/Time";
+import { NewPasswordForm } from "../session/NewPasswordForm";
 import { formatTime } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 
@@ -23,53 +24,22 @@ export function AccountPage() {
         <h1>Account</h1>
         {session.data && <span className="muted">{session.data.account.name}</span>}
       </header>
-      <PasswordPanel />
+      {session.data && <PasswordPanel session={session.data} />}
       <SessionsPanel />
       {session.data && <TokensPanel scopes={session.data.scopes} />}
     </div>
   );
 }
 
-function PasswordPanel() {
-  const client = useQueryClient();
-  const change = useMutation({
-    mutationFn: setPassword,
-    onSuccess: () => client.invalidateQueries({ queryKey: keys.sessions }),
-  });
-  const submit = (event: FormEvent<HTMLFormElement>) => {
-    event.preventDefault();
-    const form = event.currentTarget;
-    const entered = new FormData(form);
-    const current = String(entered.get("current"));
-    const password = String(entered.get("password"));
-    change.mutate(current ? { password, current } : { password }, { onSuccess: () => form.reset() });
-  };
+function PasswordPanel({ session }: { session: Session }) {
   return (
     <Panel title="Password">
-      <form className="form padded" onSubmit={submit}>
-        <label>
-          Present password
-          <input className="input" name="current" type="password" autoComplete="current-password" />
-          <small className="muted">Leave it empty if you have none, or came with a login link.</small>
-        </label>
-        <label>
-          New password
-          <input
-            className="input"
-            name="password"
-            type="password"
-            autoComplete="new-password"
-            minLength={10}
-            maxLength={1000}
-            required
-          />
-        </label>
-        <FormError error={change.error} />
-        {change.isSuccess && <p role="status">Your password is changed. Other browsers are signed out.</p>}
-        <button type="submit" className="button" disabled={change.isPending}>
-          Change password
-        </button>
-      </form>
+      <div className="padded">
+        {!session.has_password && (
+          <p className="muted">You have none yet, and can sign in with login links only.</p>
+        )}
+        <NewPasswordForm session={session} />
+      </div>
     </Panel>
   );
 }

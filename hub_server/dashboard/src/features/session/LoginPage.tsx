@@ -5,12 +5,12 @@ import { useCallback, useEffect, useRef } from "react";
 import { sessionQuery } from "../../api/queries";
 import { HubError } from "../../api/problem";
 import { signIn } from "../../api/changes";
-import { Logo } from "../../components/Logo";
 import { Snippet } from "../../components/Snippet";
 import { ErrorPanel } from "../../components/states";
 import { useTitle } from "../../lib/hooks";
 import { localPath } from "./next";
 import { PasswordForm } from "./PasswordForm";
+import { SignInFrame } from "./SignInFrame";
 
 /** Signs in with the one-time code in the fragment, which no server log ever sees. */
 export function LoginPage() {
@@ -18,11 +18,7 @@ export function LoginPage() {
   const { attempt, enter } = useLoginCode();
   const isRefused = attempt.error instanceof HubError && attempt.error.status < 500;
   return (
-    <main className="login" id="content">
-      <h1 className="brand large">
-        <Logo />
-        Dotscience
-      </h1>
+    <SignInFrame>
       {attempt.isPending ? (
         <p role="status">Signing in…</p>
       ) : attempt.error && !isRefused ? (
@@ -33,7 +29,7 @@ export function LoginPage() {
           <NewLinkHelp isRefused={isRefused} />
         </>
       )}
-    </main>
+    </SignInFrame>
   );
 }
 
@@ -54,7 +50,11 @@ function NewLinkHelp({ isRefused }: { isRefused: boolean }) {
   );
 }
 
-/** Posts a code as soon as there is one in the fragment, and leaves for `next` once there is a session. */
+/**
+ * Posts a code as soon as there is one in the fragment, and leaves for `next` once there is a session.
+ *
+ * Whoever came with a code and could not come back without another one is asked for a password on the way.
+ */
 function useLoginCode() {
   const navigate = useNavigate();
   const { next } = useSearch({ from: "/login" });
@@ -72,10 +72,16 @@ function useLoginCode() {
     mutate(code);
   }, [hash, mutate, navigate]);
   const enter = useCallback(() => void navigate({ href: localPath(next), replace: true }), [navigate, next]);
-  const isSignedIn = attempt.isSuccess || session.isSuccess;
+  const choosePassword = useCallback(
+    () => void navigate({ to: "/password", search: next === undefined ? {} : { next }, replace: true }),
+    [navigate, next],
+  );
+  const signedIn = session.data;
+  const needsPassword = attempt.isSuccess && signedIn !== undefined && !signedIn.has_password && !signedIn.is_operator;
   useEffect(() => {
-    if (isSignedIn) enter();
-  }, [isSignedIn, enter]);
+    if (needsPassword) choosePassword();
+    else if (signedIn) enter();
+  }, [signedIn, needsPassword, choosePassword, enter]);
   return { attempt, enter };
 }
 
