@@ -7,11 +7,14 @@ import os
 
 import pytest
 from click.testing import CliRunner
+from support.committer import Process
 
 from dotscience.cli.frame import main
 from dotscience.client import credentials
+from dotscience.client.committer import CommitterClient
 from dotscience.client.hub import HubClient
-from dotscience.record import FileRef
+from dotscience.record import FileRef, Place
+from dotscience.wire import mime_bundle
 from dotscience.workspace import read_project
 
 
@@ -129,6 +132,28 @@ def test_what_is_committed_in_a_clone_is_pushed_and_nothing_twice(mine, history,
     assert mine.hub.call("GET", mine.base)["head"] == made["commit"]
     branch = mine.get(f"/commits/{diverged['commit']}")["branch"]
     assert branch.startswith("main~fork-")
+
+
+def test_runs_in_a_clone_s_notebooks_are_recorded_no_second_time(mine, new_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    run = new_run(place=Place(notebook="n.ipynb"))
+    output = {"output_type": "display_data", "data": mime_bundle(run), "metadata": {}}
+    cell = {"cell_type": "code", "id": "c", "execution_count": 1, "metadata": {}, "source": "1", "outputs": [output]}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    mine.push(run, files={"n.ipynb": json.dumps(notebook).encode()})
+    done("clone", page(mine), tmp_path / "work")
+    monkeypatch.chdir(tmp_path / "work")
+    committer = Process(tmp_path / "work", dict(os.environ))
+    try:
+        committer.wait_for_log("committer.started")
+        assert as_json("snapshot")["runs"] == []
+        status = as_json("status")
+        assert (status["runs"], status["earlier_runs"], status["problems"]) == (1, 0, [])
+        (listed,) = CommitterClient(tmp_path / "work").runs(notebook="n.ipynb")["runs"]
+        assert (listed["run_id"], listed["state"]) == (run.run_id, "pushed")
+        assert listed["record"]["warnings"] == []
+    finally:
+        committer.stop()
 
 
 def test_one_token_is_made_for_all_clones_of_a_project(hub, alice, mine, history, tmp_path):
