@@ -2,7 +2,7 @@
 
 The panel in the browser talks to this extension (`routes`), the extension to the committer over its unix socket
 (`client`), and what the committer's feed says becomes Jupyter events (`follower`, `emitter`). Nothing here reads
-notebooks, takes snapshots or talks to a hub.
+notebooks or takes snapshots, and a hub is asked for login links only (`hub_link`).
 
 Importing this package needs neither Jupyter nor Tornado, since `jupyter server extension list` does so everywhere.
 """

@@ -6,6 +6,7 @@
       ApiError              has a `code`, a status and a hint; everything else is translated to one
         BadRequest          400: an argument is missing or is not what it should be
         NotTracked          404: the folder is not in a workspace
+        NotBound            409: the workspace is bound to no hub
         TrackingFailed      409: `ds init` refused the folder
       CommitterRefused      the committer answered with a problem document
 """
@@ -43,6 +44,13 @@ class NotTracked(ApiError):
 
     code = "not-tracked"
     status = 404
+
+
+class NotBound(ApiError):
+    """The workspace is bound to no hub."""
+
+    code = "not-bound"
+    status = 409
 
 
 class TrackingFailed(ApiError):

@@ -9,13 +9,16 @@ from typing import Annotated, Any, TypeVar
 import msgspec
 from jupyter_server.auth.decorator import authorized
 from jupyter_server.base.handlers import APIHandler
+from jupyter_server.utils import ensure_async
 from msgspec import Meta, Struct
 from tornado import web
 
 import jupyter_extension
 from dotscience.errors import CommitterUnavailable, DotscienceError
-from jupyter_extension.errors import BadRequest, error_document
+from dotscience.workspace import read_project
+from jupyter_extension.errors import BadRequest, NotBound, error_document
 from jupyter_extension.follower import Follower
+from jupyter_extension.hub_link import login_url, page_path, page_url
 from jupyter_extension.preview import preview
 from jupyter_extension.processes import init_workspace
 from jupyter_extension.workspaces import Workspaces
@@ -37,6 +40,12 @@ class TrackingRequest(Struct, forbid_unknown_fields=True):
     """The body of `POST tracking`; `path` is a contents path."""
 
     path: Annotated[str, Meta(max_length=4096)]
+
+
+class HubLinkRequest(Struct, forbid_unknown_fields=True):
+    """The body of `POST hub-link`: a run, or None for the project."""
+
+    run_id: Annotated[str, Meta(min_length=1, max_length=200)] | None = None
 
 
 class DotscienceHandler(APIHandler):
@@ -186,6 +195,28 @@ class PushHandler(DotscienceHandler):
         self.answer({}, 202)
 
 
+class HubLinkHandler(DotscienceHandler):
+    """`POST hub-link?path=`."""
+
+    @web.authenticated
+    @authorized
+    async def post(self) -> None:
+        """The address of a page of the hub; it signs the browser in where the user may administer that hub anyway."""
+        run_id = self.body(HubLinkRequest).run_id
+        workspace = await self.workspace()
+        binding = (await asyncio.to_thread(read_project, workspace.root)).hub
+        if binding is None:
+            raise NotBound(f"{workspace.root} is bound to no hub")
+        page = page_path(binding, run_id)
+        login = await asyncio.to_thread(login_url, binding, page) if await self._may_read_files() else None
+        self.answer({"url": login or page_url(binding, page)})
+
+    async def _may_read_files(self) -> bool:
+        """Whether the user may execute code here, and so read the hub's token as this server can."""
+        asked = self.authorizer.is_authorized(self, self.current_user, "execute", "kernels")
+        return bool(await ensure_async(asked))
+
+
 class TrackingHandler(DotscienceHandler):
     """`GET tracking?path=DIR` and `POST tracking`."""
 
@@ -215,5 +246,6 @@ HANDLERS = [
     (rf"{API}/runs/([^/]{{1,200}})", RunHandler),
     (rf"{API}/commits", CommitsHandler),
     (rf"{API}/push", PushHandler),
+    (rf"{API}/hub-link", HubLinkHandler),
     (rf"{API}/tracking", TrackingHandler),
 ]

@@ -26,23 +26,15 @@ from dotscience.cli import example, processes
 from dotscience.client.address import is_on_this_machine
 from dotscience.client.binding import bind
 from dotscience.client.committer import CommitterClient
-from dotscience.client.hub import HubClient, Timeouts
-from dotscience.client.local_hub import read_hub_file, read_token
-from dotscience.errors import CommitterUnavailable, ConfigError, HubError
+from dotscience.client.hub import HubClient
+from dotscience.client.local_hub import DATA_VARIABLE, RunningHub, default_data_folder, find_hub
+from dotscience.errors import CommitterUnavailable, ConfigError
 from dotscience.workspace import Workspace, find_root, is_root, read_project
 
 START_TIMEOUT_S = 90.0
 WATCH_INTERVAL_S = 1.0
 ECHO_S = 1.0
 DS = (sys.executable, "-m", "dotscience.cli")
-QUICK = Timeouts(connect_s=2.0, read_s=5.0)
-
-
-class RunningHub(Struct, frozen=True):
-    """A hub that answers, and the token that lets this user administer it."""
-
-    url: str
-    admin_token: str
 
 
 class Options(Struct, frozen=True, kw_only=True):
@@ -108,13 +100,6 @@ def up(
         local_hub=local_hub,
     )
     Session(options).run()
-
-
-def default_data_folder() -> Path:
-    """The hub's data folder for this user."""
-    import platformdirs
-
-    return Path(os.environ.get("DS_HUB_DATA") or Path(platformdirs.user_data_dir("dotscience")) / "hub")
 
 
 class Session:
@@ -195,7 +180,11 @@ class Session:
             *(["--allow-root"] if os.geteuid() == 0 else []),
         ]
         # By the environment, not the command line, which every user of the machine can read.
-        environment = {"JUPYTER_TOKEN": token, "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+        environment = {
+            "JUPYTER_TOKEN": token,
+            "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+            DATA_VARIABLE: str(self._options.data),  # where the panel finds the hub that its links sign in to
+        }
         self._jupyter = processes.start("JupyterLab", command, log=self._logs / "jupyter.log", environment=environment)
         processes.wait_until(self._jupyter, lambda: _answers(f"http://127.0.0.1:{port}/api"), timeout_s=START_TIMEOUT_S)
         notebook = workspace.root / example.FILE_NAME
@@ -234,19 +223,6 @@ class Session:
             if component is not None:
                 processes.kill(component)
         click.echo("Killed; the committer and the hub recover by themselves at the next start.", err=True)
-
-
-def find_hub(data: Path) -> RunningHub | None:
-    """The hub that runs on a data folder, when there is one and it answers."""
-    written, token = read_hub_file(data), read_token(data)
-    if written is None or token is None:
-        return None
-    with HubClient(written.url, timeouts=QUICK, retries=0) as client:
-        try:
-            client.version()
-        except HubError:
-            return None
-    return RunningHub(written.url, token)
 
 
 def _committer_answers(root: Path) -> bool:

@@ -8,8 +8,10 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
+from dotscience.errors import HubError
 from dotscience.record import UtcTime
 
+DATA_VARIABLE = "DS_HUB_DATA"
 HUB_FILE = "hub.json"
 TOKEN_FILE = "admin.token"  # noqa: S105 - a file's name
 
@@ -20,6 +22,35 @@ class HubFile(Struct, frozen=True, kw_only=True):
     url: str
     pid: int
     started_at: UtcTime
+
+
+class RunningHub(Struct, frozen=True):
+    """A hub that answers, and the token that lets this user administer it."""
+
+    url: str
+    admin_token: str
+
+
+def default_data_folder() -> Path:
+    """The hub's data folder for this user."""
+    import platformdirs
+
+    return Path(os.environ.get(DATA_VARIABLE) or Path(platformdirs.user_data_dir("dotscience")) / "hub")
+
+
+def find_hub(data: Path) -> RunningHub | None:
+    """The hub that runs on a data folder, when there is one, it answers, and this user may read its token."""
+    from dotscience.client.hub import HubClient, Timeouts
+
+    written, token = read_hub_file(data), read_token(data)
+    if written is None or token is None:
+        return None
+    with HubClient(written.url, timeouts=Timeouts(connect_s=2.0, read_s=5.0), retries=0) as client:
+        try:
+            client.version()
+        except HubError:
+            return None
+    return RunningHub(written.url, token)
 
 
 def read_hub_file(folder: Path) -> HubFile | None:

@@ -149,6 +149,12 @@ export class DotscienceApi {
     await this.call('POST', 'push', { path }, {});
   }
 
+  /** The address of a run's page, or the project's for null; it signs this browser in where the hub is this user's own. */
+  async hubLink(path: string, runId: string | null): Promise<string> {
+    const { url } = await this.call<{ url: string }>('POST', 'hub-link', { path }, { run_id: runId });
+    return url;
+  }
+
   preview(path: string): Promise<Preview> {
     return this.call('GET', 'tracking', { path });
   }

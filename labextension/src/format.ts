@@ -84,3 +84,14 @@ export function safeUrl(url: string | null | undefined): string | undefined {
     return undefined;
   }
 }
+
+/** Whether an address is one of this machine's own (RFC 6890), as far as its text tells. */
+export function isOnThisMachine(url: string): boolean {
+  const { hostname } = new URL(url);
+  return ['localhost', '[::1]'].includes(hostname) || /^127(\.\d{1,3}){3}$/.test(hostname);
+}
+
+/** Whether two addresses belong to the same server. */
+export function sameOrigin(one: string, other: string): boolean {
+  return new URL(one).origin === new URL(other).origin;
+}

@@ -118,6 +118,10 @@ export class DotscienceModel implements IDotscience, IDisposable {
     await this.act('push', () => this.options.api.push(this.folder));
   }
 
+  hubLink(runId: string | null): Promise<string> {
+    return this.options.api.hubLink(this.folder, runId);
+  }
+
   async track(): Promise<void> {
     await this.act('track', async () => this.set({ server: await this.options.api.track(this.folder), preview: null }));
   }

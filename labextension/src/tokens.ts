@@ -56,6 +56,8 @@ export interface IDotscience {
   commit(description: string): Promise<void>;
   /** Try to reach the hub, or the committer, now. */
   push(): Promise<void>;
+  /** The address of a run's page on the hub, or the project's for null, to be opened once; rejects with `ApiProblem`. */
+  hubLink(runId: string | null): Promise<string>;
   /** Track the folder. */
   track(): Promise<void>;
 }

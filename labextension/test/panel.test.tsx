@@ -1,7 +1,7 @@
 import { Signal } from '@lumino/signaling';
 import { cleanup, fireEvent, render, screen, within } from '@testing-library/react';
 import * as React from 'react';
-import { afterEach, describe, expect, it, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { ApiProblem } from '../src/api';
 import { PanelView } from '../src/components/panel-view';
@@ -22,6 +22,8 @@ const STATE: State = {
   outcome: null
 };
 
+const SIGNING_IN = 'http://127.0.0.1:8800/login?next=%2Fp%2Fp1#code=c';
+
 /** A model that holds still; only what a test is about is not the default. */
 class StillModel implements IDotscience {
   constructor(news: Partial<State>) {
@@ -36,6 +38,7 @@ class StillModel implements IDotscience {
   readonly showMore = vi.fn((_list: 'notebookRuns' | 'allRuns') => Promise.resolve());
   readonly commit = vi.fn((_description: string) => Promise.resolve());
   readonly push = vi.fn(() => Promise.resolve());
+  readonly hubLink = vi.fn((_runId: string | null) => Promise.resolve(SIGNING_IN));
   readonly track = vi.fn(() => Promise.resolve());
 }
 
@@ -63,6 +66,77 @@ describe('status', () => {
     show({ server: serverStatus({ committer: committerStatus({ hub }) }) });
     expect(screen.queryByRole('link')).toBeNull();
     expect(screen.getByText('evil')).toBeTruthy();
+  });
+
+  describe('a click on the link to the hub', () => {
+    const tab = { opener: window as Window | null, location: { replace: vi.fn() } };
+    const open = vi.fn((): Window | null => tab as unknown as Window);
+
+    beforeEach(() => {
+      tab.location.replace.mockClear();
+      open.mockClear();
+      vi.stubGlobal('open', open);
+    });
+    afterEach(() => void vi.unstubAllGlobals());
+
+    /** Clicks, and tells whether the browser would follow the link by itself. */
+    function click(options: MouseEventInit = {}): boolean {
+      const link = screen.getByRole('link', { name: 'Open churn on the hub' });
+      link.addEventListener('click', event => event.defaultPrevented || setTimeout(() => event.preventDefault()));
+      return fireEvent.click(link, options);
+    }
+
+    it('opens a tab that signs in, and knows nothing of this one', async () => {
+      const model = show();
+      expect(click()).toBe(false);
+      expect(model.hubLink).toHaveBeenCalledWith(null);
+      await vi.waitFor(() => expect(tab.location.replace).toHaveBeenCalledWith(SIGNING_IN));
+      expect(tab.opener).toBeNull();
+    });
+
+    it.each([
+      'https://evil.example/',
+      'javascript:alert(1)',
+      'http://127.0.0.1:9/login',
+      '//evil.example',
+      ''
+    ])('leads to the page itself where the server answers %j', async answer => {
+      const model = show();
+      model.hubLink.mockResolvedValue(answer);
+      click();
+      await vi.waitFor(() => expect(tab.location.replace).toHaveBeenCalledWith('http://127.0.0.1:8800/p/p1'));
+    });
+
+    it('leads to the page itself where the server refuses', async () => {
+      const model = show();
+      model.hubLink.mockRejectedValue(new ApiProblem('forbidden', 'no', ''));
+      click();
+      await vi.waitFor(() => expect(tab.location.replace).toHaveBeenCalledWith('http://127.0.0.1:8800/p/p1'));
+    });
+
+    it.each([{ ctrlKey: true }, { metaKey: true }, { shiftKey: true }])('is the browser’s own with %o', options => {
+      const model = show();
+      expect(click(options)).toBe(true);
+      expect(model.hubLink).not.toHaveBeenCalled();
+    });
+
+    it('is the browser’s own where it lets no tab be opened', () => {
+      open.mockReturnValueOnce(null);
+      const model = show();
+      expect(click()).toBe(true);
+      expect(model.hubLink).not.toHaveBeenCalled();
+    });
+
+    it.each(['https://hub.example.org', 'http://localhost.example.org', 'http://127.0.0.1.example.org', 'http://10.0.0.1'])(
+      'asks for no sign-in on %s',
+      url => {
+        const hub = { url, project_id: 'p1', project_name: 'churn', unreachable_since: null };
+        const model = show({ server: serverStatus({ committer: committerStatus({ hub }) }) });
+        expect(click()).toBe(true);
+        expect(open).not.toHaveBeenCalled();
+        expect(model.hubLink).not.toHaveBeenCalled();
+      }
+    );
   });
 
   it('offers to try again when the hub is unreachable', () => {

@@ -16,10 +16,10 @@ import nbformat
 import pytest
 
 from dotscience.cli.processes import Component, start, wait_until
-from dotscience.cli.up import find_hub
 from dotscience.client.binding import bind
 from dotscience.client.committer import CommitterClient
 from dotscience.client.hub import HubClient
+from dotscience.client.local_hub import find_hub
 from dotscience.errors import CommitterUnavailable
 from dotscience.workspace import read_project
 

@@ -144,6 +144,13 @@ test.each([
   ["//evil.example/", "/"],
   ["/\\evil.example", "/"],
   ["javascript:alert(1)", "/"],
+  ["/\t/evil.example", "/"],
+  ["/.//evil.example", "/"],
+  ["/a/..//evil.example", "/"],
+  ["/./\\evil.example", "/"],
+  ["//user@evil.example/", "/"],
+  ["/%2f%2fevil.example", "/%2f%2fevil.example"],
+  [" //evil.example", "/"],
 ])("the way back %s leads to %s", (next, path) => {
   expect(localPath(next)).toBe(path);
 });

@@ -54,7 +54,10 @@ class NewTokenBody(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     noted=lambda call: call.body.name or "by login link",
 )
 async def sign_in(hub: Services, call: Call[Nothing, SignIn]) -> Reply:
-    """Sign a browser in with a password or the code of a login link; the session is in the cookie."""
+    """Sign a browser in with a password or the code of a login link; the session is in the cookie.
+
+    It takes the place of the one that the browser had, which ends.
+    """
     wanted, client = call.body, call.request.client
     if wanted.code is not None and wanted.name is None and wanted.password is None:
         account, session = await hub.identity.sign_in(wanted.code, client)
@@ -62,6 +65,8 @@ async def sign_in(hub: Services, call: Call[Nothing, SignIn]) -> Reply:
         account, session = await hub.people.sign_in(wanted.name, wanted.password, client)
     else:
         raise invalid("", "send either `code`, or `name` and `password`")
+    if call.request.session is not None:
+        await hub.identity.sign_out(call.request.session)
     return Reply(body=SignedIn(account), status=201, cookie=session.secret, signed_in=account)
 
 

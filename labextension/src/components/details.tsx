@@ -5,6 +5,8 @@ import { formatDuration, formatSize, formatTime, safeUrl, shortId } from '../for
 import type { FileRef, ModelArtefact } from '../record';
 import type { Selection } from '../tokens';
 import { AuthorityBadge, ErrorMark, OverwrittenMark, StateBadge } from './badges';
+import { HubLink } from './hub-link';
+import type { HubFollower } from './hub-link';
 import { RunTitle } from './runs';
 import { Problem } from './status';
 import { useTrans } from './trans';
@@ -18,10 +20,11 @@ type Facts = readonly (readonly [name: string, value: string | null])[];
 interface DetailsProps {
   readonly selection: Selection;
   readonly onBack: () => void;
+  readonly onFollow: HubFollower;
 }
 
 /** One run in full, in place of the lists. */
-export function Details({ selection, onBack }: DetailsProps): React.ReactElement {
+export function Details({ selection, onBack, onFollow }: DetailsProps): React.ReactElement {
   const trans = useTrans();
   const back = React.useRef<HTMLButtonElement>(null);
   React.useEffect(() => back.current?.focus(), [selection.runId]);
@@ -31,12 +34,17 @@ export function Details({ selection, onBack }: DetailsProps): React.ReactElement
         {trans.__('← All runs')}
       </button>
       {selection.problem === null ? null : <Problem text={selection.problem.message} hint={selection.problem.hint} />}
-      {selection.detail === null ? null : <Run run={selection.detail} />}
+      {selection.detail === null ? null : <Run run={selection.detail} onFollow={onFollow} />}
     </section>
   );
 }
 
-function Run({ run }: { readonly run: RunDetail }): React.ReactElement {
+interface RunProps {
+  readonly run: RunDetail;
+  readonly onFollow: HubFollower;
+}
+
+function Run({ run, onFollow }: RunProps): React.ReactElement {
   const trans = useTrans();
   const { record } = run;
   const link = safeUrl(run.hub_url);
@@ -61,9 +69,9 @@ function Run({ run }: { readonly run: RunDetail }): React.ReactElement {
       <Files title={trans.__('Outputs')} files={record.outputs} />
       {run.environment === null ? null : <EnvironmentFacts environment={run.environment} />}
       {link === undefined ? null : (
-        <a className="ds-Link" href={link} target="_blank" rel="noopener noreferrer">
+        <HubLink url={link} runId={run.run_id} onFollow={onFollow}>
           {trans.__('Open on the hub')}
-        </a>
+        </HubLink>
       )}
     </>
   );

@@ -24,7 +24,7 @@ export function PanelView({ model }: { readonly model: IDotscience }): React.Rea
   const tracked = state.server?.tracked === true;
   return (
     <div className="ds-Panel-content">
-      <Status state={state} onRetry={() => void model.push()} />
+      <Status state={state} onRetry={() => void model.push()} onFollow={runId => model.hubLink(runId)} />
       {!tracked && state.preview ? (
         <Track state={state} preview={state.preview} onTrack={() => void model.track()} />
       ) : null}
@@ -61,7 +61,7 @@ function Tracked({ model, state }: TrackedProps): React.ReactElement {
   return (
     <div ref={lists}>
       {state.selection ? (
-        <Details selection={state.selection} onBack={back} />
+        <Details selection={state.selection} onBack={back} onFollow={runId => model.hubLink(runId)} />
       ) : (
         <>
           <Save state={state} onCommit={description => model.commit(description)} />

@@ -4,15 +4,18 @@ import type { CommitterProblem, CommitterStatus } from '../api';
 import { describe } from '../describe';
 import { safeUrl } from '../format';
 import type { State } from '../tokens';
+import { HubLink } from './hub-link';
+import type { HubFollower } from './hub-link';
 import { useTrans } from './trans';
 
 interface StatusProps {
   readonly state: State;
   readonly onRetry: () => void;
+  readonly onFollow: HubFollower;
 }
 
 /** What the tracker does, truthfully, and what to do when something is wrong. */
-export function Status({ state, onRetry }: StatusProps): React.ReactElement {
+export function Status({ state, onRetry, onFollow }: StatusProps): React.ReactElement {
   const trans = useTrans();
   const { tone, sentence, hint } = describe(state, trans);
   const committer = state.server?.committer ?? null;
@@ -27,7 +30,7 @@ export function Status({ state, onRetry }: StatusProps): React.ReactElement {
       {problemsOf(committer).map(({ detail, hint }) => (
         <Problem key={detail} text={detail} hint={hint} />
       ))}
-      {committer === null ? null : <Counts committer={committer} />}
+      {committer === null ? null : <Counts committer={committer} onFollow={onFollow} />}
       {stuck ? (
         <button type="button" className="ds-Button" disabled={state.busy !== null} onClick={onRetry}>
           {trans.__('Try again')}
@@ -41,7 +44,12 @@ function problemsOf(committer: CommitterStatus | null): readonly CommitterProble
   return committer?.problems ?? (committer?.error ? [committer.error] : []);
 }
 
-function Counts({ committer }: { readonly committer: CommitterStatus }): React.ReactElement {
+interface CountsProps {
+  readonly committer: CommitterStatus;
+  readonly onFollow: HubFollower;
+}
+
+function Counts({ committer, onFollow }: CountsProps): React.ReactElement {
   const trans = useTrans();
   const { hub, unpushed, pending_runs: pending, earlier_runs: earlier } = committer;
   return (
@@ -55,21 +63,27 @@ function Counts({ committer }: { readonly committer: CommitterStatus }): React.R
       {hub === null ? (
         <p className="ds-Hint">{trans.__('Not bound to a hub: commits stay on this machine.')}</p>
       ) : (
-        <HubLink name={hub.project_name} url={`${hub.url.replace(/\/+$/, '')}/p/${encodeURIComponent(hub.project_id)}`} />
+        <ProjectLink hub={hub} onFollow={onFollow} />
       )}
     </>
   );
 }
 
-function HubLink({ name, url }: { readonly name: string; readonly url: string }): React.ReactElement {
+interface ProjectLinkProps {
+  readonly hub: NonNullable<CommitterStatus['hub']>;
+  readonly onFollow: HubFollower;
+}
+
+function ProjectLink({ hub, onFollow }: ProjectLinkProps): React.ReactElement {
   const trans = useTrans();
-  const link = safeUrl(url);
-  return link === undefined ? (
+  const name = hub.project_name;
+  const url = safeUrl(`${hub.url.replace(/\/+$/, '')}/p/${encodeURIComponent(hub.project_id)}`);
+  return url === undefined ? (
     <p className="ds-Hint">{name}</p>
   ) : (
-    <a className="ds-Link" href={link} target="_blank" rel="noopener noreferrer">
+    <HubLink url={url} runId={null} onFollow={onFollow}>
       {trans.__('Open %1 on the hub', name)}
-    </a>
+    </HubLink>
   );
 }
 

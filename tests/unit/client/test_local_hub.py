@@ -10,9 +10,8 @@ import msgspec
 import pytest
 from support.http_server import Answer, serve
 
-from dotscience.cli.up import find_hub
 from dotscience.client.address import is_on_this_machine
-from dotscience.client.local_hub import read_hub_file, read_token
+from dotscience.client.local_hub import find_hub, read_hub_file, read_token
 
 
 def write_hub_file(folder, pid, url="http://127.0.0.1:1"):

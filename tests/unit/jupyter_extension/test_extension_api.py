@@ -11,6 +11,7 @@ ENDPOINTS = [
     ("GET", "runs/abc"),
     ("POST", "commits"),
     ("POST", "push"),
+    ("POST", "hub-link"),
     ("GET", "tracking"),
     ("POST", "tracking"),
 ]

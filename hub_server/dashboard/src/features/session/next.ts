@@ -7,5 +7,6 @@ export function readNextSearch({ next }: Record<string, unknown>): { next?: stri
 export function localPath(next: string | undefined): string {
   if (!next?.startsWith("/")) return "/";
   const target = new URL(next, window.location.origin);
-  return target.origin === window.location.origin ? target.pathname + target.search : "/";
+  const isOurs = target.origin === window.location.origin && !target.pathname.startsWith("//");
+  return isOurs ? target.pathname + target.search : "/";
 }
