@@ -37,7 +37,7 @@ from rich.console import Console
 
 from hub_server.domain.filters import parse_filter
 from hub_server.services.history import History
-from hub_server.services.workers import Workers
+from hub_server.thread_pool import ThreadPool
 from hub_server.store.backends.backend import Backend
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
@@ -95,7 +95,7 @@ class Lists:
 @asynccontextmanager
 async def lists(backend: Backend) -> AsyncIterator[Lists]:
     """What a hub has to answer with, for as long as the block."""
-    database, workers = Database(backend), Workers(1)
+    database, workers = Database(backend), ThreadPool(1)
     try:
         history = History(database, None, workers, clock=lambda: NOW)  # type: ignore[arg-type]  # no file is read
         key = await database.read(key_of_first)

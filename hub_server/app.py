@@ -52,10 +52,10 @@ from hub_server.services.scrub import Scrubber
 from hub_server.services.services import Services
 from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Sync
+from hub_server.services.turns import Turns
 from hub_server.services.upkeep import UpkeepService
 from hub_server.services.upkeep_context import UpkeepContext
 from hub_server.services.volumes import Volumes
-from hub_server.services.workers import Workers
 from hub_server.services.workspaces import Workspaces
 from hub_server.services.zfs import ZfsSync
 from hub_server.serving import Listener, close_listeners, host_names, listen, serve, stop_serving
@@ -63,6 +63,7 @@ from hub_server.settings import HubSettings
 from hub_server.store import accounts
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
+from hub_server.thread_pool import ThreadPool
 from hub_server.web.application import HubApplication
 from hub_server.web.links import login_link
 from hub_server.web.proxies import TrustedProxies, path_prefix
@@ -74,6 +75,7 @@ STATIC = Path(__file__).parent / "static"
 WORKERS = 4
 UPKEEP_WORKERS = 2
 UPLOAD_WORKERS = 2
+COMPARING_WORKERS = 2
 PASSWORD_WORKERS = 2
 FIRST_ACCOUNT = "owner"
 ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's name
@@ -141,15 +143,17 @@ async def _open_services(
     metrics = Metrics(__version__)
     database = Database(backend, meter=metrics)
     stack.callback(database.close)
-    workers = Workers(WORKERS)
+    workers = ThreadPool(WORKERS)
     stack.callback(workers.close)
     packs = Packs(folder.path, await workers.run(lambda: open_storage(settings)))
     packs.sweep()
     events = EventBus()
     projects = Projects(database, events, clock=clock)
     sync = Sync(database, packs, workers, events, clock=clock, runs_came=metrics.runs_came)
-    upload_workers = Workers(UPLOAD_WORKERS)  # of their own: to take in a large file must not keep requests waiting
+    upload_workers = ThreadPool(UPLOAD_WORKERS)  # of their own: to take in a large file must not keep requests waiting
     stack.callback(upload_workers.close)
+    comparing = ThreadPool(COMPARING_WORKERS)
+    stack.callback(comparing.close)
     hub_commits = HubCommits(database, packs, sync, upload_workers, clock=clock)
     identity = Identity(database, clock=clock)
     return Services(
@@ -164,7 +168,7 @@ async def _open_services(
         run_edits=RunEdits(database, events, clock=clock),
         comments=Comments(database, events, clock=clock),
         comparing=Comparing(database),
-        diffs=Diffs(database, packs, workers),
+        diffs=Diffs(database, packs, comparing),
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
@@ -175,6 +179,7 @@ async def _open_services(
         folders=Folders(hub_commits, workers),
         events=events,
         workers=workers,
+        turns=Turns(),
         zfs=await _open_zfs(settings, workers, stack),
         readiness=Readiness(database),
         metrics=metrics,
@@ -187,12 +192,12 @@ async def _open_services(
 
 
 def _open_passwords(stack: AsyncExitStack) -> Passwords:
-    workers = Workers(PASSWORD_WORKERS)  # of its own: many attempts must keep nothing but each other waiting
+    workers = ThreadPool(PASSWORD_WORKERS)  # of its own: many attempts must keep nothing but each other waiting
     stack.callback(workers.close)
     return Passwords(workers)
 
 
-async def _open_zfs(settings: HubSettings, workers: Workers, stack: AsyncExitStack) -> ZfsSync:
+async def _open_zfs(settings: HubSettings, workers: ThreadPool, stack: AsyncExitStack) -> ZfsSync:
     dots = None
     if settings.zfs_receive == "trusted" and settings.zfs_root:
         try:
@@ -208,7 +213,7 @@ async def _open_zfs(settings: HubSettings, workers: Workers, stack: AsyncExitSta
 def _open_upkeep(
     settings: HubSettings, database: Database, packs: Packs, stack: AsyncExitStack, clock: Callable[[], datetime]
 ) -> UpkeepService:
-    workers = Workers(UPKEEP_WORKERS)  # of its own: what takes long must not keep requests waiting
+    workers = ThreadPool(UPKEEP_WORKERS)  # of its own: what takes long must not keep requests waiting
     stack.callback(workers.close)
     context = UpkeepContext(database, packs, workers, Stopping(), clock)
     upkeep = UpkeepService(

@@ -86,6 +86,9 @@ PROBLEM_TYPES: dict[str, ProblemType] = {
     "trace-too-slow": ProblemType(
         422, "Trace takes too long", "Too many runs have files of the same content; ask for fewer steps."
     ),
+    "too-expensive": ProblemType(
+        422, "Takes too much", "To answer it, more of a commit's folders would have to be read than one request may."
+    ),
     "corrupt-archive": ProblemType(
         422, "Archive not taken", "The tar archive is damaged, too large, or holds what a workspace cannot hold."
     ),

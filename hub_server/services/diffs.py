@@ -5,6 +5,7 @@ Both have budgets: whoever may push may push what is expensive to compare.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from itertools import islice
 from typing import Literal
 from urllib.parse import quote_from_bytes
@@ -21,12 +22,17 @@ from hub_server.content.packs import Packs
 from hub_server.domain.problems import not_found
 from hub_server.domain.types import CommitDiff, CommitInfo, FileChange, FileDiff, NotebookCell
 from hub_server.services.objects import ProjectObjects
-from hub_server.services.workers import Workers
+from hub_server.services.read_budget import BudgetedReader, BudgetSpent, ReadBudget, lookup_reader
 from hub_server.store import commits
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
+from hub_server.thread_pool import ThreadPool
 
 MAX_CHANGES = 2_000
+MAX_ENTRIES = 1_000_000
+MAX_FOLDER_BYTES = 128 * 2**20
+MAX_S = 5.0
+"""What comparing two commits may take; what was found until then is answered."""
 MAX_TEXT_BYTES = 256 * 2**10
 MAX_TEXT_LINES = 4_000
 MAX_NOTEBOOK_BYTES = 4 * 2**20
@@ -41,15 +47,18 @@ KINDS: dict[EntryKind, Literal["file", "directory", "symlink"]] = {
 
 
 class Diffs:
-    """Compares commits of a project."""
+    """Compares commits of a project. Belongs to the event loop."""
 
-    def __init__(self, database: Database, packs: Packs, workers: Workers) -> None:
+    def __init__(self, database: Database, packs: Packs, workers: ThreadPool) -> None:
+        """The `workers` are nobody else's: comparisons keep nothing but each other waiting."""
         self._database = database
         self._packs = packs
         self._workers = workers
 
     async def commits(self, project: ProjectRef, commit: bytes, against: bytes | None) -> CommitDiff:
-        """What differs from `against`, or from the commit's first parent; the first 2,000 paths that are found.
+        """What differs from `against`, or from the commit's first parent: what is found within bounds, of any order.
+
+        These are 2,000 paths, and what reading the folders may take.
 
         Raises:
             Problem: not-found.
@@ -57,13 +66,7 @@ class Diffs:
         root, before = await self._roots(project, commit, against)
         source = self._objects(project)
         earlier = None if before is None else before[1]
-
-        def work() -> tuple[list[FileChange], bool]:
-            found = list(islice(diff(source, earlier, root), MAX_CHANGES + 1))
-            shown = sorted(found[:MAX_CHANGES], key=lambda change: change.path)
-            return [_file_change(change) for change in shown], len(found) <= MAX_CHANGES
-
-        changes, is_whole = await self._workers.run(work)
+        changes, is_whole = await self._workers.run(lambda: _changes(source, earlier, root))
         name = None if before is None else before[0].hex()
         return CommitDiff(before=name, after=commit.hex(), changes=changes, is_whole=is_whole)
 
@@ -71,12 +74,12 @@ class Diffs:
         """How a file differs; one that is on one side only differs from an empty one.
 
         Raises:
-            Problem: not-found, for a commit or for a file that neither commit has.
+            Problem: not-found, for a commit or for a file that neither commit has; too-expensive.
         """
         root, before = await self._roots(project, commit, against)
         source = self._objects(project)
         earlier = None if before is None else before[1]
-        found = await self._workers.run(lambda: _compare(source, earlier, root, path))
+        found = await self._workers.run(lambda: _compare(lookup_reader(source), earlier, root, path))
         if found is None:
             raise not_found("file", path)
         return found
@@ -100,6 +103,22 @@ class Diffs:
 
     def _objects(self, project: ProjectRef) -> ProjectObjects:
         return ProjectObjects(self._database, self._packs, project.key)
+
+
+def _changes(source: Reader, before: bytes | None, after: bytes) -> tuple[list[FileChange], bool]:
+    """The changes by path, and whether that is all."""
+    budget = ReadBudget(entries=MAX_ENTRIES, size=MAX_FOLDER_BYTES, seconds=MAX_S)
+    found: list[Change] = []
+    changes = diff(BudgetedReader(source, budget), before, after, spend=lambda count: budget.spend(entries=count))
+    with suppress(BudgetSpent):
+        found.extend(islice(changes, MAX_CHANGES))
+        is_whole = next(changes, None) is None
+        return _by_path(found), is_whole
+    return _by_path(found), False
+
+
+def _by_path(changes: list[Change]) -> list[FileChange]:
+    return [_file_change(change) for change in sorted(changes, key=lambda change: change.path)]
 
 
 def _file_change(change: Change) -> FileChange:

@@ -9,10 +9,10 @@ import structlog
 from dotscience.errors import CorruptObject, MissingObject
 from hub_server.content.packs import Packs
 from hub_server.services.objects import ProjectObjects, split_hashes
-from hub_server.services.workers import Workers
 from hub_server.store.database import Database
 from hub_server.store.objects import Location
 from hub_server.store.projects import DotRow
+from hub_server.thread_pool import ThreadPool
 
 log = structlog.get_logger(__name__)
 
@@ -31,7 +31,7 @@ class Fetched(NamedTuple):
 class Fetching:
     """Reads objects as they are stored. Belongs to the event loop."""
 
-    def __init__(self, database: Database, packs: Packs, workers: Workers) -> None:
+    def __init__(self, database: Database, packs: Packs, workers: ThreadPool) -> None:
         self._database = database
         self._packs = packs
         self._workers = workers

@@ -18,8 +18,9 @@ from hub_server.domain.problems import Problem, not_found
 from hub_server.services.history import entry_time
 from hub_server.services.hub_commits import HubCommits
 from hub_server.services.objects import ProjectObjects
-from hub_server.services.workers import Workers
+from hub_server.services.read_budget import lookup_reader
 from hub_server.store.projects import DotRow
+from hub_server.thread_pool import ThreadPool
 
 MAX_ENTRIES = 1_000_000
 """Names in a folder and below it, beyond which it is neither listed nor packed."""
@@ -57,7 +58,7 @@ class Wanted(Struct, frozen=True, kw_only=True):
 class Folders:
     """Reads folders. Belongs to the event loop."""
 
-    def __init__(self, commits: HubCommits, workers: Workers) -> None:
+    def __init__(self, commits: HubCommits, workers: ThreadPool) -> None:
         self._commits = commits
         self._workers = workers
 
@@ -65,7 +66,7 @@ class Folders:
         """A page of the keys in a tree, by their bytes; names that begin with a dot are left out, as they always were.
 
         Raises:
-            Problem: too-large, for a folder that has too much in it.
+            Problem: too-large, for a folder that has too much in it; too-expensive.
         """
         if root is None:
             return Keys([], 0)
@@ -76,7 +77,7 @@ class Folders:
         """Whether a folder is at a path.
 
         Raises:
-            Problem: not-found, where nothing is.
+            Problem: not-found, where nothing is; too-expensive.
         """
         return (await self._find(dot, root, path)).kind is EntryKind.DIRECTORY
 
@@ -84,7 +85,7 @@ class Folders:
         """A folder as a tar archive, piece by piece.
 
         Raises:
-            Problem: not-found; too-large.
+            Problem: not-found; too-large; too-expensive.
         """
         entry = await self._find(dot, root, path)
         source = self._commits.objects(dot)
@@ -94,7 +95,7 @@ class Folders:
     async def _find(self, dot: DotRow, root: bytes, path: str) -> TreeEntry:
         source = self._commits.objects(dot)
         try:
-            return await self._workers.run(lambda: resolve(source, root, path))
+            return await self._workers.run(lambda: resolve(lookup_reader(source), root, path))
         except NoSuchPath as error:
             raise not_found("path", path[:200]) from error
 
@@ -106,7 +107,7 @@ class Folders:
 def _keys(source: ProjectObjects, root: bytes, wanted: Wanted) -> Keys:
     prefix = b"/".join(wanted.prefix)
     try:
-        folder = resolve(source, root, prefix.decode("utf-8", "surrogateescape"))
+        folder = resolve(lookup_reader(source), root, prefix.decode("utf-8", "surrogateescape"))
     except NoSuchPath:
         return Keys([], 0)
     if folder.kind is not EntryKind.DIRECTORY:

@@ -23,7 +23,7 @@ from hub_server.domain.filters import Filter
 from hub_server.domain.problems import Problem, not_found
 from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem, TreeListing
 from hub_server.services.objects import ProjectObjects
-from hub_server.services.workers import Workers
+from hub_server.services.read_budget import lookup_reader
 from hub_server.store import commits, run_names, run_order, runs
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.database import Database
@@ -31,6 +31,7 @@ from hub_server.store.projects import ProjectRef
 from hub_server.store.run_drives import RecentDrives
 from hub_server.store.run_order import Order, RunsPage
 from hub_server.store.run_plan import Narrowing, Selection, Total, count_runs
+from hub_server.thread_pool import ThreadPool
 
 MAX_TREE_ITEMS = 10_000
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -61,7 +62,7 @@ class File(Struct, frozen=True, kw_only=True):
 class History:
     """Everything that can be read of a project's runs and commits."""
 
-    def __init__(self, database: Database, packs: Packs, workers: Workers, *, clock: Callable[[], datetime]) -> None:
+    def __init__(self, database: Database, packs: Packs, workers: ThreadPool, *, clock: Callable[[], datetime]) -> None:
         self._clock = clock
         self._database = database
         self._packs = packs
@@ -95,7 +96,7 @@ class History:
         with suppress(QueryTimeout):
             return await self._database.read(read, limit_s=WALK_S)
         try:
-            return await self._database.read(partial(read, may_walk=False), limit_s=DRIVE_S)
+            return await self._database.search(partial(read, may_walk=False), limit_s=DRIVE_S)
         except QueryTimeout as error:
             raise Problem(
                 "filter-too-slow",
@@ -154,21 +155,21 @@ class History:
         """A folder of a commit; at most its first 10,000 entries.
 
         Raises:
-            Problem: not-found.
+            Problem: not-found; too-expensive.
         """
         _, root = await self._commit(project, commit)
         source = self._objects(project)
-        return await self._look(path, lambda: _listing(path, list_directory(source, root, path)))
+        return await self._look(path, lambda: _listing(path, list_directory(lookup_reader(source), root, path)))
 
     async def file(self, project: ProjectRef, commit: bytes, path: str) -> File:
         """A file of a commit.
 
         Raises:
-            Problem: not-found, also for folders and links.
+            Problem: not-found, also for folders and links; too-expensive.
         """
         _, root = await self._commit(project, commit)
         source = self._objects(project)
-        entry = await self._look(path, lambda: resolve(source, root, path))
+        entry = await self._look(path, lambda: resolve(lookup_reader(source), root, path))
         if not entry.is_file:
             raise not_found("file", path)
         return File(

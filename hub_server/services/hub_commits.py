@@ -21,10 +21,10 @@ from hub_server.domain.types import PushedBy
 from hub_server.services.new_objects import NewObjects
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.sync import Move, Sync
-from hub_server.services.workers import Workers
 from hub_server.services.workspace_heads import CLIENT, Head, Volume, find_head
 from hub_server.store.database import Database
 from hub_server.store.projects import DotRow
+from hub_server.thread_pool import ThreadPool
 
 MOVES = 5
 """How often a commit is made anew because somebody else has moved the branch meanwhile."""
@@ -53,7 +53,7 @@ class HubCommits:
     """Makes commits. Belongs to the event loop."""
 
     def __init__(
-        self, database: Database, packs: Packs, sync: Sync, workers: Workers, *, clock: Callable[[], datetime]
+        self, database: Database, packs: Packs, sync: Sync, workers: ThreadPool, *, clock: Callable[[], datetime]
     ) -> None:
         self._database = database
         self._packs = packs

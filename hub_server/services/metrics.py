@@ -19,9 +19,9 @@ from prometheus_client import (
 
 from dotscience.errors import StorageUnavailable
 from hub_server.services.events import EventBus
-from hub_server.services.workers import Workers
 from hub_server.store import totals
 from hub_server.store.database import Access, Database
+from hub_server.thread_pool import ThreadPool
 
 SWITCHING_PROTOCOLS = 101
 REQUEST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -82,7 +82,7 @@ class Metrics:
 class MetricsReport:
     """All measurements as text, with what the database and the event bus say at that moment. Belongs to the loop."""
 
-    def __init__(self, metrics: Metrics, database: Database, events: EventBus, workers: Workers) -> None:
+    def __init__(self, metrics: Metrics, database: Database, events: EventBus, workers: ThreadPool) -> None:
         self._metrics = metrics
         self._database = database
         self._events = events

@@ -12,6 +12,7 @@ from hub_server.content.packs import Packs
 from hub_server.domain.problems import Problem
 from hub_server.store import objects
 from hub_server.store.database import Database
+from hub_server.thread_pool import check_cancelled
 
 BATCH = 512
 
@@ -52,6 +53,7 @@ class ProjectObjects:
         Raises:
             MissingObject: the project does not have it.
             CorruptObject: what is stored is not what the hash says.
+            Cancelled: nobody waits for what the calling thread does.
         """
         location = self.locate([name]).get(name)
         if location is None:
@@ -59,7 +61,12 @@ class ProjectObjects:
         return self.read(location)
 
     def locate(self, names: Iterable[bytes]) -> dict[bytes, objects.Location]:
-        """Where the objects lie, for those that the project has."""
+        """Where the objects lie, for those that the project has.
+
+        Raises:
+            Cancelled: nobody waits for what the calling thread does.
+        """
+        check_cancelled()
         wanted = list(names)
         found = self._database.read_blocking(lambda c: objects.locate(c, self._project_key, wanted))
         self.unused.update(name for name, location in found.items() if location.is_unused)

@@ -10,7 +10,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from hub_server.domain.problems import invalid
-from hub_server.services.workers import Workers
+from hub_server.thread_pool import ThreadPool
 
 MIN_CHARS = 10
 MAX_CHARS = 1_000
@@ -34,7 +34,7 @@ def check_password(password: str, name: str) -> str:
 class Passwords:
     """Makes and checks hashes on `workers`, whose number bounds the memory."""
 
-    def __init__(self, workers: Workers, hasher: PasswordHasher | None = None) -> None:
+    def __init__(self, workers: ThreadPool, hasher: PasswordHasher | None = None) -> None:
         self._workers = workers
         self._hasher = hasher or PasswordHasher()
         self._nobodys: str | None = None

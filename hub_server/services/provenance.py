@@ -67,7 +67,7 @@ class Provenance:
 
     async def _search(self, search: Callable[[Connection], T]) -> T:
         try:
-            return await self._database.read(search, limit_s=READ_S)
+            return await self._database.search(search, limit_s=READ_S)
         except QueryTimeout as error:
             raise Problem(
                 "trace-too-slow", "too many runs have files of the same content; ask for fewer steps"

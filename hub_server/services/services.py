@@ -25,11 +25,12 @@ from hub_server.services.rates import RateLimit
 from hub_server.services.readiness import Readiness
 from hub_server.services.run_edits import RunEdits
 from hub_server.services.sync import Sync
+from hub_server.services.turns import Turns
 from hub_server.services.upkeep import UpkeepService
 from hub_server.services.volumes import Volumes
-from hub_server.services.workers import Workers
 from hub_server.services.workspaces import Workspaces
 from hub_server.services.zfs import ZfsSync
+from hub_server.thread_pool import ThreadPool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +61,8 @@ class Services:
     workspaces: Workspaces
     folders: Folders
     events: EventBus
-    workers: Workers
+    workers: ThreadPool
+    turns: Turns
     zfs: ZfsSync
     upkeep: UpkeepService
     readiness: Readiness

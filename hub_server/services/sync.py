@@ -34,10 +34,10 @@ from hub_server.services.events import PROJECTS, EventBus, project_topic
 from hub_server.services.identity import utc_now
 from hub_server.services.objects import Completeness, ProjectObjects, split_hashes
 from hub_server.services.run_records import Budget, read_run
-from hub_server.services.workers import Workers
 from hub_server.store import commits, health, objects, projects, pushes, runs
 from hub_server.store.database import Database
 from hub_server.store.projects import DotRow, GcState
+from hub_server.thread_pool import ThreadPool
 
 MAX_HASHES = 16_384
 MAX_PACK_BYTES = 64 * 2**20
@@ -78,7 +78,7 @@ class Sync:
         self,
         database: Database,
         packs: Packs,
-        workers: Workers,
+        workers: ThreadPool,
         events: EventBus,
         *,
         clock: Callable[[], datetime] = utc_now,

@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 from hub_server.content.packs import Packs
 from hub_server.services.stopping import Stopping
-from hub_server.services.workers import Workers
 from hub_server.store.database import Database
+from hub_server.thread_pool import ThreadPool
 
 
 class UpkeepContext(NamedTuple):
@@ -17,6 +17,6 @@ class UpkeepContext(NamedTuple):
 
     database: Database
     packs: Packs
-    workers: Workers
+    workers: ThreadPool
     stopping: Stopping
     clock: Callable[[], datetime]

@@ -24,8 +24,8 @@ from hub_server.services.hub_commits import Draft, HubCommits, Made
 from hub_server.services.new_objects import NewObjects
 from hub_server.services.remote_runs import place_outputs, with_files
 from hub_server.services.upload_content import UploadContent, take_archive, take_file
-from hub_server.services.workers import Workers
 from hub_server.services.workspace_heads import Volume
+from hub_server.thread_pool import ThreadPool
 
 
 class Writer(Struct, frozen=True):
@@ -53,9 +53,9 @@ class Workspaces:
         self,
         commits: HubCommits,
         packs: Packs,
-        workers: Workers,
+        workers: ThreadPool,
         *,
-        receiving: Workers,
+        receiving: ThreadPool,
         clock: Callable[[], datetime],
     ) -> None:
         """Uploads are written down by the threads of `receiving`, and cut and compressed by those of `workers`."""

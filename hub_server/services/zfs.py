@@ -15,8 +15,8 @@ from dotscience.errors import DiskFull, ZfsError
 from hub_server.content.zfs import Copy, Reception, Stream, ZfsDots
 from hub_server.domain.problems import Problem
 from hub_server.domain.types import ZfsInfo
-from hub_server.services.workers import Workers
 from hub_server.store.projects import DotRow
+from hub_server.thread_pool import ThreadPool
 
 Guid = Annotated[int, Meta(gt=0)]
 
@@ -32,7 +32,7 @@ class StreamQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True)
 class ZfsSync:
     """The hub's side of the fast path. Belongs to the event loop."""
 
-    def __init__(self, dots: ZfsDots | None, workers: Workers) -> None:
+    def __init__(self, dots: ZfsDots | None, workers: ThreadPool) -> None:
         """`dots` is None where this hub takes no streams."""
         self._dots = dots
         self._workers = workers

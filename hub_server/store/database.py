@@ -12,7 +12,7 @@ import os
 import queue
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, nullcontext
 from time import monotonic
 from typing import Any, Literal, Protocol, TypeVar
@@ -22,11 +22,13 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from hub_server.store.backends.backend import Backend
+from hub_server.thread_pool import ThreadPool
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 
 MAX_READERS = 4
+SEARCHERS = 2
 MAX_GROUP = 64
 
 
@@ -78,7 +80,8 @@ class Database:
         self._local = threading.local()
         self._reader_connections: list[Connection] = []
         count = readers or min(os.cpu_count() or 1, MAX_READERS)
-        self._readers = ThreadPoolExecutor(count, thread_name_prefix="hub-db-reader")
+        self._readers = ThreadPool(count, "hub-db-reader")
+        self._searchers = ThreadPool(SEARCHERS, "hub-db-searcher")
         self._writes: queue.SimpleQueue[_Write | None] = queue.SimpleQueue()
         self._closed = False
         self._writer = threading.Thread(target=self._write_forever, name="hub-db-writer")
@@ -89,9 +92,18 @@ class Database:
 
         Raises:
             QueryTimeout: its statements took longer than `limit_s`, in all on SQLite, one of them on PostgreSQL.
+            Cancelled: the database is closed.
         """
-        self._meter.work_queued("read")
-        return await asyncio.wrap_future(self._readers.submit(self._read_metered, work, limit_s, monotonic()))
+        return await self._read_on(self._readers, work, limit_s)
+
+    async def search(self, work: Work[T], *, limit_s: float) -> T:
+        """`read` for what may take seconds: it keeps nothing waiting but others of its kind.
+
+        Where nobody waits for it any more, or the database is closed, SQLite's statements are interrupted.
+
+        Raises: as `read`.
+        """
+        return await self._read_on(self._searchers, work, limit_s)
 
     def read_blocking(self, work: Work[T], *, limit_s: float | None = None) -> T:
         """`read` for worker threads: it runs on the calling thread, which gets a connection of its own."""
@@ -126,11 +138,17 @@ class Database:
         self._closed = True
         self._writes.put(None)
         self._writer.join()
-        self._readers.shutdown()
+        self._readers.close()
+        self._searchers.close()
         for connection in self._reader_connections:
             connection.close()
         self._reader_engine.dispose()
         self._writer_engine.dispose()
+
+    async def _read_on(self, pool: ThreadPool, work: Work[T], limit_s: float | None) -> T:
+        queued_at = monotonic()
+        self._meter.work_queued("read")
+        return await pool.run(lambda: self._read_metered(work, limit_s, queued_at))
 
     def _read_metered(self, work: Work[T], limit_s: float | None, queued_at: float) -> T:
         begun_at = monotonic()

@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Row, Select, case, select
 from committer.storage.codec import digest
 from hub_server.domain.types import Trace, TraceEdge, TraceRun, UnclaimedInput
 from hub_server.store.schema import commit, project, run, run_file
+from hub_server.thread_pool import check_cancelled
 
 Direction = Literal["upstream", "downstream"]
 
@@ -126,6 +127,7 @@ class _Search:
             return links, [], is_whole
         links, nobodys = [], []
         for file in self._files(_files().where(run_file.c.run_id == key, run_file.c.direction == "input")):
+            check_cancelled()
             link = self._made(file)
             if link is None:
                 nobodys.append(file)

@@ -15,6 +15,7 @@ from hub_server.domain.problems import Problem, not_found
 from hub_server.domain.scopes import ANONYMOUS, ANYBODY, Caller
 from hub_server.services.identity import sign_in_required
 from hub_server.services.services import Services
+from hub_server.thread_pool import Cancelled
 from hub_server.web import security
 from hub_server.web.proxies import path_prefix
 
@@ -78,6 +79,8 @@ class HubHandler(RequestHandler):
             case StorageUnavailable():
                 log.error("storage.unavailable", error=str(error))
                 self.send_problem(Problem("storage-unavailable", "the hub cannot reach its storage; try again later"))
+            case Cancelled():
+                self.send_problem(Problem("stopping", "the hub stops, and has given up what was asked; ask again"))
             case CorruptObject() | MissingObject():
                 log.error("object.damaged", error=str(error))
                 self.send_problem(Problem("damaged", f"{error}; the hub's operator must restore it"))

@@ -8,7 +8,7 @@ from typing import Any
 from hub_server.content.packs import Upload
 from hub_server.domain.problems import Problem
 from hub_server.services.services import Services
-from hub_server.services.workers import Workers
+from hub_server.thread_pool import ThreadPool
 from hub_server.web.decoding import decode_body
 from hub_server.web.operation import Call, Media, Operation, Receiver
 
@@ -72,7 +72,7 @@ class _MemoryReceiver:
 class _PackReceiver:
     """Gathers the pack in an upload, which writes large pieces on worker threads."""
 
-    def __init__(self, operation: Operation, workers: Workers, upload: Upload) -> None:
+    def __init__(self, operation: Operation, workers: ThreadPool, upload: Upload) -> None:
         self._operation = operation
         self._workers = workers
         self._upload = upload

@@ -7,6 +7,7 @@ ever held.
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping
 from functools import partial
@@ -110,6 +111,8 @@ class ApiHandler(HubHandler):
         self._running = False
         self._failure: Exception | None = None
         self._dropped = 0
+        self._answering: asyncio.Task[None] | None = None
+        self._is_abandoned = False
 
     @property
     def operation_name(self) -> str:
@@ -175,8 +178,13 @@ class ApiHandler(HubHandler):
     async def _run(self) -> None:
         try:
             call = dataclasses.replace(self._call, body=await self._body())
-            await self._send(await self._answer(call))
+            self._answering = asyncio.ensure_future(self._respond(call))
+            await self._answering
         except StreamClosedError:
+            log.info("request.abandoned")
+        except asyncio.CancelledError:
+            if not self._is_abandoned:
+                raise
             log.info("request.abandoned")
         except Exception as error:
             if self._headers_written:
@@ -186,6 +194,14 @@ class ApiHandler(HubHandler):
                 self.send_failure(error)
         finally:
             self._leave()
+
+    async def _respond(self, call: Call[Any, Any]) -> None:
+        if self._operation.in_turn:
+            async with self.hub.turns.of(call.asker):
+                reply = await self._answer(call)
+        else:
+            reply = await self._answer(call)
+        await self._send(reply)
 
     async def _answer(self, call: Call[Any, Any]) -> Reply:
         """What the operation answers; for the audit log, too."""
@@ -248,10 +264,13 @@ class ApiHandler(HubHandler):
         self._leave()
 
     def on_connection_close(self) -> None:
-        """Tornado's hook: the client went away."""
+        """Tornado's hook: the client went away. What only reads is given up; a change goes on to its end."""
         super().on_connection_close()
         if not self._running:
             self._leave()
+        elif self._answering is not None and self._operation.is_read:
+            self._is_abandoned = True
+            self._answering.cancel()
 
     def _leave(self) -> None:
         """The request is over: an upload that was not kept is forgotten. Idempotent."""

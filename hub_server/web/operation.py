@@ -113,6 +113,12 @@ class Call(Generic[Q, B]):
         return _declared(self.known_caller, "caller")
 
     @property
+    def asker(self) -> str:
+        """Whose requests they are that are answered in turn: an account, or an address where nobody has signed in."""
+        caller = self.known_caller
+        return self.request.client if caller is None or caller.is_anonymous else caller.account_id
+
+    @property
     def project(self) -> ProjectRef:
         """The project in the path, which the caller sees."""
         return _declared(self.found_project, "project")
@@ -177,6 +183,15 @@ class Operation:
     audited: bool | Callable[[Call[Any, Any]], bool] = True
     noted: Callable[[Call[Any, Any]], str] | None = None
     holds_secret: bool = False
+    in_turn: bool = False
+    """Whether it may take seconds, so that a caller's requests for such are answered one after the other."""
+    changes_nothing: bool = False
+    """Whether it only reads, though it is no GET: it ends early where the client has gone away."""
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it only reads."""
+        return self.changes_nothing or self.method == "GET"
 
     def is_audited(self, call: Call[Any, Any]) -> bool:
         """Whether the audit log has such a call."""
@@ -216,8 +231,8 @@ def operation(method: str, path: str, *, scope: str, **declared: Any) -> Callabl
         declared: `query` and `body` (Structs), `media`, `max_body` and `receive` for other bodies, `response` (a type),
             `answers` (statuses of success), `problems` (types beyond those that any operation may answer); `audited`
             (false, or a function of the call, for what is too frequent for the audit log), `noted` (what the log says
-            that a call is about), `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key), and
-            `open_on_loopback`.
+            that a call is about), `holds_secret` (the answer is shown once, and not kept for an Idempotency-Key),
+            `in_turn`, `changes_nothing`, and `open_on_loopback`.
     """
     if declared.get("body") is not None:
         declared.setdefault("media", Media.JSON)

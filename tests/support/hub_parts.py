@@ -25,16 +25,16 @@ from hub_server.services.repacking import Repacker
 from hub_server.services.stopping import Stopping
 from hub_server.services.sync import Move, Sync
 from hub_server.services.upkeep_context import UpkeepContext
-from hub_server.services.workers import Workers
 from hub_server.store import accounts, projects
 from hub_server.store.backends.sqlite import Sqlite
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 from hub_server.store.schema import branch, commit, dot
+from hub_server.thread_pool import ThreadPool
 
 
-class InterruptedWorkers(Workers):
-    """Workers on which something happens after a piece of work, before whoever asked for it goes on."""
+class InterruptedWorkers(ThreadPool):
+    """A pool on which something happens after a piece of work, before whoever asked for it goes on."""
 
     after: Callable | None = None
 

@@ -51,10 +51,11 @@ class Backend(Protocol):
         """Let go of a connection that ended while it was idle, so that what is asked next is asked on a new one."""
 
     def limited(self, connection: Connection, limit_s: float) -> AbstractContextManager[None]:
-        """Interrupt statements that are still running after so many seconds.
+        """Interrupt statements that are still running after so many seconds; on SQLite, or that nobody waits for.
 
         Raises:
             QueryTimeout: one was; the transaction can only be rolled back.
+            Cancelled: nobody waited for it.
         """
 
     def told(self, error: BaseException) -> BaseException | None:

@@ -18,6 +18,7 @@ from committer.storage.durability import storage_errors, sync_file, sync_folder
 from committer.storage.index import PRIMARY_CODE, disk_errors
 from dotscience.errors import ConfigError, DiskFull, StorageUnavailable
 from hub_server.store.backends.backend import QueryTimeout, System
+from hub_server.thread_pool import check_cancelled, is_cancelled
 
 T = TypeVar("T")
 
@@ -70,11 +71,12 @@ class Sqlite:
         """By a look at the clock now and then (sqlite.org/c3ref/progress_handler.html)."""
         dbapi: Any = connection.connection.dbapi_connection
         until = time.monotonic() + limit_s
-        dbapi.set_progress_handler(lambda: time.monotonic() > until, STEPS_BETWEEN_LOOKS)
+        dbapi.set_progress_handler(lambda: time.monotonic() > until or is_cancelled(), STEPS_BETWEEN_LOOKS)
         try:
             yield
         except OperationalError as error:
             if getattr(error.orig, "sqlite_errorcode", None) == sqlite3.SQLITE_INTERRUPT:
+                check_cancelled()
                 raise QueryTimeout(limit_s) from error
             raise
         finally:

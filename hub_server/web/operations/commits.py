@@ -44,7 +44,14 @@ async def get_commit(hub: Services, call: Call[Nothing, None]) -> Raw:
     return await hub.history.commit(call.project, _commit(call))
 
 
-@operation("GET", BASE + "/{commit}/tree", scope="runs:read", query=PathQuery, response=TreeListing)
+@operation(
+    "GET",
+    BASE + "/{commit}/tree",
+    scope="runs:read",
+    query=PathQuery,
+    response=TreeListing,
+    problems=("too-expensive",),
+)
 async def get_tree(hub: Services, call: Call[PathQuery, None]) -> TreeListing:
     """A folder of the snapshot."""
     return await hub.history.tree(call.project, _commit(call), call.query.path)
@@ -58,7 +65,7 @@ async def get_tree(hub: Services, call: Call[PathQuery, None]) -> TreeListing:
     response=bytes,
     response_media="application/octet-stream",
     answers=(200, 206, 304),
-    problems=("range-not-satisfiable",),
+    problems=("range-not-satisfiable", "too-expensive"),
 )
 async def get_content(hub: Services, call: Call[ContentQuery, None]) -> Reply:
     """A file's bytes, or one range of them; never as active content of the hub's own origin."""

@@ -25,13 +25,21 @@ class FileDiffQuery(DiffQuery, frozen=True, forbid_unknown_fields=True, kw_only=
     path: Annotated[str, Meta(max_length=MAX_PATH_CHARS)]
 
 
-@operation("GET", BASE + "/{commit}/diff", scope="runs:read", query=DiffQuery, response=CommitDiff)
+@operation("GET", BASE + "/{commit}/diff", scope="runs:read", query=DiffQuery, response=CommitDiff, in_turn=True)
 async def diff_commits(hub: Services, call: Call[DiffQuery, None]) -> CommitDiff:
-    """The paths that differ from another commit, or from the parent; the first 2,000 that are found."""
+    """The paths that differ from another commit, or from the parent; at most 2,000, and what seconds suffice for."""
     return await hub.diffs.commits(call.project, parse_hash(call.path["commit"], "commit"), _against(call.query))
 
 
-@operation("GET", BASE + "/{commit}/diff/file", scope="runs:read", query=FileDiffQuery, response=FileDiff)
+@operation(
+    "GET",
+    BASE + "/{commit}/diff/file",
+    scope="runs:read",
+    query=FileDiffQuery,
+    response=FileDiff,
+    problems=("too-expensive",),
+    in_turn=True,
+)
 async def diff_file(hub: Services, call: Call[FileDiffQuery, None]) -> FileDiff:
     """How one file differs: as lines, notebooks cell by cell."""
     commit = parse_hash(call.path["commit"], "commit")

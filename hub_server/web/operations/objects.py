@@ -17,6 +17,7 @@ ANSWERED_HEADER = "X-Dotscience-Answered"
     media=Media.BYTES,
     max_body=HASH_SIZE * MAX_NAMES,
     audited=False,
+    changes_nothing=True,
     response=bytes,
     response_media="application/octet-stream",
     problems=("storage-unavailable",),

@@ -77,6 +77,7 @@ class TraceQuery(Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     query=TraceQuery,
     response=Trace,
     problems=("trace-too-slow",),
+    in_turn=True,
 )
 async def trace_run(hub: Services, call: Call[TraceQuery, None]) -> Trace:
     """The runs that a run comes from, or that come from it, joined by the contents of their files."""
@@ -98,7 +99,8 @@ class FileTraceQuery(TraceQuery, frozen=True, forbid_unknown_fields=True, kw_onl
     scope="runs:read",
     query=FileTraceQuery,
     response=Trace,
-    problems=("trace-too-slow",),
+    problems=("trace-too-slow", "too-expensive"),
+    in_turn=True,
 )
 async def trace_file(hub: Services, call: Call[FileTraceQuery, None]) -> Trace:
     """The run that made a file's content and what that comes from; or downstream, the runs that read it and so on."""
@@ -116,6 +118,7 @@ async def trace_file(hub: Services, call: Call[FileTraceQuery, None]) -> Trace:
     query=TraceQuery,
     response=Trace,
     problems=("trace-too-slow",),
+    in_turn=True,
 )
 async def trace_model(hub: Services, call: Call[TraceQuery, None]) -> Trace:
     """As the trace of the run that published a version of a model."""

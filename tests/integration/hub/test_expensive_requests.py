@@ -1,0 +1,121 @@
+"""What is expensive to answer keeps nobody else waiting, and ends with its client or with the hub."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import closing
+from urllib.parse import urlsplit
+
+import pytest
+
+from committer.storage.objects import Kind
+from committer.storage.tree import EntryKind, TreeEntry, encode_tree
+from hub_server.services import diffs
+from hub_server.thread_pool import is_cancelled
+
+NAMES, ENTRIES = 50, 500
+
+
+def folder(pack, *, last, at=b"d"):
+    """A folder of many entries, of which only the last is as asked for; highly compressible."""
+    nothing = pack.add(Kind.BLOB, b"")
+    entries = [TreeEntry(b"%s%06d" % (at, number), EntryKind.FILE, 0o644, 0, 0, nothing) for number in range(ENTRIES)]
+    return pack.add(Kind.TREE, encode_tree([*entries, TreeEntry(b"z", EntryKind.FILE, 0o644, 0, last, nothing)]))
+
+
+def push(project, new_pack, folders):
+    """Push a commit whose root has folders, given as a function of the pack: their trees, one for each name."""
+    pack = new_pack()
+    entries = [
+        TreeEntry(b"n%04d" % number, EntryKind.DIRECTORY, 0o755, 0, 0, tree)
+        for number, tree in enumerate(folders(pack))
+    ]
+    root = pack.add(Kind.TREE, encode_tree(entries))
+    commit = pack.add_commit(project, (), {}, root=root)
+    assert project.put_pack(pack.bytes()).status_code == 201
+    assert project.post_commit(commit, parent=project.head).status_code == 201
+    project.head = commit
+    return commit
+
+
+def send(project, path):
+    """A request on a connection of its own; whoever asked need not wait for the answer."""
+    address = urlsplit(project.hub.url)
+    connection = socket.create_connection((address.hostname, address.port))
+    connection.sendall(
+        f"GET {project.base}{path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Authorization: Bearer {project.token}\r\n\r\n".encode()
+    )
+    return connection
+
+
+def test_a_pair_of_folders_under_many_names_is_compared_once(project, new_pack, monkeypatch):
+    before = push(project, new_pack, lambda pack: [folder(pack, last=1)] * NAMES)
+    after = push(project, new_pack, lambda pack: [folder(pack, last=2)] * NAMES)
+    monkeypatch.setattr(diffs, "MAX_ENTRIES", 3 * ENTRIES)
+    found = project.get(f"/commits/{after}/diff?against={before}")
+    assert (len(found["changes"]), found["is_whole"]) == (NAMES, True)
+
+
+def test_a_comparison_ends_where_its_budget_does(project, new_pack, monkeypatch):
+    before = push(project, new_pack, lambda pack: [folder(pack, last=1)] * NAMES)
+    after = push(project, new_pack, lambda pack: [folder(pack, last=2 + number) for number in range(NAMES)])
+    monkeypatch.setattr(diffs, "MAX_ENTRIES", 7 * ENTRIES)
+    found = project.get(f"/commits/{after}/diff?against={before}")
+    assert (len(found["changes"]), found["is_whole"]) == (3, False)
+
+
+def test_a_path_through_folders_that_are_too_large_is_refused(project, new_pack, monkeypatch):
+    commit = push(project, new_pack, lambda pack: [folder(pack, last=1)])
+    monkeypatch.setattr("hub_server.services.read_budget.LOOKUP_BYTES", 1_000)
+    for path in ("tree?path=n0000", "content?path=n0000/z", "diff/file?path=n0000/z", "trace?path=n0000/z"):
+        answer = project.hub.request("GET", f"{project.base}/commits/{commit}/{path}", token=project.token)
+        assert (answer.status_code, answer.json()["type"]) == (422, "/problems/too-expensive")
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """Comparisons go on until they are to end; semaphores say how many began and ended."""
+    begun, ended = threading.Semaphore(0), threading.Semaphore(0)
+
+    def compare(*_):
+        begun.release()
+        while not is_cancelled():
+            threading.Event().wait(0.01)
+        ended.release()
+        return [], False
+
+    monkeypatch.setattr(diffs, "_changes", compare)
+    return begun, ended
+
+
+def test_comparisons_end_with_their_clients(project, new_run, endless):
+    begun, ended = endless
+    commit = project.push(new_run(), files={"a": b"1"}).commit
+    connections = [send(project, f"/commits/{commit}/diff") for _ in range(6)]
+    assert begun.acquire(timeout=20)
+    for connection in connections:
+        connection.close()
+    assert ended.acquire(timeout=20)
+    assert not begun.acquire(blocking=False), "those that waited in turn had no client any more"
+
+
+def test_comparisons_of_many_keep_nobody_waiting_for_other_answers(project, new_run, endless):
+    begun, _ = endless
+    commit = project.push(new_run(), files={"a": b"1"}).commit
+    with closing(send(project, f"/commits/{commit}/diff")), closing(send(project, f"/commits/{commit}/diff")):
+        assert begun.acquire(timeout=20)
+        assert project.get(f"/commits/{commit}/tree")["total"] == 1
+        assert not begun.acquire(blocking=False), "a caller's comparisons are made one after the other"
+
+
+def test_comparisons_end_with_the_hub(serve_hub, tmp_path, new_run, endless):
+    begun, ended = endless
+    with serve_hub(tmp_path / "hub") as hub:
+        project = hub.new_project()
+        commit = project.push(new_run(), files={"a": b"1"}).commit
+        connection = send(project, f"/commits/{commit}/diff")
+        assert begun.acquire(timeout=20)
+    assert ended.acquire(timeout=20)
+    connection.close()
