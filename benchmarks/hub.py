@@ -37,12 +37,12 @@ from rich.console import Console
 
 from hub_server.domain.filters import parse_filter
 from hub_server.services.history import History
-from hub_server.thread_pool import ThreadPool
 from hub_server.store.backends.backend import Backend
 from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 from hub_server.store.projects import ProjectRef
 from hub_server.store.run_order import Order
+from hub_server.thread_pool import ThreadPool
 
 ROUNDS = 40
 PAGE = 50

@@ -24,6 +24,7 @@ from hub_server.domain.scopes import SCOPES, Caller
 from hub_server.domain.types import AccountInfo
 from hub_server.legacy.api import LEGACY_API
 from hub_server.opening import open_backend, open_storage
+from hub_server.services.archives import Archives
 from hub_server.services.audit import Audit
 from hub_server.services.collaborators import Collaborators
 from hub_server.services.collector import Collector
@@ -172,6 +173,7 @@ async def _open_services(
         models=Models(database),
         provenance=Provenance(database),
         history=History(database, packs, workers, clock=clock),
+        archives=Archives(database, packs, workers),
         sync=sync,
         fetching=Fetching(database, packs, workers),
         volumes=Volumes(database, projects, clock=clock),

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime
 from itertools import islice
 
 from msgspec import Struct
 
-from committer.storage.census import take_census
-from committer.storage.reader import Reader, read_file, resolve, walk
+from committer.storage.reader import resolve, walk
 from committer.storage.tree import EntryKind, TreeEntry
 from dotscience.errors import NoSuchPath
 from hub_server.content.paths import Path
-from hub_server.domain.problems import Problem, not_found
+from hub_server.domain.problems import not_found
+from hub_server.services.archive_formats import pieces_of
+from hub_server.services.archives import MAX_ENTRIES, check_size, stream
 from hub_server.services.history import entry_time
 from hub_server.services.hub_commits import HubCommits
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.read_budget import lookup_reader
 from hub_server.store.projects import DotRow
 from hub_server.thread_pool import ThreadPool
-
-MAX_ENTRIES = 1_000_000
-"""Names in a folder and below it, beyond which it is neither listed nor packed."""
-
-PIECE_SIZE = 2**18
-"""Bytes of an archive that are made at once; one piece is at most a chunk longer."""
 
 
 class Key(Struct, frozen=True):
@@ -89,8 +83,8 @@ class Folders:
         """
         entry = await self._find(dot, root, path)
         source = self._commits.objects(dot)
-        await self._workers.run(lambda: _check_size(source, entry))
-        return self._pieces(_gather(_pack(source, entry.content)))
+        await self._workers.run(lambda: check_size(source, entry))
+        return stream(self._workers, pieces_of("tar", source, islice(walk(source, entry.content), MAX_ENTRIES)))
 
     async def _find(self, dot: DotRow, root: bytes, path: str) -> TreeEntry:
         source = self._commits.objects(dot)
@@ -98,10 +92,6 @@ class Folders:
             return await self._workers.run(lambda: resolve(lookup_reader(source), root, path))
         except NoSuchPath as error:
             raise not_found("path", path[:200]) from error
-
-    async def _pieces(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while (piece := await self._workers.run(lambda: next(pieces, None))) is not None:
-            yield piece
 
 
 def _keys(source: ProjectObjects, root: bytes, wanted: Wanted) -> Keys:
@@ -112,7 +102,7 @@ def _keys(source: ProjectObjects, root: bytes, wanted: Wanted) -> Keys:
         return Keys([], 0)
     if folder.kind is not EntryKind.DIRECTORY:
         return Keys([_key(prefix, folder)], 1)
-    _check_size(source, folder)
+    check_size(source, folder)
     start = wanted.page * wanted.size
     keys: list[Key] = []
     total = 0
@@ -135,43 +125,3 @@ def _key(path: bytes, entry: TreeEntry) -> Key:
     is_folder = entry.kind is EntryKind.DIRECTORY
     modified_at = None if is_folder else entry_time(entry.mtime_ns)
     return Key(path.decode("utf-8", "replace"), entry.size, modified_at, is_folder)
-
-
-def _check_size(reader: Reader, entry: TreeEntry) -> None:
-    found = take_census(reader, entry).entries
-    if found > MAX_ENTRIES:
-        raise Problem("too-large", f"the folder has {found} entries, more than {MAX_ENTRIES}; ask for its parts")
-
-
-def _pack(reader: Reader, root: bytes) -> Iterator[bytes]:
-    for path, entry in islice(walk(reader, root), MAX_ENTRIES):
-        yield _header(path, entry).tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
-        if entry.is_file:
-            yield from read_file(reader, entry)
-            yield bytes(-entry.size % tarfile.BLOCKSIZE)
-    yield bytes(2 * tarfile.BLOCKSIZE)
-
-
-def _gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in fewer pieces: each is a piece of work for a thread."""
-    gathered = bytearray()
-    for piece in pieces:
-        gathered += piece
-        if len(gathered) >= PIECE_SIZE:
-            yield bytes(gathered)
-            gathered.clear()
-    yield bytes(gathered)
-
-
-def _header(path: bytes, entry: TreeEntry) -> tarfile.TarInfo:
-    header = tarfile.TarInfo(path.decode("utf-8", "surrogateescape"))
-    header.mode = entry.mode
-    header.mtime = entry.mtime_ns // 10**9
-    match entry.kind:
-        case EntryKind.DIRECTORY:
-            header.type = tarfile.DIRTYPE
-        case EntryKind.SYMLINK:
-            header.type, header.linkname = tarfile.SYMTYPE, entry.content.decode("utf-8", "surrogateescape")
-        case _:
-            header.size = entry.size
-    return header

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hub_server.services.archives import Archives
 from hub_server.services.audit import Audit
 from hub_server.services.collaborators import Collaborators
 from hub_server.services.comments import Comments
@@ -48,6 +49,7 @@ class Services:
     rates: RateLimit
     projects: Projects
     history: History
+    archives: Archives
     live_runs: LiveRuns
     run_edits: RunEdits
     comments: Comments

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from urllib.parse import quote_from_bytes
 
 from hub_server.domain.problems import Problem
+from hub_server.services.archive_formats import ArchiveFormat
+from hub_server.services.archives import Archive
 from hub_server.services.history import File
 from hub_server.web.operation import Reply
 
@@ -19,6 +21,8 @@ SANDBOX = (
     "sandbox allow-scripts; default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; "
     "style-src 'unsafe-inline'; img-src data: blob:; font-src data:; frame-ancestors 'self'"
 )
+
+ARCHIVE_TYPES: dict[ArchiveFormat, str] = {"zip": "application/zip", "tar": "application/x-tar"}
 
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
@@ -48,6 +52,17 @@ def file_reply(file: File, headers: Mapping[str, str], *, download: bool) -> Rep
     if wanted is not None:
         described["Content-Range"] = f"bytes {start}-{stop - 1}/{file.size}"
     return Reply(body=file.read(start, stop), status=206 if wanted else 200, headers=described)
+
+
+def archive_reply(archive: Archive, form: ArchiveFormat) -> Reply:
+    """An archive as a download; its length is not known before its end."""
+    headers = {
+        "Cache-Control": "private, no-store",
+        "Content-Security-Policy": SANDBOX,
+        "Content-Type": ARCHIVE_TYPES[form],
+        "Content-Disposition": _disposition(archive.name, download=True),
+    }
+    return Reply(body=archive.pieces, headers=headers)
 
 
 def parse_range(value: str, size: int) -> tuple[int, int] | None:

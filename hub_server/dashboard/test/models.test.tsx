@@ -31,6 +31,8 @@ test("models lead to their versions, and those to the run and the file", async (
   const [file] = within(newest).getAllByRole("link", { name: "out/iris.joblib" });
   expect(file?.getAttribute("href")).toContain(`/p/${PROJECT}/commits/${COMMIT}`);
   expect(within(newest).getByText(`${IRIS.type} 1.5.2`)).toBeTruthy();
+  const download = within(newest).getByRole("link", { name: "Download version 2" });
+  expect(download.getAttribute("href")).toContain(`/projects/${PROJECT}/models/iris/versions/2/archive`);
   const run = app.hub.runs[0];
   expect(newest.querySelector(`a[href="/p/${PROJECT}/runs/${run?.id}"]`)).not.toBeNull();
 });
@@ -41,6 +43,7 @@ test("any name is a link to its own page, and stays text", async () => {
   fireEvent.click(await screen.findByRole("link", { name: ODD.name }));
   expect(await screen.findByRole("heading", { name: ODD.name })).toBeTruthy();
   expect(await screen.findByText("1 version")).toBeTruthy();
+  expect(screen.queryByRole("link", { name: /^Download/ })).toBeNull();
   expect(document.querySelector("img[src='x']")).toBeNull();
 });
 

@@ -137,6 +137,19 @@ test("the snapshot's folders are browsed by URL", async () => {
   expect(await screen.findByRole("link", { name: "train.py" })).toBeTruthy();
 });
 
+test("the run and the open folder are downloaded as one archive", async () => {
+  const run = aRun();
+  show(run);
+  const all = await screen.findByRole("link", { name: "Download all files" });
+  expect(all.getAttribute("href")).toMatch(new RegExp(`/projects/${PROJECT}/commits/${COMMIT}/archive$`));
+  const whole = screen.getByRole("link", { name: "Download the files of this run" });
+  expect(whole.getAttribute("href")).toMatch(new RegExp(`/projects/${PROJECT}/runs/${run.id}/archive$`));
+  fireEvent.click(await screen.findByRole("link", { name: "data" }));
+  fireEvent.click(await screen.findByRole("link", { name: "deep" }));
+  const folder = await screen.findByRole("link", { name: "Download this folder" });
+  expect(folder.getAttribute("href")).toMatch(/\/archive\?path=data%2Fdeep$/);
+});
+
 test("only the start of a text file is fetched, and it can be downloaded whole", async () => {
   show(aRun(), "?file=train.py");
   expect(await screen.findByText(/print\('hello'\)/)).toBeTruthy();

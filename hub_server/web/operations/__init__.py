@@ -2,6 +2,7 @@
 
 from hub_server.web.operation import Operation, collect
 from hub_server.web.operations import (
+    archives,
     collaborators,
     commits,
     diffs,
@@ -32,6 +33,7 @@ ALL: list[Operation] = collect(
         metrics,
         models,
         commits,
+        archives,
         diffs,
         sync,
         objects,

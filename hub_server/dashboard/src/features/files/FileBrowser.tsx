@@ -3,6 +3,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 
 import { treeQuery } from "../../api/queries";
 import type { TreeEntry } from "../../api/types";
+import { DownloadLink } from "../../components/DownloadLink";
 import { Icon } from "../../components/Icon";
 import { Panel } from "../../components/Panel";
 import { ErrorPanel, Skeleton } from "../../components/states";
@@ -22,9 +23,24 @@ export function FileBrowser({ project, commit }: Props) {
   const directory = search.dir ?? (search.file === undefined ? "" : parentOf(search.file));
   const query = useQuery(treeQuery(project, commit, directory));
   const tree = query.data;
-  const count = tree && <span className="muted">{tree.total > tree.entries.length ? `first ${tree.entries.length} of ${tree.total}` : tree.total}</span>;
+  const isAll = directory === "";
+  const count = tree && (
+    <span className="muted">{tree.total > tree.entries.length ? `first ${tree.entries.length} of ${tree.total}` : tree.total}</span>
+  );
   return (
-    <Panel title="Files" aside={count}>
+    <Panel
+      title="Files"
+      aside={
+        <>
+          {count}
+          <DownloadLink
+            of={["projects", project, "commits", commit, "archive"]}
+            query={{ path: isAll ? undefined : directory }}
+            what={isAll ? "all files" : "this folder"}
+          />
+        </>
+      }
+    >
       <Breadcrumbs directory={directory} />
       {query.isPending && <Skeleton what="files" rows={4} />}
       {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}

@@ -4,6 +4,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { modelVersionsQuery, projectQuery } from "../../api/queries";
 import type { ModelVersion } from "../../api/types";
 import { Badge } from "../../components/Badge";
+import { DownloadLink } from "../../components/DownloadLink";
 import { Hash } from "../../components/Hash";
 import { ListPage } from "../../components/ListPage";
 import { Time } from "../../components/Time";
@@ -36,6 +37,9 @@ function VersionTable({ project, versions }: { project: string; versions: ModelV
             <th scope="col">Run</th>
             <th scope="col">Arrived</th>
             <th scope="col">Commit</th>
+            <th scope="col">
+              <span className="visually-hidden">Download</span>
+            </th>
           </tr>
         </thead>
         <tbody>
@@ -83,6 +87,14 @@ function VersionRow({ project, version }: { project: string; version: ModelVersi
       </td>
       <td>
         <Hash id={version.commit} what="commit id" />
+      </td>
+      <td>
+        {Object.keys(version.files).length > 0 && (
+          <DownloadLink
+            of={["projects", project, "models", version.model, "versions", String(version.number), "archive"]}
+            what={`version ${version.number}`}
+          />
+        )}
       </td>
     </tr>
   );

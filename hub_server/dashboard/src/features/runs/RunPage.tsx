@@ -6,6 +6,7 @@ import { liveRunQuery, projectQuery, runQuery } from "../../api/queries";
 import type { RunDetails, RunRecord } from "../../api/types";
 import { Badge } from "../../components/Badge";
 import { CopyButton } from "../../components/CopyButton";
+import { DownloadLink } from "../../components/DownloadLink";
 import { ErrorPanel, Skeleton } from "../../components/states";
 import { Time } from "../../components/Time";
 import { durationOf, formatDuration } from "../../lib/format";
@@ -89,7 +90,12 @@ function RunHeader({ run }: { run: RunDetails }) {
     <header className="run-header">
       <div className="run-title">
         <h1>{titleOf(run)}</h1>
-        <TrashButton run={run} />
+        <div className="run-actions">
+          {run.commit !== null && (
+            <DownloadLink of={["projects", run.project_id, "runs", run.id, "archive"]} what="the files of this run" />
+          )}
+          <TrashButton run={run} />
+        </div>
       </div>
       <p className="run-facts">
         <Badge tone={status === "success" ? "good" : "bad"}>{status}</Badge>
