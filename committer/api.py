@@ -21,7 +21,7 @@ from tornado.iostream import IOStream, StreamClosedError
 from tornado.netutil import bind_unix_socket
 
 from committer.log import get_logger
-from dotscience.errors import DiskFull, DotscienceError, WorkspaceError
+from dotscience.errors import CommitterStopping, DiskFull, DotscienceError, WorkspaceError
 
 if TYPE_CHECKING:
     from committer.service import Committer
@@ -187,6 +187,8 @@ class Handler(tornado.web.RequestHandler):
                 self.problem(HTTPStatus.BAD_REQUEST, str(error))
             case DiskFull():
                 self.problem(HTTPStatus.INSUFFICIENT_STORAGE, str(error))
+            case CommitterStopping():
+                self.problem(HTTPStatus.SERVICE_UNAVAILABLE, str(error))
             case WorkspaceError():
                 self.problem(HTTPStatus.CONFLICT, str(error))
             case DotscienceError():

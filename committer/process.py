@@ -8,8 +8,9 @@ import gc
 import signal
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+import click
 import msgspec
 
 from committer.commits import Taken
@@ -22,7 +23,7 @@ from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
 from committer.tenure import hold_root
 from dotscience.client.committer import CommitterClient
-from dotscience.errors import CommitterUnavailable
+from dotscience.errors import CommitterUnavailable, RootIsTaken
 from dotscience.workspace import Workspace, read_project
 
 log = get_logger(__name__)
@@ -30,6 +31,11 @@ log = get_logger(__name__)
 GARBAGE_AFTER = 50_000
 PUSH_PATIENCE_S = 60.0
 CANNOT_PUSH = frozenset({"unreachable", "error"})
+TURN_PATIENCE_S = 120.0
+SAY_AFTER_S = 1.0
+ASK_AGAIN_S = 0.1
+
+T = TypeVar("T")
 
 
 def serve(workspace: Workspace, environment: Mapping[str, str]) -> bool:
@@ -76,11 +82,15 @@ def drop_pushed(
     Raises:
         DotscienceError: the store cannot be used.
     """
-    try:
-        return CommitterClient(workspace.root).make_room(keep=keep, dry_run=dry_run)
-    except CommitterUnavailable:
-        dropped: dict[str, Any] = msgspec.to_builtins(_drop_here(workspace, settings, keep=keep, dry_run=dry_run))
-        return dropped
+
+    def attempt() -> dict[str, Any]:
+        try:
+            return CommitterClient(workspace.root).make_room(keep=keep, dry_run=dry_run)
+        except CommitterUnavailable:
+            dropped: dict[str, Any] = msgspec.to_builtins(_drop_here(workspace, settings, keep=keep, dry_run=dry_run))
+            return dropped
+
+    return _in_turn(workspace, attempt)
 
 
 def _drop_here(workspace: Workspace, settings: CommitterSettings, *, keep: int | None, dry_run: bool) -> Dropped:
@@ -107,14 +117,41 @@ def save(
         DotscienceError: it could not be taken.
     """
     client = CommitterClient(workspace.root)
-    try:
-        taken = client.commit(description)
-    except CommitterUnavailable:
-        here: dict[str, Any] = msgspec.to_builtins(asyncio.run(_save_here(workspace, settings, description, sending)))
-        return here
-    with contextlib.suppress(CommitterUnavailable):
-        _follow_push(client, sending)
-    return taken
+
+    def attempt() -> dict[str, Any]:
+        try:
+            taken = client.commit(description)
+        except CommitterUnavailable:
+            here: Taken = asyncio.run(_save_here(workspace, settings, description, sending))
+            return msgspec.to_builtins(here)  # type: ignore[no-any-return]
+        with contextlib.suppress(CommitterUnavailable):
+            _follow_push(client, sending)
+        return taken
+
+    return _in_turn(workspace, attempt)
+
+
+def _in_turn(workspace: Workspace, attempt: Callable[[], T]) -> T:
+    """Make the attempt again while another process is the committer and does not answer: it starts or ends just now.
+
+    Raises:
+        RootIsTaken: it still is after `TURN_PATIENCE_S`.
+    """
+    began, has_said = time.monotonic(), False
+    while True:
+        try:
+            return attempt()
+        except RootIsTaken as error:
+            waited_s = time.monotonic() - began
+            if waited_s > TURN_PATIENCE_S:
+                raise RootIsTaken(
+                    f"another process is the committer of {workspace.root}, and has not answered for"
+                    f" {TURN_PATIENCE_S:.0f} seconds; `ds status` shows what it does"
+                ) from error
+        if waited_s > SAY_AFTER_S and not has_said:
+            click.echo(f"Waiting for another process, which is the committer of {workspace.root} …", err=True)
+            has_said = True
+        time.sleep(ASK_AGAIN_S)
 
 
 def _follow_push(client: CommitterClient, sending: Callable[[int, int], None]) -> None:

@@ -19,16 +19,12 @@ import msgspec
 import platformdirs
 
 from dotscience.client.committer import ENDPOINT_FILE, Endpoint
-from dotscience.errors import WorkspaceError
+from dotscience.errors import RootIsTaken, WorkspaceError
 from dotscience.workspace import STATE_DIR, write_durably
 
 LOCK_FILE = "committer.lock"
 MAX_SOCKET_PATH = 100
 """sun_path holds 108 bytes on Linux and 104 on macOS (unix(7), unix(4))."""
-
-
-class RootIsTaken(WorkspaceError):
-    """Another process is the root's committer."""
 
 
 @contextmanager

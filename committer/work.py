@@ -23,7 +23,7 @@ from committer.notice import Noticed, close_derived, derived_wait_s
 from committer.settings import CommitterSettings
 from committer.status import Facts, problem_of
 from committer.sync.journal import Journal
-from dotscience.errors import DotscienceError, SnapshotError, WorkspaceError
+from dotscience.errors import CommitterStopping, DotscienceError, SnapshotError, WorkspaceError
 
 log = get_logger(__name__)
 
@@ -121,7 +121,7 @@ class CommitLoop:
         if self.refusal is not None:
             raise self.refusal
         if self._stopping:
-            raise WorkspaceError("the committer is stopping; try again when it runs")
+            raise CommitterStopping("the committer is stopping; try again when it runs")
         wish = Wish(description, asyncio.get_running_loop().create_future())
         self._wishes.append(wish)
         self._reconsider.set()
@@ -143,7 +143,9 @@ class CommitLoop:
             except TimeoutError:
                 continue
         for wish in self._wishes:
-            wish.answer.set_exception(WorkspaceError("the committer stopped before it could save; nothing was lost"))
+            if not wish.answer.done():
+                error = CommitterStopping("the committer stopped before it could save; nothing was lost")
+                wish.answer.set_exception(error)
 
     async def _step(self) -> float:
         """Do what is due; returns for how many seconds nothing else will be."""

@@ -8,6 +8,8 @@
         NotebookError             a file is no notebook, or only half of one
       WorkspaceError              a folder cannot be tracked as asked
         NotAWorkspace             no `.dotscience/project.toml` here or above
+        RootIsTaken               another process is the workspace's committer
+        CommitterStopping         it ends, and takes nothing up any more
       SnapshotError               a snapshot or its store failed; `.permanent` says whether a retry can help
         CorruptObject             bytes do not match the hash that names them
         MissingObject             a hash that should be here is not
@@ -64,6 +66,14 @@ class WorkspaceError(DotscienceError):
 
 class NotAWorkspace(WorkspaceError):
     """Neither the folder nor any folder above it has been initialised."""
+
+
+class RootIsTaken(WorkspaceError):
+    """Another process is the root's committer."""
+
+
+class CommitterStopping(WorkspaceError):
+    """The committer ends, and did not do what was asked; whoever asks again is served by the next one."""
 
 
 class SnapshotError(DotscienceError):

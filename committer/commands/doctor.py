@@ -117,7 +117,8 @@ def _try_out(workspace: Workspace, settings: CommitterSettings) -> dict[str, Any
     import msgspec
 
     from committer.reading_status import try_out
-    from committer.tenure import RootIsTaken, hold_root
+    from committer.tenure import hold_root
+    from dotscience.errors import RootIsTaken
 
     try:
         with hold_root(workspace.root):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import socket
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -43,7 +44,8 @@ def read_endpoint(root: Path) -> Endpoint:
 class CommitterClient:
     """Calls the committer of one workspace; every call opens its own connection, so threads may share a client.
 
-    Raises, from every call: `CommitterUnavailable` when no committer answers, `DotscienceError` when it refuses.
+    Raises, from every call: `CommitterUnavailable` when no committer answers, or one that is stopping,
+    `DotscienceError` when it refuses.
     """
 
     def __init__(self, root: Path, *, timeout_s: float = 10.0) -> None:
@@ -120,7 +122,9 @@ class CommitterClient:
             connection.close()
         document = msgspec.json.decode(content, type=dict[str, Any]) if content else {}
         if answer.status >= 300:
-            raise DotscienceError(str(document.get("detail") or f"the committer answered status {answer.status}"))
+            detail = str(document.get("detail") or f"the committer answered status {answer.status}")
+            is_stopping = answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+            raise CommitterUnavailable(detail) if is_stopping else DotscienceError(detail)
         return document
 
     def _connect(self, timeout_s: float | None) -> _UnixConnection:
