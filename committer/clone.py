@@ -119,6 +119,11 @@ def clone(
     return cloned._replace(is_newest=mark.commit == project.head)
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether a clone into this folder was begun and not brought to its end."""
+    return _read_mark(folder) is not None
+
+
 def _begin(folder: Path, wanted: _Mark) -> _Mark:
     """Mark the folder; what it is marked for from here on.
 
@@ -157,7 +162,7 @@ def _require_empty(folder: Path) -> None:
 def _read_mark(folder: Path) -> _Mark | None:
     try:
         return msgspec.json.decode((folder / STATE_DIR / MARK).read_bytes(), type=_Mark)
-    except (FileNotFoundError, msgspec.DecodeError):
+    except (FileNotFoundError, NotADirectoryError, msgspec.DecodeError):
         return None
 
 

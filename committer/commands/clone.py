@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,11 @@ from committer.commands import place
 from committer.commands.checkout import folder_name, print_problems, problem_documents
 from committer.commands.progress import sending_bar
 from dotscience import wording
+from dotscience.errors import DotscienceError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from committer.clone import Cloned
     from dotscience.client.hub import HubClient, Project
     from dotscience.workspace import Workspace
@@ -44,7 +48,8 @@ def clone(*, project: str, folder: Path | None, hub_url: str | None, as_json: bo
     with client:
         root = (folder or Path(folder_name(found.name))).expanduser().absolute()
         binding = _Binding(client, found, is_signed_in=is_signed_in)
-        made = cloning.clone(client, found, root, place.settings_of(root), bar=sending_bar, ready=binding.bind)
+        with _saying_what_is_left(root):
+            made = cloning.clone(client, found, root, place.settings_of(root), bar=sending_bar, ready=binding.bind)
     if as_json:
         click.echo(json.dumps(_document(made, found, may_push=binding.may_push)))
     else:
@@ -67,6 +72,19 @@ def _open(project: str, hub_url: str | None) -> tuple[HubClient, Project, bool]:
         return client, project_at(client, page.project), is_signed_in
     client = own_account(hub_url)
     return client, project_named(client.projects(), project, f"on {client.url}"), True
+
+
+@contextmanager
+def _saying_what_is_left(root: Path) -> Iterator[None]:
+    """Say how an interrupted clone goes on, where it has begun."""
+    from committer.clone import is_unfinished
+
+    try:
+        yield
+    except (DotscienceError, KeyboardInterrupt):
+        if is_unfinished(root):
+            click.echo(f"What was fetched so far is in {root}; the same command goes on from there.", err=True)
+        raise
 
 
 class _Binding:

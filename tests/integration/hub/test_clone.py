@@ -13,6 +13,7 @@ from dotscience.cli.frame import main
 from dotscience.client import credentials
 from dotscience.client.committer import CommitterClient
 from dotscience.client.hub import HubClient
+from dotscience.errors import HubUnavailable
 from dotscience.record import FileRef, Place
 from dotscience.wire import mime_bundle
 from dotscience.workspace import read_project
@@ -203,6 +204,34 @@ def test_who_may_not_see_it_gets_nothing(hub, mine, history, tmp_path):
     credentials.save(hub.url, credentials.ACCOUNT, "ds_" + "0" * 16 + "_" + "0" * 43)
     assert f"ds login {hub.url}" in refused("clone", page(mine), tmp_path / "work")
     assert not (tmp_path / "work").exists()
+
+
+def test_an_interrupted_clone_says_how_it_goes_on(mine, history, tmp_path, monkeypatch):
+    fetch = HubClient.objects
+    answers = iter(range(2))
+
+    def breaking_off(client, dot_id, hashes):
+        if next(answers, None) is None:
+            raise HubUnavailable("the hub is away")
+        return fetch(client, dot_id, hashes)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HubClient, "objects", breaking_off)
+        said = refused("clone", page(mine), tmp_path / "work")
+    assert "the hub is away" in said
+    assert "the same command goes on from there" in said
+    assert as_json("clone", page(mine), tmp_path / "work")["commits"] == 3
+    assert "goes on from there" not in refused("clone", page(mine), tmp_path / "work")
+
+
+def test_what_was_uploaded_without_a_committer_is_cloned_too(hub, legacy, tmp_path):
+    credentials.save(hub.url, credentials.ACCOUNT, hub.admin)
+    workspace = legacy.new_workspace()
+    assert workspace.put("data/a.txt", b"one").ok
+    assert workspace.put("b.txt", b"two").ok
+    made = as_json("clone", f"{hub.url}/p/{workspace.id}", tmp_path / "work")
+    assert (made["commits"], made["problems"]) == (2, [])
+    assert (tmp_path / "work" / "data" / "a.txt").read_bytes() == b"one"
 
 
 def test_what_is_no_project_of_a_hub_is_said(hub, mine, tmp_path):
