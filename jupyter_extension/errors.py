@@ -19,6 +19,7 @@ from typing import Any
 from tornado import web
 
 from dotscience.errors import CommitterUnavailable, DotscienceError
+from dotscience.invocation import spelled
 
 
 class ApiError(DotscienceError):
@@ -77,7 +78,7 @@ def error_document(error: BaseException | None) -> tuple[int, dict[str, str]]:
     """
     match error:
         case ApiError():
-            return error.status, _document(error.code, str(error), error.hint)
+            return error.status, _document(error.code, spelled(str(error)), spelled(error.hint))
         case CommitterRefused():
             return (error.status if error.status < 500 else 502), _document(error.kind, str(error), "")
         case CommitterUnavailable():

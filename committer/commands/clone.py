@@ -15,6 +15,7 @@ from committer.commands.checkout import folder_name, print_problems, problem_doc
 from committer.commands.progress import sending_bar
 from dotscience import wording
 from dotscience.errors import DotscienceError
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,4 +141,6 @@ def _print(made: Cloned, project: Project, *, may_push: bool) -> None:
             "The project went on since this clone began; to get that, remove the folder and clone again.", err=True
         )
     print_problems(problem_documents(made.problems))
-    click.echo(f"Next: cd {root}, then `ds up` for JupyterLab, or `ds committer` to record runs here.")
+    click.echo(
+        spelled(f"Next: cd {root}, then `ds up` for JupyterLab, or `ds committer` to record runs here.", anywhere=True)
+    )

@@ -13,6 +13,7 @@ import click
 
 from committer.commands import place
 from dotscience import wording
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -71,7 +72,7 @@ def _print(one: Check) -> None:
     mark, color = {"ok": ("ok", "green"), "hint": ("hint", "yellow")}.get(one.state, ("PROBLEM", "red"))
     click.echo(f"{click.style(f'{mark:8}', fg=color)}{one.name}: {wording.printable(one.detail)}")
     if one.advice:
-        click.echo(f"        {wording.printable(one.advice)}")
+        click.echo(f"        {wording.printable(spelled(one.advice))}")
 
 
 def _checks(workspace: Workspace, settings: CommitterSettings) -> Iterator[Check]:

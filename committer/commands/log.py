@@ -10,6 +10,7 @@ import click
 
 from committer.commands import place
 from dotscience import wording
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def log(*, path: str | None, number: int, before: str | None, as_json: bool) -> 
     if more:
         click.echo(f"Older ones: ds log --before {wording.short(page[-1].id)}{f' {path}' if path else ''}")
     elif not page:
-        click.echo(f"No commit has {path}." if path else "There is no commit yet; `ds snapshot` makes one.")
+        click.echo(f"No commit has {path}." if path else spelled("There is no commit yet; `ds snapshot` makes one."))
 
 
 def _page(found: Iterator[Logged], number: int) -> tuple[list[Logged], bool]:

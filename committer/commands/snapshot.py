@@ -12,6 +12,7 @@ import click
 from committer.commands import place
 from committer.commands.progress import sending_bar
 from dotscience import wording
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from dotscience.workspace import Workspace
@@ -75,7 +76,7 @@ def _show(workspace: Workspace, taken: dict[str, Any]) -> None:
     runs = wording.counted(len(taken["runs"]), "run")
     click.echo(f"Committed {wording.short(taken['commit'])}: {files}, {new_bytes} new, {runs}")
     if taken["consistency"] == "fuzzy":
-        click.echo("Some files changed while they were read: `ds log` shows the commit as fuzzy.", err=True)
+        click.echo(spelled("Some files changed while they were read: `ds log` shows the commit as fuzzy."), err=True)
     _say_what_is_left_out(taken)
     _say_whether_pushed(workspace)
 
@@ -98,7 +99,7 @@ def _say_whether_pushed(workspace: Workspace) -> None:
     found = present_status(workspace, place.settings_of(workspace.root))
     if found["hub"] and found["unpushed"]:
         commits = wording.counted(found["unpushed"], "commit")
-        click.echo(f"{commits} not pushed yet; `ds status` says how it goes", err=True)
+        click.echo(spelled(f"{commits} not pushed yet; `ds status` says how it goes"), err=True)
 
 
 def take(workspace: Workspace, message: str) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import click
 from committer.commands import place
 from committer.commands.progress import bytes_bar
 from dotscience import wording
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from committer.history import History
@@ -68,4 +69,6 @@ def _print(found: Verified, commits: int, *, read_data: bool) -> None:
         click.echo(f"  {one.what}: {wording.printable(one.reason)}", err=True)
     if len(found.damage) > SHOWN_DAMAGE:
         click.echo(f"  and {len(found.damage) - SHOWN_DAMAGE:,} more; --json lists all", err=True)
-    click.echo("The rest can be read; what a hub has, `ds committer` keeps there. Take a new snapshot now.", err=True)
+    click.echo(
+        spelled("The rest can be read; what a hub has, `ds committer` keeps there. Take a new snapshot now."), err=True
+    )

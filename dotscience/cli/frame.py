@@ -79,7 +79,9 @@ class CommandGroup(click.Group):
         try:
             return super().invoke(ctx)
         except DotscienceError as error:
-            raise click.ClickException(str(error)) from error
+            from dotscience.invocation import spelled
+
+            raise click.ClickException(spelled(str(error))) from error
 
 
 def _import_command(place: str) -> click.Command:

@@ -12,6 +12,7 @@ import msgspec
 
 from dotscience import wording
 from dotscience.cli.hub_access import HUB, own_account, project_named
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -44,7 +45,9 @@ def ls(*, hub_url: str | None, trash: bool, as_json: bool) -> None:
     with own_account(hub_url) as client:
         found = list(client.trashed_projects() if trash else client.projects())
     if not found and not as_json:
-        click.echo("The trash is empty." if trash else "You see no project yet; `ds project create NAME` makes one.")
+        click.echo(
+            "The trash is empty." if trash else spelled("You see no project yet; `ds project create NAME` makes one.")
+        )
     for one in found:
         click.echo(_json(one) if as_json else _line(one))
 
@@ -132,7 +135,9 @@ def trash(*, hub_url: str | None, name: str) -> None:
     """Move a project to the trash: nobody sees it there, and nothing of it is lost."""
     with _opened(hub_url, name) as (client, found):
         client.trash_project(found.id)
-    click.echo(f"{wording.printable(found.name)} is in the trash; `ds project restore {found.id}` brings it back.")
+    click.echo(
+        spelled(f"{wording.printable(found.name)} is in the trash; `ds project restore {found.id}` brings it back.")
+    )
 
 
 @project.command(epilog="Example: ds project restore old-experiments")

@@ -13,6 +13,7 @@ import msgspec
 from dotscience import wording
 from dotscience.cli.hub_access import folders_project, own_project
 from dotscience.cli.short_ids import run_named, trashed_run_named
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -112,7 +113,9 @@ def remove(*, runs: Sequence[str]) -> None:
         for run in runs:
             client.trash_run(project, run_named(client, project, run))
     click.echo(
-        f"{wording.counted(len(runs), 'run')} in the trash; `ds runs restore` with the same ids brings them back."
+        spelled(
+            f"{wording.counted(len(runs), 'run')} in the trash; `ds runs restore` with the same ids brings them back."
+        )
     )
 
 

@@ -20,6 +20,7 @@ from dotscience.cli.short_ids import commit_named, run_named
 from dotscience.cli.trace import trace_lines
 from dotscience.errors import DotscienceError, Invalid, NotFound
 from dotscience.frames import duration_s, source_of
+from dotscience.invocation import spelled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -88,7 +89,7 @@ def ls(*, filter_string: str, sort: str, asc: bool, number: int, running: bool, 
         for run in shown:
             click.echo(json.dumps(run))
     elif not shown:
-        click.echo("No run meets the filter." if filter_string else NO_RUNS)
+        click.echo("No run meets the filter." if filter_string else spelled(NO_RUNS))
     else:
         _print_table(shown, sort)
         if has_more:
@@ -189,7 +190,7 @@ def watch(*, as_json: bool) -> None:
     with client:
         for event in client.events(project):
             if event["type"] == "resync":
-                click.echo("The hub was away; `ds runs ls` shows what came meanwhile.", err=True)
+                click.echo(spelled("The hub was away; `ds runs ls` shows what came meanwhile."), err=True)
             if event["type"] != "run.created":
                 continue
             run = client.run(project, event["id"])

@@ -29,6 +29,7 @@ from dotscience.client.committer import CommitterClient
 from dotscience.client.hub import HubClient
 from dotscience.client.local_hub import DATA_VARIABLE, RunningHub, default_data_folder, find_hub
 from dotscience.errors import CommitterUnavailable, ConfigError
+from dotscience.invocation import scripts_folder, spelled
 from dotscience.workspace import Workspace, find_root, is_root, read_project
 
 START_TIMEOUT_S = 90.0
@@ -181,6 +182,7 @@ class Session:
         ]
         # By the environment, not the command line, which every user of the machine can read.
         environment = {
+            "PATH": _path_with_scripts(),  # for `ds` in JupyterLab's terminals and in cells
             "JUPYTER_TOKEN": token,
             "PYDEVD_DISABLE_FILE_VALIDATION": "1",
             DATA_VARIABLE: str(self._options.data),  # where the panel finds the hub that its links sign in to
@@ -209,7 +211,7 @@ class Session:
             login = client.create_login_code()
         data = self._options.data
         named = "" if data == default_data_folder().absolute() else f" --data {shlex.quote(str(data))}"
-        another = f"`ds hub{named} login-link` makes another"
+        another = spelled(f"`ds hub{named} login-link` makes another")
         return login.url, f"The dashboard link signs one browser in, once, within 10 minutes; {another}.\n"
 
     def _stop(self) -> None:
@@ -223,6 +225,11 @@ class Session:
             if component is not None:
                 processes.kill(component)
         click.echo("Killed; the committer and the hub recover by themselves at the next start.", err=True)
+
+
+def _path_with_scripts() -> str:
+    """PATH, in which what was installed together with this `ds` comes first."""
+    return os.pathsep.join(filter(None, (str(scripts_folder()), os.environ.get("PATH"))))
 
 
 def _committer_answers(root: Path) -> bool:

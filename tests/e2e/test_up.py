@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
+import subprocess
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 from support.lab import Up
 
@@ -41,3 +45,22 @@ def test_on_request_it_is_bound_to_the_hub_of_this_machine_and_that_is_said(fold
         assert read_project(folder).hub.url == hub.url
     finally:
         assert up.stop() == 0
+
+
+def test_what_it_says_to_call_works_where_the_path_leads_to_no_ds(home, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    root = tmp_path / "work"
+    up = Up(root)
+    try:
+        command = re.search(r"`(.+ login-link)`", up.printed)[1]
+        called = subprocess.run(command, shell=True, capture_output=True, text=True, check=True, timeout=60)
+        assert called.stdout.startswith(f"{up.hub.url}/login#code=")
+        assert shutil.which("ds", path=path_of_jupyterlab(up)) is not None, "for its terminals and for cells"
+    finally:
+        assert up.stop() == 0
+
+
+def path_of_jupyterlab(up):
+    children = psutil.Process(up.process.pid).children()
+    (jupyterlab,) = [child for child in children if "jupyterlab" in child.cmdline()]
+    return jupyterlab.environ()["PATH"]

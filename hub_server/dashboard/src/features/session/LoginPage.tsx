@@ -44,7 +44,9 @@ function NewLinkHelp({ isRefused }: { isRefused: boolean }) {
       </p>
       <Snippet code="ds hub login-link" label="Command that prints a new link" />
       <p>
-        On your own machine <code>ds up</code> starts everything and prints a link.
+        On your own machine <code>ds up</code> starts everything and prints a link. Where the shell does not find{" "}
+        <code>ds</code>, call it by its path, such as <code>.venv/bin/ds</code> in the folder where you ran{" "}
+        <code>make up</code>.
       </p>
     </section>
   );
