@@ -66,7 +66,7 @@ from hub_server.store.database import Database
 from hub_server.store.migrate import migrate
 from hub_server.thread_pool import ThreadPool
 from hub_server.web.application import HubApplication
-from hub_server.web.links import login_link
+from hub_server.web.links import CHOOSE_PASSWORD, login_link
 from hub_server.web.proxies import TrustedProxies, path_prefix
 from hub_server.web.static import load_dashboard
 
@@ -246,7 +246,7 @@ async def _ensure_owner(services: Services, folder: DataFolder) -> str | None:
     folder.write_token(made.token)
     if account != wanted:
         return None
-    return login_link(services, await services.identity.create_login_code(owner)).url
+    return login_link(services, await services.identity.create_login_code(owner), then=CHOOSE_PASSWORD).url
 
 
 async def _serve(settings: HubSettings, listeners: list[Listener], services: Services, stack: AsyncExitStack) -> None:

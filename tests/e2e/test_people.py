@@ -8,7 +8,9 @@ import sys
 
 import pytest
 import requests
-from support.stack import TIMEOUT_S, ds
+from support.stack import TIMEOUT_S, Hub, ds
+
+from dotscience.cli.processes import stop
 
 PASSWORD = "correct horse battery"
 
@@ -120,6 +122,24 @@ def test_who_has_forgotten_the_password_chooses_another_with_a_new_link(hub, ope
     page.get_by_text("No projects yet").wait_for()
     login = {"name": "alice", "password": "another " + PASSWORD}
     assert requests.post(f"{hub.url}/api/v1/sessions", json=login, timeout=30).status_code == 201
+
+
+def test_the_operator_is_asked_for_a_password_at_the_first_start_only(home, open_page):
+    hub = Hub(home / "hub")
+    hub.start()
+    try:
+        first = re.search(r"http\S+#code=\S+", (home / "hub.log").read_text())[0]
+        page = open_page()
+        page.goto(first)
+        page.get_by_role("heading", name="Choose a password").wait_for()
+        page.get_by_role("button", name="Not now").click()
+        page.get_by_text("No projects yet").wait_for()
+        again = open_page()
+        again.goto(admin_post(hub, "/api/v1/login-codes", {})["url"])
+        again.get_by_text("No projects yet").wait_for()
+        assert again.get_by_text("You have no password yet").count() == 0
+    finally:
+        stop(hub.component)
 
 
 def test_a_public_project_is_read_without_signing_in(hub, tracked, open_page):

@@ -78,7 +78,7 @@ def test_the_first_start_signs_its_owner_in_once(start):
     said, link = (hub.process.stdout.readline().strip() for _ in range(2))
     assert "within 10 minutes" in said
     address, _, code = link.partition("#code=")
-    assert address == f"{hub.url}/login"
+    assert address == f"{hub.url}/login?next=%2Fpassword"
     for status in (201, 401):
         assert requests.post(f"{hub.url}/api/v1/sessions", json={"code": code}, timeout=10).status_code == status
     hub.end()
