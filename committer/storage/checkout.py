@@ -1,7 +1,8 @@
 """Writing a snapshot, or a part of one, into a folder of its own.
 
-Contents, permissions, times, links, user attributes and holes come back as they were, names byte for byte. It can be
-interrupted anywhere, also by a power cut, and goes on when it is called again: whatever has its final name is whole.
+Contents, permissions, times, links, user attributes and holes come back as they were, names byte for byte; a folder
+gets the time of the newest file in it (docs/design/departures.md). It can be interrupted anywhere, also by a power cut,
+and goes on when it is called again: whatever has its final name is whole.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import msgspec
 
 from committer.storage.census import MAX_DEPTH
-from committer.storage.placing import Placer, Problem, new_temporary, sweep
+from committer.storage.placing import Placer, Problem, new_temporary, sweep, writable
 from committer.storage.state_names import folded, is_state
 from committer.storage.target import Target, finish
 from committer.storage.tree import EntryKind, TreeEntry, decode_tree
@@ -52,7 +53,7 @@ def write_snapshot(
     Raises:
         DiskFull: calling it again, with more room, goes on.
     """
-    with Placer(reader, keep_special=keep_special, progress=progress) as placer:
+    with Placer(reader, keep_special=keep_special, replaces=target.replaces, progress=progress) as placer:
         checkout = _Checkout(reader, target, placer)
         checkout.run(entry)
     written = Written(placer.files, checkout.directories, checkout.kept, placer.size, sorted(placer.problems))
@@ -70,6 +71,7 @@ class _Checkout:
         self._placer = placer
         self._first_names: dict[TreeEntry, bytes] = {}
         self._other_names: list[tuple[bytes, TreeEntry]] = []
+        self._times_after_links: dict[bytes, int] = {}
         self.directories = 0
         self.kept = 0
 
@@ -83,24 +85,32 @@ class _Checkout:
         for path, other in self._other_names:
             with self._placer.noting(path):
                 self._link(path, other)
+        self._placer.flush()
+        for path, time_ns in self._times_after_links.items():
+            with self._placer.noting(path), open_below(self._target.descriptor, path) as descriptor:
+                os.utime(descriptor, ns=(time_ns, time_ns))
 
-    def _fill(self, descriptor: int, prefix: bytes, tree: bytes, depth: int) -> None:
+    def _fill(self, descriptor: int, prefix: bytes, tree: bytes, depth: int) -> int | None:
+        """Write what a directory holds; the time of the newest file in it, None where there is none."""
         if depth > MAX_DEPTH:
             raise CorruptObject(f"more than {MAX_DEPTH} folders lie in each other")
         sweep(descriptor)
-        self._entries(descriptor, prefix, decode_tree(self._reader.get(tree)).entries, depth)
+        return self._entries(descriptor, prefix, decode_tree(self._reader.get(tree)).entries, depth)
 
-    def _entries(self, descriptor: int, prefix: bytes, entries: tuple[TreeEntry, ...], depth: int) -> None:
+    def _entries(self, descriptor: int, prefix: bytes, entries: tuple[TreeEntry, ...], depth: int) -> int | None:
         taken: set[str] = set()
+        newest: list[int] = [entry.mtime_ns for entry in entries if entry.kind is not EntryKind.DIRECTORY]
         for entry in entries:
             path = prefix + entry.name
             reason = self._refusal(entry.name, taken)
             if reason is not None:
                 self._placer.problems.append(Problem(path, reason))
             elif entry.kind is EntryKind.DIRECTORY:
-                self._directory(descriptor, path, entry, depth)
+                below = self._directory(descriptor, path, entry, depth)
+                newest += [] if below is None else [below]
             else:
                 self._file(descriptor, path, entry)
+        return max(newest, default=None)
 
     def _refusal(self, name: bytes, taken: set[str]) -> str | None:
         """Why a name must not be written, if so; `taken` are the folded names of this directory so far."""
@@ -114,16 +124,24 @@ class _Checkout:
         taken.add(plain)
         return None
 
-    def _directory(self, parent: int, path: bytes, entry: TreeEntry, depth: int) -> None:
+    def _directory(self, parent: int, path: bytes, entry: TreeEntry, depth: int) -> int | None:
+        newest: int | None = None
         with self._placer.noting(path), self._placer.directory(parent, path, entry) as descriptor:
             self.directories += 1
-            self._fill(descriptor, path + b"/", entry.content, depth + 1)
+            newest = self._fill(descriptor, path + b"/", entry.content, depth + 1)
+            if newest is not None:
+                self._placer.close_folder(descriptor, newest)
+                if path in self._times_after_links:
+                    self._times_after_links[path] = newest
+        return newest
 
     def _file(self, parent: int, path: bytes, entry: TreeEntry) -> None:
         if entry.link:
             key = msgspec.structs.replace(entry, name=b"")
             if key in self._first_names:
                 self._other_names.append((path, entry))
+                if folder_of(path):
+                    self._times_after_links[folder_of(path)] = entry.mtime_ns
                 return
             self._first_names[key] = path
         if self._target.resumed and is_in_place(parent, entry, self._placer.mode(entry)):
@@ -137,6 +155,7 @@ class _Checkout:
         with (
             open_below(self._target.descriptor, folder_of(path)) as parent,
             open_below(self._target.descriptor, folder_of(first)) as source,
+            writable(parent) as was_closed,
         ):
             original = os.stat(_name(first), dir_fd=source, follow_symlinks=False)
             if self._target.resumed and _is_same_file(parent, entry.name, original):
@@ -149,6 +168,8 @@ class _Checkout:
                 self._placer.place(parent, path, entry)
             else:
                 self._placer.rename(parent, temporary, path, entry.name)
+            if was_closed:
+                self._placer.flush()
 
 
 def folder_of(path: bytes) -> bytes:

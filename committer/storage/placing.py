@@ -18,10 +18,11 @@ from uuid import uuid4
 
 from committer.storage.durability import sync_file_system
 from committer.storage.reader import read_extents
+from committer.storage.replacing import is_folder, remove_folder, require_removable
 from committer.storage.sparse import write_sparse
 from committer.storage.tree import EntryKind
 from committer.workspace.stat import open_directory
-from dotscience.errors import CorruptObject, DiskFull, MissingObject
+from dotscience.errors import CorruptObject, DiskFull, MissingObject, PathTaken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -57,6 +58,13 @@ class _Waiting(NamedTuple):
     guard: Guard | None
 
 
+class _Closed(NamedTuple):
+    """A folder that holds all that it should once what waits has its name; then it gets its time."""
+
+    descriptor: int
+    time_ns: int
+
+
 class Placer:
     """Writes entries; what was written has its name after `flush`. A context manager, which flushes unless it failed.
 
@@ -65,16 +73,26 @@ class Placer:
     """
 
     def __init__(
-        self, reader: Reader, *, keep_special: bool = False, progress: Callable[[int, int], None] | None = None
+        self,
+        reader: Reader,
+        *,
+        keep_special: bool = False,
+        replaces: bool = False,
+        progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        """`keep_special` keeps set-user-id and set-group-id bits; `progress` is told of new entries and bytes."""
+        """`keep_special` keeps set-user-id and set-group-id bits; `progress` is told of new entries and bytes.
+
+        With `replaces`, a folder gives way to a file that is to have its name, and a file or link to a folder.
+        """
         self.problems: list[Problem] = []
         self.files = 0
         self.size = 0
         self._reader = reader
         self._mode_mask = 0o7777 if keep_special else 0o7777 & ~SPECIAL_BITS
+        self._replaces = replaces
         self._progress = progress or _say_nothing
         self._waiting: list[_Waiting] = []
+        self._closed: list[_Closed] = []
         self._waiting_bytes = 0
 
     def __enter__(self) -> Placer:
@@ -120,7 +138,15 @@ class Placer:
     ) -> None:
         """Have the next flush give `temporary`, in the open directory `parent`, the name `name`."""
         self._waiting.append(_Waiting(os.dup(parent), temporary, name, path, guard))
-        if len(self._waiting) >= BATCH_FILES or self._waiting_bytes >= BATCH_BYTES:
+        self._flush_when_full()
+
+    def close_folder(self, descriptor: int, time_ns: int) -> None:
+        """Have the next flush set the time of an open folder, in which nothing else will be placed."""
+        self._closed.append(_Closed(os.dup(descriptor), time_ns))
+        self._flush_when_full()
+
+    def _flush_when_full(self) -> None:
+        if len(self._waiting) + len(self._closed) >= BATCH_FILES or self._waiting_bytes >= BATCH_BYTES:
             self.flush()
 
     @contextmanager
@@ -130,6 +156,8 @@ class Placer:
         Raises:
             OSError: something else is there, or it cannot be made or entered.
         """
+        if self._replaces and not is_folder(parent, entry.name):
+            _remove(parent, entry.name)
         with suppress(FileExistsError):
             os.mkdir(entry.name, 0o700, dir_fd=parent)
         with open_directory(entry.name, parent=parent) as descriptor:
@@ -160,25 +188,50 @@ class Placer:
             for one in waiting:
                 with self.noting(one.path):
                     self._reveal(one)
+            self._set_folder_times()
         finally:
             for one in waiting:
                 _remove(one.parent, one.temporary)
                 os.close(one.parent)
+
+    def _set_folder_times(self) -> None:
+        while self._closed:
+            folder = self._closed.pop()
+            try:
+                with suppress(OSError):  # it is not ours; its time is all that it lacks
+                    os.utime(folder.descriptor, ns=(folder.time_ns, folder.time_ns))
+            finally:
+                os.close(folder.descriptor)
 
     def _reveal(self, one: _Waiting) -> None:
         reason = one.guard(one.parent, one.name) if one.guard else None
         if reason is not None:
             self.problems.append(Problem(one.path, reason))
         else:
+            aside = self._set_folder_aside(one.parent, one.name)
             os.rename(one.temporary, one.name, src_dir_fd=one.parent, dst_dir_fd=one.parent)
             self.files += 1
             self._progress(1, 0)
+            if aside is not None:
+                remove_folder(one.parent, aside)
+
+    def _set_folder_aside(self, parent: int, name: bytes) -> bytes | None:
+        """Give a folder that is to be replaced a name that `sweep` removes; None where none is."""
+        if not self._replaces or not is_folder(parent, name):
+            return None
+        require_removable(parent, name)
+        aside = new_temporary()
+        os.rename(name, aside, src_dir_fd=parent, dst_dir_fd=parent)
+        return aside
 
     def _drop(self) -> None:
         for one in self._waiting:
             _remove(one.parent, one.temporary)
             os.close(one.parent)
         self._waiting.clear()
+        for folder in self._closed:
+            os.close(folder.descriptor)
+        self._closed.clear()
 
     def _write_link(self, parent: int, temporary: bytes, entry: TreeEntry) -> None:
         os.symlink(entry.content, temporary, dir_fd=parent)
@@ -213,7 +266,7 @@ class Placer:
         try:
             with _disk_full():
                 yield
-        except (MissingObject, CorruptObject) as error:
+        except (MissingObject, CorruptObject, PathTaken) as error:
             self.problems.append(Problem(path, str(error)))
         except OSError as error:
             self.problems.append(Problem(path, f"cannot be written: {error.strerror}"))
@@ -228,11 +281,39 @@ def new_temporary() -> bytes:
     return b".~dotscience-" + uuid4().hex.encode()
 
 
+@contextmanager
+def writable(descriptor: int) -> Iterator[bool]:
+    """Let names in an open folder of one's own be changed while the block runs; whether it had to be opened for that.
+
+    Raises:
+        OSError: it is somebody else's.
+    """
+    mode = stat.S_IMODE(os.fstat(descriptor).st_mode)
+    is_closed = not may_change(descriptor)
+    if is_closed:
+        os.fchmod(descriptor, mode | stat.S_IRWXU)
+    try:
+        yield is_closed
+    finally:
+        if is_closed:
+            os.fchmod(descriptor, mode)
+
+
+def may_change(descriptor: int) -> bool:
+    """Whether this process may make, rename and remove names in an open folder."""
+    return os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=True)
+
+
 def sweep(parent: int) -> None:
     """Remove what an interrupted `Placer` left in an open directory."""
-    for name in os.listdir(parent):
-        if _TEMPORARY.fullmatch(os.fsencode(name)):
-            _remove(parent, os.fsencode(name))
+    for name in map(os.fsencode, os.listdir(parent)):
+        if not _TEMPORARY.fullmatch(name):
+            continue
+        if is_folder(parent, name):
+            with suppress(OSError):
+                remove_folder(parent, name)
+        else:
+            _remove(parent, name)
 
 
 def _remove(parent: int, name: bytes) -> None:

@@ -14,9 +14,10 @@ import msgspec
 from msgspec import Struct
 
 from committer.storage.placing import new_temporary
+from committer.storage.replacing import is_tracked
 from committer.workspace.stat import open_directory, open_file
 from dotscience.errors import CheckoutRefused
-from dotscience.workspace import PROJECT_FILE, STATE_DIR
+from dotscience.workspace import STATE_DIR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,6 +43,9 @@ class Target(NamedTuple):
     folds_case: bool
     """Whether names that differ only in case are one name there."""
 
+    replaces: bool
+    """Whether what is of another kind there gives way."""
+
 
 @contextmanager
 def open_target(path: Path, origin: Origin, *, force: bool = False) -> Iterator[Target]:
@@ -57,7 +61,7 @@ def open_target(path: Path, origin: Origin, *, force: bool = False) -> Iterator[
             _take_lock(descriptor, path)
             resumed = _check(descriptor, path, origin, force=force)
             _mark(descriptor, origin)
-            target = Target(descriptor, resumed, _folds_case(descriptor))
+            target = Target(descriptor, resumed, _folds_case(descriptor), force)
         yield target
     finally:
         os.close(descriptor)
@@ -96,7 +100,7 @@ def _check(descriptor: int, path: Path, origin: Origin, *, force: bool) -> bool:
     names = set(os.listdir(descriptor))
     if not names:
         return False
-    if STATE_DIR in names and _is_tracked(descriptor):
+    if STATE_DIR in names and is_tracked(descriptor):
         raise CheckoutRefused(f"{path} is a tracked folder; use --in-place there, or choose another folder")
     begun = _read_marker(descriptor) if STATE_DIR in names else None
     if begun == origin:
@@ -108,14 +112,6 @@ def _check(descriptor: int, path: Path, origin: Origin, *, force: bool) -> bool:
             f"{path} holds an unfinished checkout of {begun.commit[:12]}; finish that one, empty the folder, or --force"
         )
     raise CheckoutRefused(f"{path} is not empty; choose another folder, or overwrite what is in it with --force")
-
-
-def _is_tracked(descriptor: int) -> bool:
-    try:
-        os.stat(f"{STATE_DIR}/{PROJECT_FILE}", dir_fd=descriptor)
-    except OSError:
-        return False
-    return True
 
 
 def _read_marker(descriptor: int) -> Origin | None:

@@ -237,6 +237,23 @@ def test_a_folder_that_must_not_be_written(work, tmp_path):
     assert len(as_json(work, "log")["commits"]) == 1
 
 
+def test_what_is_of_another_kind_gives_way_on_request(work, tmp_path):
+    """As root without the capabilities that let root write everywhere, where tests run as root."""
+    work.command("snapshot")
+    target, outside = tmp_path / "target", tmp_path / "outside"
+    outside.mkdir()
+    (target / "a.txt" / "closed").mkdir(parents=True)
+    (target / "a.txt" / "closed" / "mine").write_bytes(b"1")
+    (target / "a.txt" / "closed").chmod(0o555)
+    (target / "empty").write_bytes(b"a file")
+    (target / "data").symlink_to(outside)
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = work.command("checkout", "HEAD", "--to", str(target), "--force", "--json", under=powerless)
+    assert (json.loads(done.stdout)["problems"], done.returncode) == ([], 0)
+    assert facts(target) == facts(work.root)
+    assert list(outside.iterdir()) == []
+
+
 def test_damage_is_told(work):
     as_json(work, "snapshot")
     assert as_json(work, "verify", "--read-data")["damage"] == []

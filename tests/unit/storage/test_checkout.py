@@ -164,9 +164,73 @@ def test_a_link_that_waits_in_the_target_leads_nowhere(objects, target, tmp_path
     (target / "a").symlink_to(outside / "a")
     root = objects.folder(b"", objects.folder(b"d", objects.file(b"a", b"theirs")), objects.file(b"a", b"theirs"))
     written = write(objects, root, target, force=True)
-    assert [problem.path for problem in written.problems] == [b"d"]
+    assert written.problems == []
+    assert (target / "d" / "a").read_bytes() == b"theirs"
     assert {path.name: path.read_bytes() for path in outside.iterdir()} == {"a": b"mine"}
     assert not (target / "a").is_symlink()
+    assert not (target / "d").is_symlink()
+
+
+def test_a_link_that_comes_while_a_checkout_goes_on_leads_nowhere(objects, target, tmp_path):
+    """Without `--force` nothing of another kind gives way, a link least of all."""
+    (tmp_path / "outside").mkdir()
+    root = objects.folder(b"", objects.folder(b"d", objects.file(b"a", b"theirs")))
+    with open_target(target, ORIGIN) as opened:
+        (target / "d").symlink_to(tmp_path / "outside")
+        written = write_snapshot(objects, root, opened)
+    assert [problem.path for problem in written.problems] == [b"d"]
+    assert list((tmp_path / "outside").iterdir()) == []
+
+
+def test_a_folder_gives_way_to_a_file_and_a_file_to_a_folder_on_request(objects, target, tmp_path):
+    (tmp_path / "outside").write_bytes(b"mine")
+    (target / "a" / "closed").mkdir(parents=True)
+    (target / "a" / "closed" / "link").symlink_to(tmp_path / "outside")
+    (target / "a" / "closed").chmod(0o555)
+    (target / "link").mkdir()
+    (target / "d").write_bytes(b"a file")
+    link = TreeEntry(b"link", EntryKind.SYMLINK, 0o777, 1, 0, b"x")
+    root = objects.folder(b"", objects.file(b"a", b"1"), objects.folder(b"d", objects.file(b"b", b"2")), link)
+    assert write(objects, root, target, force=True).problems == []
+    assert sorted(facts(target)) == [b"a", b"d", b"d/b", b"link"]
+    assert (target / "link").is_symlink()
+    assert (tmp_path / "outside").read_bytes() == b"mine"
+
+
+def test_a_tracked_folder_never_gives_way(objects, target):
+    project = target / "a" / "deep" / ".dotscience" / "project.toml"
+    project.parent.mkdir(parents=True)
+    project.write_text("")
+    written = write(
+        objects, objects.folder(b"", objects.file(b"a", b"1"), objects.file(b"b", b"2")), target, force=True
+    )
+    assert [(one.path, "tracked folder, 'deep'" in one.reason) for one in written.problems] == [(b"a", True)]
+    assert (project.exists(), (target / "b").read_bytes()) == (True, b"2")
+
+
+def test_what_an_interrupted_replacement_set_aside_is_removed_by_the_next(objects, target, monkeypatch):
+    (target / "a" / "b").mkdir(parents=True)
+    root = objects.folder(b"", objects.file(b"a", b"1"))
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr("committer.storage.placing.remove_folder", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            write(objects, root, target, force=True)
+    write(objects, root, target, force=True)
+    assert sorted(facts(target)) == [b"a"]
+
+
+def test_a_folder_gets_the_time_of_the_newest_file_in_it(objects, tmp_path):
+    linked = [objects.file(name, b"x", link=3, mtime_ns=5 * 10**9) for name in (b"p", b"q")]
+    deep = objects.folder(b"deep", objects.file(b"f", b"1", mtime_ns=7 * 10**9), linked[0])
+    other = objects.folder(b"other", linked[1], objects.file(b"g", b"2", mtime_ns=3 * 10**9), mode=0o555)
+    root = objects.folder(b"", objects.folder(b"d", deep, other, objects.file(b"h", b"3", mtime_ns=10**9)))
+    write(objects, root, tmp_path / "target")
+    times = {path: (tmp_path / "target" / path).stat().st_mtime for path in ("d", "d/deep", "d/other")}
+    assert times == {"d": 7, "d/deep": 7, "d/other": 5}
 
 
 def test_our_own_state_is_never_written(objects, target):
