@@ -253,6 +253,8 @@ test("commits are listed and lead to their runs and files", async () => {
   const snapshot = app.hub.snapshots[0];
   if (snapshot) snapshot.info.runs = [run.id];
   app.open(`/p/${PROJECT}/commits`);
+  const clone = await screen.findByRole("figure", { name: "Command that clones this project" });
+  expect(clone.textContent).toContain(`ds clone ${window.location.origin}/p/${PROJECT}`);
   fireEvent.click(await screen.findByRole("link", { name: "a good snapshot" }));
   expect(await screen.findByRole("link", { name: "the run in it" })).toBeTruthy();
   expect(await screen.findByRole("link", { name: "train.py" })).toBeTruthy();

@@ -5,8 +5,10 @@ import { commitsQuery, projectQuery } from "../../api/queries";
 import type { CommitInfo } from "../../api/types";
 import { Hash } from "../../components/Hash";
 import { ListPage } from "../../components/ListPage";
+import { Snippet } from "../../components/Snippet";
 import { EmptyState } from "../../components/states";
 import { Time } from "../../components/Time";
+import { hubUrl } from "../../lib/base";
 import { formatBytes, shorten } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 import { ConsistencyBadge } from "./ConsistencyBadge";
@@ -17,7 +19,12 @@ export function CommitsPage() {
   const query = useInfiniteQuery(commitsQuery(project));
   return (
     <ListPage title="Commits" noun="commit" query={query} more="Show older commits" empty={<NoCommits />}>
-      {(commits) => <CommitTable project={project} commits={commits} />}
+      {(commits) => (
+        <>
+          <Snippet code={`ds clone ${hubUrl(`p/${project}`).href}`} label="Command that clones this project" />
+          <CommitTable project={project} commits={commits} />
+        </>
+      )}
     </ListPage>
   );
 }
