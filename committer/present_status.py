@@ -8,13 +8,13 @@ import msgspec
 
 from committer.identity import store_folder
 from committer.settings import CommitterSettings
-from committer.status import Facts, HubStatus
+from committer.status import Facts, HubStatus, Problem
 from committer.storage.index import INDEX
 from committer.sync.journal import Journal
 from dotscience.client.committer import CommitterClient
 from dotscience.errors import CommitterUnavailable
 from dotscience.version import __version__
-from dotscience.workspace import Workspace
+from dotscience.workspace import IN_PLACE_DIR, Workspace
 
 STOPPED = "stopped"
 """The state of a workspace that has no committer, which therefore cannot say so itself."""
@@ -23,9 +23,27 @@ STOPPED = "stopped"
 def present_status(workspace: Workspace, settings: CommitterSettings) -> dict[str, Any]:
     """The status that the living committer gives, or what the journal says where none runs."""
     try:
-        return CommitterClient(workspace.root).status()
+        found = CommitterClient(workspace.root).status()
     except CommitterUnavailable:
-        return _status_from_journal(workspace, settings)
+        found = _status_from_journal(workspace, settings)
+    return found | {"problems": [*found["problems"], *_interrupted_checkout(workspace)]}
+
+
+def _interrupted_checkout(workspace: Workspace) -> list[dict[str, Any]]:
+    if not (workspace.state_dir / IN_PLACE_DIR).is_dir():
+        return []
+    from committer.storage.in_place import interrupted
+
+    plan = interrupted(workspace.state_dir)
+    if plan is None:
+        return []
+    commit, saved = plan.commit[:12], plan.saved[:12]
+    problem = Problem(
+        type="checkout-interrupted",
+        detail=f"A checkout of {commit} in this folder was interrupted: some files are of it, the others as before",
+        hint=f"Finish it by the same command, or undo it: ds checkout {saved} --in-place",
+    )
+    return [msgspec.to_builtins(problem)]
 
 
 def _status_from_journal(workspace: Workspace, settings: CommitterSettings) -> dict[str, Any]:

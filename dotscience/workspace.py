@@ -19,6 +19,7 @@ from dotscience.errors import ConfigError, NotAWorkspace
 STATE_DIR = ".dotscience"
 PROJECT_FILE = "project.toml"
 RUNS_DIR = "runs"
+IN_PLACE_DIR = "in-place"
 ROOT_VARIABLE = "DOTSCIENCE_PROJECT_DOT_ROOT"
 
 

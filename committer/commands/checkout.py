@@ -17,6 +17,7 @@ from dotscience import wording
 
 if TYPE_CHECKING:
     from committer.history import History, Logged, OverwrittenFile
+    from committer.storage.diff import Change
     from committer.storage.placing import Problem
     from committer.storage.reader import Reader
     from committer.storage.tree import TreeEntry
@@ -183,22 +184,43 @@ def write_into(
 
 def _in_place(workspace: Workspace, commit: str, *paths: str, keep_special: bool = False) -> dict[str, Any]:
     from committer.commands.snapshot import take
+    from committer.storage.in_place import Plan, change_in_place, open_in_place
+    from committer.workspace.stat import open_directory
 
-    with place.history_of(workspace) as history, place.contents_of(workspace, history) as reader:
+    with (
+        place.history_of(workspace) as history,
+        place.contents_of(workspace, history) as reader,
+        open_directory(os.fsencode(workspace.root)) as root,
+        open_in_place(workspace.state_dir) as in_place,
+    ):
         logged = history.find(commit)  # before the commit that follows moves HEAD
         for path in paths:
             _require_somewhere(history, logged, path)
         overwritten = _overwritten(history, logged, commit, *paths)
+        in_place.close_folders(root)
         saved = take(workspace, f"Before bringing back {wording.short(logged.id)}")["commit"]
-        written, removed, problems = _transition(reader, workspace, logged, history.find(saved), paths, keep_special)
+        changes = _changes(reader, history.find(saved), logged, paths)
+        total = sum(change.after.size for change in changes if change.after is not None)
+        with bytes_bar("Writing", total) as advance:
+            changed = change_in_place(
+                reader,
+                root,
+                in_place,
+                Plan(commit=logged.id, paths=list(paths), saved=saved),
+                changes,
+                keep_special=keep_special,
+                progress=lambda _, size: advance(size),
+            )
+        interrupted = in_place.interrupted
     return {
         "commit": logged.id,
         "paths": list(paths),
         "saved": saved,
-        "files": written,
-        "removed": removed,
+        "files": changed.files,
+        "removed": changed.removed,
+        "interrupted": interrupted and {"commit": interrupted.commit, "saved": interrupted.saved},
         "overwritten": overwritten,
-        "problems": problem_documents(problems),
+        "problems": problem_documents(changed.problems),
     }
 
 
@@ -226,33 +248,14 @@ def _require_somewhere(history: History, logged: Logged, path: str) -> None:
         )
 
 
-def _transition(
-    reader: Reader,
-    workspace: Workspace,
-    wanted: Logged,
-    saved: Logged,
-    paths: tuple[str, ...],
-    keep_special: bool,
-) -> tuple[int, int, list[Problem]]:
+def _changes(reader: Reader, saved: Logged, wanted: Logged, paths: tuple[str, ...]) -> list[Change]:
     from committer.storage.diff import diff
-    from committer.storage.placing import Placer
-    from committer.storage.transition import Transition
-    from committer.workspace.stat import open_directory
 
-    changes = [
+    return [
         change
         for change in diff(reader, saved.commit.root, wanted.commit.root)
         if any(_concerns(change.path, os.fsencode(path)) for path in paths)
     ]
-    total = sum(change.after.size for change in changes if change.after is not None)
-    with (
-        bytes_bar("Writing", total) as advance,
-        open_directory(os.fsencode(workspace.root)) as root,
-        Placer(reader, keep_special=keep_special, progress=lambda _, size: advance(size)) as placer,
-    ):
-        transition = Transition(root, placer)
-        transition.apply(changes)
-    return placer.files, transition.removed, placer.problems
 
 
 def _concerns(changed: bytes, path: bytes) -> bool:
@@ -287,6 +290,7 @@ def _print(found: dict[str, Any]) -> None:
     else:
         click.echo(f"Wrote {files} of {commit}, removed {found['removed']:,}")
         click.echo(f"To undo: ds checkout {wording.short(found['saved'])} --in-place")
+        _print_interrupted(found["interrupted"])
     for file in found["overwritten"][:SHOWN_PROBLEMS]:
         click.echo(
             f"Warning: {wording.printable(file['path'])} was written again before it was saved for run"
@@ -296,6 +300,15 @@ def _print(found: dict[str, Any]) -> None:
     if len(found["overwritten"]) > SHOWN_PROBLEMS:
         click.echo(f"  and {len(found['overwritten']) - SHOWN_PROBLEMS:,} more; --json lists all", err=True)
     print_problems(found["problems"])
+
+
+def _print_interrupted(earlier: dict[str, str] | None) -> None:
+    if earlier is not None:
+        click.echo(
+            f"An earlier checkout of {wording.short(earlier['commit'])} was interrupted here; before that the"
+            f" folder was as in {wording.short(earlier['saved'])}",
+            err=True,
+        )
 
 
 def print_problems(problems: list[dict[str, str]]) -> None:

@@ -118,15 +118,38 @@ class Placer:
         """
         temporary = new_temporary()
         with self.noting(path):
-            try:
-                if entry.kind is EntryKind.SYMLINK:
-                    self._write_link(parent, temporary, entry)
-                else:
-                    self._write_file(parent, temporary, path, entry)
-            except BaseException:
-                _remove(parent, temporary)
-                raise
+            self.write(parent, temporary, path, entry)
             self.rename(parent, temporary, path, entry.name, guard)
+
+    def write(self, parent: int, temporary: bytes, path: bytes, entry: TreeEntry) -> None:
+        """Write a file or symbolic link as `temporary` into the open directory `parent`, where that is free.
+
+        Raises:
+            OSError, MissingObject, CorruptObject: it could not be written, and is not there.
+        """
+        try:
+            if entry.kind is EntryKind.SYMLINK:
+                self._write_link(parent, temporary, entry)
+            else:
+                self._write_file(parent, temporary, path, entry)
+        except BaseException:
+            _remove(parent, temporary)
+            raise
+
+    def reveal(self, source: int, temporary: bytes, parent: int, path: bytes, guard: Guard) -> None:
+        """Give what `write` wrote into `source`, and what is durable by now, its place in the open directory `parent`.
+
+        Raises:
+            OSError: it could not be moved there.
+        """
+        name = path.rpartition(b"/")[2]
+        reason = guard(parent, name)
+        if reason is not None:
+            self.problems.append(Problem(path, reason))
+            return
+        os.rename(temporary, name, src_dir_fd=source, dst_dir_fd=parent)
+        self.files += 1
+        self._progress(1, 0)
 
     def rename(
         self,
@@ -183,7 +206,7 @@ class Placer:
         waiting, self._waiting, self._waiting_bytes = self._waiting, [], 0
         try:
             if waiting:
-                with _disk_full():
+                with disk_full():
                     sync_file_system(waiting[0].parent)
             for one in waiting:
                 with self.noting(one.path):
@@ -264,7 +287,7 @@ class Placer:
     def noting(self, path: bytes) -> Iterator[None]:
         """Turn what goes wrong with one entry into a problem, unless the disk is full."""
         try:
-            with _disk_full():
+            with disk_full():
                 yield
         except (MissingObject, CorruptObject, PathTaken) as error:
             self.problems.append(Problem(path, str(error)))
@@ -326,7 +349,12 @@ def _set_times(file: int | bytes, entry: TreeEntry, *, dir_fd: int | None = None
 
 
 @contextmanager
-def _disk_full() -> Iterator[None]:
+def disk_full() -> Iterator[None]:
+    """Turn what the operating system says of a full disk into our error.
+
+    Raises:
+        DiskFull: ENOSPC or EDQUOT.
+    """
     try:
         yield
     except OSError as error:

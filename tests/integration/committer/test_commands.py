@@ -8,6 +8,8 @@ import stat
 
 import pytest
 
+from committer.storage.in_place import Plan, open_in_place
+
 
 def as_json(folder, *arguments, **options):
     done = folder.command(*arguments, "--json", **options)
@@ -122,6 +124,50 @@ def test_in_place_leaves_what_snapshots_leave_out(work):
     work.write("new/file", b"1")
     as_json(work, "checkout", first, "--in-place")
     assert [path.name for path in (work.root / "new").iterdir()] == [".env"]
+
+
+def test_in_place_in_a_read_only_folder(work):
+    """As root without the capabilities that let root write everywhere, where tests run as root."""
+    (work.root / "data").chmod(0o555)
+    first, before = as_json(work, "snapshot")["commit"], facts(work.root)
+    (work.root / "data").chmod(0o755)
+    work.write("data/new", b"1")
+    (work.root / "data" / "big.bin").unlink()
+    (work.root / "data").chmod(0o555)
+    powerless = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    done = work.command("checkout", first, "--in-place", "--json", under=powerless)
+    assert (json.loads(done.stdout)["problems"], done.returncode) == ([], 0)
+    assert facts(work.root) == before
+
+
+def test_in_place_refuses_before_the_first_change(work):
+    first = as_json(work, "snapshot")["commit"]
+    work.write("a.txt", b"changed")
+    work.write("run.sh", b"mine")
+    with (work.root / ".dotscienceignore").open("a") as file:
+        file.write("\nrun.sh\n")
+    before = facts(work.root)
+    said = refusal(work, "checkout", first, "--in-place")
+    assert "nothing was changed: 'run.sh' is not in snapshots, and would be overwritten" in said
+    assert facts(work.root) == before
+    assert as_json(work, "restore", "--from", first, "a.txt")["problems"] == []
+
+
+@pytest.mark.parametrize("alive", [False, True])
+def test_an_interrupted_checkout_is_shown_until_it_is_finished_or_undone(work, alive):
+    first = as_json(work, "snapshot")["commit"]
+    plan = Plan(commit="d" * 64, paths=[""], saved=first)
+    with open_in_place(work.root / ".dotscience") as begun:
+        begun.begin(plan)
+        assert as_json(work, "status")["problems"] == []
+    if alive:
+        work.start()
+    (problem,) = as_json(work, "status")["problems"]
+    assert (problem["type"], first[:12] in problem["hint"]) == ("checkout-interrupted", True)
+    done = as_json(work, "checkout", first, "--in-place")
+    assert done["interrupted"] == {"commit": plan.commit, "saved": first}
+    assert as_json(work, "status")["problems"] == []
+    assert as_json(work, "checkout", first, "--in-place")["interrupted"] is None
 
 
 def test_a_file_is_brought_back(work):

@@ -16,6 +16,7 @@ from committer.storage.reader import resolve, root_entry
 from committer.storage.target import MARKER, Origin, open_target
 from committer.storage.transition import Transition
 from committer.storage.tree import Attribute, EntryKind, TreeEntry
+from committer.workspace.stat import open_directory
 from dotscience.errors import CheckoutRefused, CorruptObject, DiskFull
 
 ORIGIN = Origin(commit="c" * 64, path="")
@@ -244,14 +245,13 @@ def test_our_own_state_is_never_written(objects, target):
 
 def test_our_own_state_is_never_changed_in_place(objects, target):
     names = [b".DOTSCIENCE", b"d/.dotScience", b".dotscience"]
-    for name in names:
+    for name in [*names, b"staging"]:
         (target / os.fsdecode(name)).mkdir(parents=True)
-    changes = [Change(name + b"/x", None, objects.file(b"x", b"theirs")) for name in names]
-    descriptor = os.open(target, os.O_RDONLY)
-    placer = Placer(objects)
-    Transition(descriptor, placer).apply(changes)
-    os.close(descriptor)
-    assert sorted(problem.path for problem in placer.problems) == sorted(change.path for change in changes)
+    with open_directory(os.fsencode(target)) as root, open_directory(b"staging", parent=root) as staging:
+        for name in names:
+            change = Change(name + b"/x", None, objects.file(b"x", b"theirs"))
+            with pytest.raises(CheckoutRefused, match="keeps its own state"):
+                Transition(root, staging, objects, Placer(objects)).prepare([change])
     assert not list(target.rglob("x"))
 
 
