@@ -40,5 +40,5 @@ class FrontEndBuildHook(BuildHookInterface[Any]):
             raise RuntimeError("npm is missing: build with isolation (the default), which brings Node along")
         environment = {**os.environ, "npm_config_update_notifier": "false"}
         self.app.display_info("building the front ends (npm ci, npm run build)")
-        for command in (["ci", "--no-progress"], ["run", "build"]):
+        for command in (["ci", "--no-progress", "--no-audit", "--no-fund"], ["run", "build"]):
             subprocess.run([npm, *command], cwd=root, env=environment, check=True)

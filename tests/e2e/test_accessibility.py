@@ -176,6 +176,20 @@ def test_the_login_page(up, browser, scheme, axe, path, text):
         context.close()
 
 
+def test_choosing_a_password_and_the_reminder_of_it(up, browser, scheme, axe):
+    with up.hub.client() as client:
+        link = client.create_account(f"visitor-{scheme}", "member").link.url
+    context = browser.new_context(color_scheme=scheme)
+    try:
+        dashboard = Dashboard(context, up.hub.url, axe)
+        dashboard.visit(link.removeprefix(up.hub.url), "At least 10 characters")
+        assert dashboard.problems() == []
+        dashboard.visit("/", "You have no password yet")
+        assert dashboard.problems() == []
+    finally:
+        context.close()
+
+
 @pytest.fixture
 def lab(up, page, scheme):
     settings = Path(os.environ["JUPYTER_CONFIG_DIR"]) / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
