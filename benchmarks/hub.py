@@ -97,7 +97,7 @@ async def lists(backend: Backend) -> AsyncIterator[Lists]:
     """What a hub has to answer with, for as long as the block."""
     database, workers = Database(backend), ThreadPool(1)
     try:
-        history = History(database, None, workers, clock=lambda: NOW)  # type: ignore[arg-type]  # no file is read
+        history = History(database, None, workers, senders=workers, clock=lambda: NOW)  # type: ignore[arg-type]  # no file is read
         key = await database.read(key_of_first)
         yield Lists(history, ProjectRef(id="p0", key=key or 0))
     finally:

@@ -77,6 +77,7 @@ WORKERS = 4
 UPKEEP_WORKERS = 2
 UPLOAD_WORKERS = 2
 COMPARING_WORKERS = 2
+SENDING_WORKERS = 3
 PASSWORD_WORKERS = 2
 FIRST_ACCOUNT = "owner"
 ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's name
@@ -153,6 +154,8 @@ async def _open_services(
     sync = Sync(database, packs, workers, events, clock=clock, runs_came=metrics.runs_came)
     upload_workers = ThreadPool(UPLOAD_WORKERS)  # of their own: to take in a large file must not keep requests waiting
     stack.callback(upload_workers.close)
+    senders = ThreadPool(SENDING_WORKERS)  # of their own: who reads what is large keeps no short answer waiting
+    stack.callback(senders.close)
     comparing = ThreadPool(COMPARING_WORKERS)
     stack.callback(comparing.close)
     hub_commits = HubCommits(database, packs, sync, upload_workers, clock=clock)
@@ -172,13 +175,13 @@ async def _open_services(
         diffs=Diffs(database, packs, comparing),
         models=Models(database),
         provenance=Provenance(database),
-        history=History(database, packs, workers, clock=clock),
-        archives=Archives(database, packs, workers),
+        history=History(database, packs, workers, senders=senders, clock=clock),
+        archives=Archives(database, packs, workers, senders=senders),
         sync=sync,
-        fetching=Fetching(database, packs, workers),
+        fetching=Fetching(database, packs, workers, senders=senders),
         volumes=Volumes(database, projects, clock=clock),
         workspaces=Workspaces(hub_commits, packs, upload_workers, receiving=workers, clock=clock),
-        folders=Folders(hub_commits, workers),
+        folders=Folders(hub_commits, workers, senders=senders),
         events=events,
         workers=workers,
         turns=Turns(),

@@ -23,7 +23,7 @@ log = structlog.get_logger()
 PORTS_TRIED = 100
 BODY_TIMEOUT_S = 600.0
 IDLE_TIMEOUT_S = 300.0
-STOP_TIMEOUT_S = 10.0
+STOP_TIMEOUT_S = 8.0
 EVERYWHERE = frozenset({"", "0.0.0.0", "::"})  # noqa: S104 - compared, not bound
 
 

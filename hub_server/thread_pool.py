@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
@@ -36,6 +36,11 @@ class ThreadPool:
         except asyncio.CancelledError:
             cancelled.set()
             raise
+
+    async def stream(self, pieces: Iterator[T]) -> AsyncIterator[T]:
+        """The pieces, each made on a thread when it is asked for."""
+        while (piece := await self.run(lambda: next(pieces, None))) is not None:
+            yield piece
 
     def start(self, work: Callable[[], None]) -> None:
         """Run `work`, which cannot fail in a way that anybody waits for, on a thread."""

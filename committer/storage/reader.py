@@ -7,7 +7,7 @@ per level.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from committer.storage.chunks import Chunk, decode_chunks
 from committer.storage.tree import NOT_NAMES, EntryKind, TreeEntry, decode_tree
@@ -24,6 +24,15 @@ class Reader(Protocol):
 
     def get(self, name: bytes, /) -> bytes:
         """The object of this hash, verified; raises MissingObject or CorruptObject."""
+
+
+class Part(NamedTuple):
+    """The bytes of a file that lie in one blob: from `start` to before `stop` of the blob, which has `size` in all."""
+
+    blob: bytes
+    size: int
+    start: int
+    stop: int
 
 
 def root_entry(root: bytes) -> TreeEntry:
@@ -85,11 +94,11 @@ def read_file(reader: Reader, entry: TreeEntry, start: int = 0, stop: int | None
         NoSuchPath: the entry is not a file. Raised at the first piece, as are
         MissingObject, CorruptObject: a chunk is not there, or its size is not what the file's entry says.
     """
-    for piece in _read_pieces(reader, entry, start, entry.size if stop is None else min(stop, entry.size)):
-        if isinstance(piece, int):
-            yield from _zeros(piece)
-        else:
-            yield piece
+    for part in find_parts(reader, entry, start, stop):
+        if isinstance(part, int):
+            yield from zeros(part)
+        elif data := _read_part(reader, part):
+            yield data
 
 
 def read_extents(reader: Reader, entry: TreeEntry) -> Iterator[tuple[int, bytes]]:
@@ -98,12 +107,49 @@ def read_extents(reader: Reader, entry: TreeEntry) -> Iterator[tuple[int, bytes]
     A hole costs nothing, however long it is. Raises what `read_file` does.
     """
     position = 0
-    for piece in _read_pieces(reader, entry, 0, entry.size):
-        if isinstance(piece, int):
-            position += piece
-        else:
-            yield position, piece
-            position += len(piece)
+    for part in find_parts(reader, entry):
+        if isinstance(part, int):
+            position += part
+        elif data := _read_part(reader, part):
+            yield position, data
+            position += len(data)
+
+
+def find_parts(reader: Reader, entry: TreeEntry, start: int = 0, stop: int | None = None) -> Iterator[Part | int]:
+    """Where a file's bytes from `start` to before `stop` (default: its end) lie, in order; no blob is read.
+
+    A number stands for that many zeros in a hole. A blob may turn out to have another size (`check_size`).
+
+    Raises:
+        NoSuchPath: the entry is not a file. Raised at the first part, as are
+        MissingObject, CorruptObject: a list of chunks is not there, or does not fit the place that names it.
+    """
+    stop = entry.size if stop is None else min(stop, entry.size)
+    if not entry.is_file:
+        raise NoSuchPath(f"{entry.name!r} is a {entry.kind.name.lower()}, not a file")
+    if entry.kind is EntryKind.CHUNKED_FILE:
+        yield from _find_chunks(reader, Chunk(entry.content, entry.size), None, start, stop)
+    elif start < stop:
+        yield Part(entry.content, entry.size, start, stop)
+    elif entry.size == 0:
+        yield Part(entry.content, 0, 0, 0)
+
+
+def check_size(part: Part, size: int) -> None:
+    """Make sure that a blob has the size that a file's entry says.
+
+    Raises:
+        CorruptObject: it has not.
+    """
+    if size != part.size:
+        raise CorruptObject(f"the blob {part.blob.hex()} has {size} bytes where {part.size} are expected")
+
+
+def zeros(count: int) -> Iterator[bytes]:
+    """The bytes of a hole, in pieces."""
+    while count > 0:
+        yield HOLE_BLOCK[:count]
+        count -= len(HOLE_BLOCK)
 
 
 def walk(reader: Reader, root: bytes) -> Iterator[tuple[bytes, TreeEntry]]:
@@ -126,44 +172,25 @@ def _is_directory(entry: TreeEntry) -> bool:
     return entry.kind is EntryKind.DIRECTORY
 
 
-def _read_pieces(reader: Reader, entry: TreeEntry, start: int, stop: int) -> Iterator[bytes | int]:
-    """A file's bytes from `start` to `stop`; a number stands for that many zeros in a hole."""
-    if not entry.is_file:
-        raise NoSuchPath(f"{entry.name!r} is a {entry.kind.name.lower()}, not a file")
-    if entry.kind is EntryKind.CHUNKED_FILE:
-        yield from _read_chunks(reader, Chunk(entry.content, entry.size), None, start, stop)
-        return
-    data = _blob(reader, entry.content, entry.size)
-    if start < stop:
-        yield data[start:stop]
-
-
-def _read_chunks(reader: Reader, chunk: Chunk, level: int | None, start: int, stop: int) -> Iterator[bytes | int]:
-    """The pieces from `start` to `stop` of one chunk or list; `level` is that of the list expected, -1 for a blob."""
+def _find_chunks(reader: Reader, chunk: Chunk, level: int | None, start: int, stop: int) -> Iterator[Part | int]:
+    """The parts from `start` to `stop` of one chunk or list; `level` is that of the list expected, -1 for a blob."""
     if start >= stop:
         return
     if chunk.hash is None:
         yield stop - start
         return
     if level == -1:
-        yield _blob(reader, chunk.hash, chunk.size)[start:stop]
+        yield Part(chunk.hash, chunk.size, start, stop)
         return
     chunks = decode_chunks(reader.get(chunk.hash))
     if chunks.size != chunk.size or level not in (None, chunks.level):
         raise CorruptObject(f"the chunk list {chunk.hash.hex()} does not fit the place that names it")
     for one in chunks.chunks:
-        yield from _read_chunks(reader, one, chunks.level - 1, max(start, 0), min(stop, one.size))
+        yield from _find_chunks(reader, one, chunks.level - 1, max(start, 0), min(stop, one.size))
         start, stop = start - one.size, stop - one.size
 
 
-def _blob(reader: Reader, name: bytes, size: int) -> bytes:
-    data = reader.get(name)
-    if len(data) != size:
-        raise CorruptObject(f"the blob {name.hex()} has {len(data)} bytes where {size} are expected")
-    return data
-
-
-def _zeros(count: int) -> Iterator[bytes]:
-    while count > 0:
-        yield HOLE_BLOCK[:count]
-        count -= len(HOLE_BLOCK)
+def _read_part(reader: Reader, part: Part) -> bytes:
+    data = reader.get(part.blob)
+    check_size(part, len(data))
+    return data if part.stop - part.start == len(data) else data[part.start : part.stop]

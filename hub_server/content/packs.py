@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterable, Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 from blake3 import blake3
@@ -27,10 +29,14 @@ from committer.storage.pack import (
     record_size,
 )
 from dotscience.errors import CorruptObject, MissingObject
+from hub_server.content.recent_objects import RecentObjects
 from hub_server.content.staging import STAGING, StagedFile
 from hub_server.content.storage import PackStorage, StoredPack
 
 READ_SIZE = 4 * 2**20
+LARGE_BYTES = 4 * 2**20
+"""Of an object that is larger, and so no chunk of a file, one at a time is read to be sent."""
+RECENT_BYTES = 64 * 2**20
 NEW_PACK_SIZE = 16 * 2**20
 """Bytes after which the hub begins another pack of its own."""
 MAX_PLAIN_BYTES = 64 * 2**30
@@ -46,6 +52,8 @@ class Packs:
         self._storage = storage
         self._staging = folder / STAGING
         make_folder(self._staging)
+        self._recent = RecentObjects(RECENT_BYTES)
+        self._large = threading.Lock()
 
     def sweep(self) -> None:
         """Remove what uploads left behind that a crash cut off. Only for the process that holds the folder's lock."""
@@ -85,6 +93,33 @@ class Packs:
         record = self._read(pack, entry)
         check_record(entry, record)
         return record
+
+    def read_slice(self, pack: bytes, entry: PackEntry, start: int, stop: int) -> bytes:
+        """A part of one object, verified as a whole; those that were read last are remembered.
+
+        Raises: as `read`.
+        """
+        data = self._recent.get(entry.hash)
+        if data is None:
+            with self._large if entry.size > LARGE_BYTES else nullcontext():
+                data = self.read(pack, entry)
+            self._recent.put(entry.hash, data)
+        return data[start:stop]
+
+    def read_head(self, pack: bytes, entry: PackEntry, size: int) -> bytes:
+        """The first `size` bytes of the record of one object as it is stored, which was verified as a whole.
+
+        Raises: as `read`.
+        """
+        with self._large if entry.size > LARGE_BYTES else nullcontext():
+            return self.read_record(pack, entry)[:size]
+
+    def read_stored(self, pack: bytes, entry: PackEntry, start: int, stop: int) -> bytes:
+        """A part of the record of one object as it is stored, not verified.
+
+        Raises: as `read`.
+        """
+        return self._storage.read(pack, entry.offset + start, min(stop, record_size(entry)) - start)
 
     def copy(self, records: Iterable[tuple[bytes, PackEntry]]) -> PackCopy:
         """Write objects that lie in kept packs into a new one, as they are stored, each verified; it is not kept yet.

@@ -15,11 +15,12 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Literal
 
-from committer.storage.reader import Reader, read_file
 from committer.storage.tree import EntryKind, TreeEntry
+from hub_server.services.objects import ProjectObjects
+from hub_server.services.slices import read_slices
 
-PIECE_SIZE = 2**18
-"""Bytes of an archive that are made at once; one piece is at most a chunk longer."""
+PIECE_SIZE = 2**17
+"""Bytes of an archive that are made at once; one piece is at most a slice longer."""
 
 MAX_GATHERED = 64
 """Of pieces that compress to nothing, so many are made at once."""
@@ -39,9 +40,9 @@ _TIME_FIELD = struct.Struct("<HHBl")
 _MAX_FIELD_TIME = 2**31 - 1
 
 
-def pieces_of(form: ArchiveFormat, reader: Reader, members: Iterable[Member]) -> Iterator[bytes]:
+def pieces_of(form: ArchiveFormat, source: ProjectObjects, members: Iterable[Member]) -> Iterator[bytes]:
     """An archive of the members, each folder before what is in it."""
-    return gather(zip_pieces(reader, members) if form == "zip" else tar_pieces(reader, members))
+    return gather(zip_pieces(source, members) if form == "zip" else tar_pieces(source, members))
 
 
 def gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
@@ -57,12 +58,12 @@ def gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
     yield bytes(gathered)
 
 
-def tar_pieces(reader: Reader, members: Iterable[Member]) -> Iterator[bytes]:
+def tar_pieces(source: ProjectObjects, members: Iterable[Member]) -> Iterator[bytes]:
     """A tar archive (POSIX.1-2001, pax) of the members."""
     for path, entry in members:
         yield _tar_header(path, entry).tobuf(tarfile.PAX_FORMAT, "utf-8", "surrogateescape")
         if entry.is_file:
-            yield from read_file(reader, entry)
+            yield from read_slices(source, entry)
             yield bytes(-entry.size % tarfile.BLOCKSIZE)
     yield bytes(2 * tarfile.BLOCKSIZE)
 
@@ -81,13 +82,13 @@ def _tar_header(path: bytes, entry: TreeEntry) -> tarfile.TarInfo:
     return header
 
 
-def zip_pieces(reader: Reader, members: Iterable[Member]) -> Iterator[bytes]:
+def zip_pieces(source: ProjectObjects, members: Iterable[Member]) -> Iterator[bytes]:
     """A ZIP archive of the members, with permissions, links and times as Info-ZIP has them."""
     written = _Written()
     archive = zipfile.ZipFile(written, "w", zipfile.ZIP_DEFLATED, compresslevel=_COMPRESSION_LEVEL)
     try:
         for path, entry in members:
-            for _ in _write_member(archive, reader, path, entry):
+            for _ in _write_member(archive, source, path, entry):
                 yield written.take()
         archive.close()
         yield written.take()
@@ -95,7 +96,7 @@ def zip_pieces(reader: Reader, members: Iterable[Member]) -> Iterator[bytes]:
         archive.fp = None  # one that nobody waits for any more is not brought to an end, which may take long
 
 
-def _write_member(archive: zipfile.ZipFile, reader: Reader, path: bytes, entry: TreeEntry) -> Iterator[None]:
+def _write_member(archive: zipfile.ZipFile, source: ProjectObjects, path: bytes, entry: TreeEntry) -> Iterator[None]:
     """Write a member; pauses after each piece of it."""
     header = _zip_header(path, entry)
     if entry.kind is EntryKind.DIRECTORY:
@@ -103,7 +104,7 @@ def _write_member(archive: zipfile.ZipFile, reader: Reader, path: bytes, entry: 
         yield
         return
     with archive.open(header, "w") as member:
-        for piece in (entry.content,) if entry.kind is EntryKind.SYMLINK else read_file(reader, entry):
+        for piece in (entry.content,) if entry.kind is EntryKind.SYMLINK else read_slices(source, entry):
             member.write(piece)
             yield
     yield

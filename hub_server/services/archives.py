@@ -40,10 +40,11 @@ class Archive(Struct, frozen=True, kw_only=True):
 class Archives:
     """Makes archives. Belongs to the event loop."""
 
-    def __init__(self, database: Database, packs: Packs, workers: ThreadPool) -> None:
+    def __init__(self, database: Database, packs: Packs, workers: ThreadPool, *, senders: ThreadPool) -> None:
         self._database = database
         self._packs = packs
         self._workers = workers
+        self._senders = senders
 
     async def folder(
         self, project: ProjectRef, commit: bytes, path: str, *, named: str, form: ArchiveFormat
@@ -86,16 +87,9 @@ class Archives:
         except NoSuchPath as error:
             raise not_found("path", path[:200]) from error
 
-    def _archive(self, top: str, form: ArchiveFormat, source: Reader, members: Iterable[Member]) -> Archive:
+    def _archive(self, top: str, form: ArchiveFormat, source: ProjectObjects, members: Iterable[Member]) -> Archive:
         pieces = pieces_of(form, source, islice(members, MAX_ENTRIES))
-        return Archive(name=_encoded(f"{top}.{form}"), pieces=stream(self._workers, pieces))
-
-
-async def stream(workers: ThreadPool, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-    """The pieces, each made by a worker when it is asked for."""
-    while (piece := await workers.run(lambda: next(pieces, None))) is not None:
-        if piece:
-            yield piece
+        return Archive(name=_encoded(f"{top}.{form}"), pieces=self._senders.stream(pieces))
 
 
 def check_size(reader: Reader, entry: TreeEntry) -> None:

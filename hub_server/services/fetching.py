@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator, Iterator
 from typing import NamedTuple
 
 import structlog
 
+from committer.storage.pack import record_size
 from dotscience.errors import CorruptObject, MissingObject
 from hub_server.content.packs import Packs
 from hub_server.services.objects import ProjectObjects, split_hashes
+from hub_server.services.slices import SLICE_SIZE
 from hub_server.store.database import Database
 from hub_server.store.objects import Location
 from hub_server.store.projects import DotRow
@@ -22,19 +25,20 @@ MAX_ANSWER_BYTES = 16 * 2**20
 
 
 class Fetched(NamedTuple):
-    """Records, one after the other, and how many of the hashes they answer; of those, what is not here is left out."""
+    """Records, one after the other in slices, and how many of the hashes they answer; what is not here is left out."""
 
-    records: bytes
+    records: AsyncIterator[bytes]
     answered: int
 
 
 class Fetching:
     """Reads objects as they are stored. Belongs to the event loop."""
 
-    def __init__(self, database: Database, packs: Packs, workers: ThreadPool) -> None:
+    def __init__(self, database: Database, packs: Packs, workers: ThreadPool, *, senders: ThreadPool) -> None:
         self._database = database
         self._packs = packs
         self._workers = workers
+        self._senders = senders
 
     async def fetch(self, dot: DotRow, question: bytes) -> Fetched:
         """The records of the concatenated hashes, in this order, as far as the dot's project has them.
@@ -44,28 +48,61 @@ class Fetching:
         """
         names = split_hashes(question, MAX_NAMES)
         source = ProjectObjects(self._database, self._packs, dot.project.key)
-        return await self._workers.run(lambda: self._gather(source, names))
+        found = await self._workers.run(lambda: source.locate(names))
+        answered = _count_answered(names, found)
+        wanted = [found[name] for name in names[:answered] if name in found]
+        return Fetched(self._senders.stream(_gather(self._read(source, one) for one in wanted)), answered)
 
-    def _gather(self, source: ProjectObjects, names: list[bytes]) -> Fetched:
-        found = source.locate(names)
-        records: list[bytes] = []
-        size = 0
-        for number, name in enumerate(names):
-            if name in found:
-                size += found[name].entry.stored
-                if records and size > MAX_ANSWER_BYTES:
-                    return Fetched(b"".join(records), number)
-                records.append(self._read(source, found[name]))
-        return Fetched(b"".join(records), len(names))
+    def _read(self, source: ProjectObjects, location: Location) -> Iterator[bytes]:
+        """A record that was verified, in slices; none where it is damaged or gone."""
+        head = self._read_head(source, location)
+        if head is None:
+            return
+        yield head
+        for start in range(SLICE_SIZE, record_size(location.entry), SLICE_SIZE):
+            yield self._read_slice(source, location, start)
 
-    def _read(self, source: ProjectObjects, location: Location) -> bytes:
-        """A record, verified; empty where it is damaged or gone."""
+    def _read_head(self, source: ProjectObjects, location: Location) -> bytes | None:
+        """The first slice of a record that was verified as a whole, if it could be."""
         name = location.entry.hash
         try:
-            return self._packs.read_record(location.pack, location.entry)
+            return self._packs.read_head(location.pack, location.entry, SLICE_SIZE)
         except MissingObject:  # it was just put into another pack, or belonged to nothing and was collected
             moved = source.locate([name]).get(name)
-            return self._read(source, moved) if moved is not None and moved.pack != location.pack else b""
+            return self._read_head(source, moved) if moved is not None and moved.pack != location.pack else None
         except CorruptObject as error:
             log.error("object.damaged", object=name.hex(), error=str(error))  # noqa: TRY400 - the message says it all
-            return b""
+            return None
+
+    def _read_slice(self, source: ProjectObjects, location: Location, start: int) -> bytes:
+        """A slice of a record, which is put into other packs as it is."""
+        try:
+            return self._packs.read_stored(location.pack, location.entry, start, start + SLICE_SIZE)
+        except MissingObject:
+            moved = source.find(location.entry.hash)
+            return self._packs.read_stored(moved.pack, moved.entry, start, start + SLICE_SIZE)
+
+
+def _count_answered(names: list[bytes], found: dict[bytes, Location]) -> int:
+    """How many of the hashes one answer is for; at least one of those that are here."""
+    size = 0
+    for number, name in enumerate(names):
+        if name in found:
+            stored = found[name].entry.stored
+            if size and size + stored > MAX_ANSWER_BYTES:
+                return number
+            size += stored
+    return len(names)
+
+
+def _gather(records: Iterator[Iterator[bytes]]) -> Iterator[bytes]:
+    """The same bytes in pieces of one slice to two: each is a piece of work for a thread."""
+    gathered = bytearray()
+    for record in records:
+        for piece in record:
+            gathered += piece
+            if len(gathered) >= SLICE_SIZE:
+                yield bytes(gathered)
+                gathered.clear()
+    if gathered:
+        yield bytes(gathered)

@@ -14,7 +14,7 @@ from dotscience.errors import NoSuchPath
 from hub_server.content.paths import Path
 from hub_server.domain.problems import not_found
 from hub_server.services.archive_formats import pieces_of
-from hub_server.services.archives import MAX_ENTRIES, check_size, stream
+from hub_server.services.archives import MAX_ENTRIES, check_size
 from hub_server.services.history import entry_time
 from hub_server.services.hub_commits import HubCommits
 from hub_server.services.objects import ProjectObjects
@@ -52,9 +52,10 @@ class Wanted(Struct, frozen=True, kw_only=True):
 class Folders:
     """Reads folders. Belongs to the event loop."""
 
-    def __init__(self, commits: HubCommits, workers: ThreadPool) -> None:
+    def __init__(self, commits: HubCommits, workers: ThreadPool, *, senders: ThreadPool) -> None:
         self._commits = commits
         self._workers = workers
+        self._senders = senders
 
     async def keys(self, dot: DotRow, root: bytes | None, wanted: Wanted) -> Keys:
         """A page of the keys in a tree, by their bytes; names that begin with a dot are left out, as they always were.
@@ -84,7 +85,7 @@ class Folders:
         entry = await self._find(dot, root, path)
         source = self._commits.objects(dot)
         await self._workers.run(lambda: check_size(source, entry))
-        return stream(self._workers, pieces_of("tar", source, islice(walk(source, entry.content), MAX_ENTRIES)))
+        return self._senders.stream(pieces_of("tar", source, islice(walk(source, entry.content), MAX_ENTRIES)))
 
     async def _find(self, dot: DotRow, root: bytes, path: str) -> TreeEntry:
         source = self._commits.objects(dot)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, Struct
 from sqlalchemy import Connection
 
-from committer.storage.reader import list_directory, read_file, resolve
+from committer.storage.reader import list_directory, resolve
 from committer.storage.tree import EntryKind, TreeEntry
 from dotscience.errors import NoSuchPath
 from dotscience.record import RunRecord
@@ -24,6 +24,7 @@ from hub_server.domain.problems import Problem, not_found
 from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem, TreeListing
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.read_budget import lookup_reader
+from hub_server.services.slices import read_slices
 from hub_server.store import commits, run_names, run_order, runs
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.database import Database
@@ -62,11 +63,20 @@ class File(Struct, frozen=True, kw_only=True):
 class History:
     """Everything that can be read of a project's runs and commits."""
 
-    def __init__(self, database: Database, packs: Packs, workers: ThreadPool, *, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        packs: Packs,
+        workers: ThreadPool,
+        *,
+        senders: ThreadPool,
+        clock: Callable[[], datetime],
+    ) -> None:
         self._clock = clock
         self._database = database
         self._packs = packs
         self._workers = workers
+        self._senders = senders
         self._recent_drives = RecentDrives()
 
     def select(self, project: ProjectRef, narrowed: Filter | None) -> Selection:
@@ -176,7 +186,7 @@ class History:
             name=entry.name,
             size=entry.size,
             hash=entry.content,
-            read=lambda start, stop: self._stream(read_file(source, entry, start, stop)),
+            read=lambda start, stop: self._senders.stream(read_slices(source, entry, start, stop)),
         )
 
     async def _commit(self, project: ProjectRef, commit: bytes) -> tuple[Raw, bytes]:
@@ -196,10 +206,6 @@ class History:
             return await self._workers.run(look)
         except NoSuchPath as error:
             raise not_found("path", path) from error
-
-    async def _stream(self, pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
-        while (piece := await self._workers.run(lambda: next(pieces, None))) is not None:
-            yield piece
 
     def _objects(self, project: ProjectRef) -> ProjectObjects:
         return ProjectObjects(self._database, self._packs, project.key)

@@ -55,10 +55,19 @@ class ProjectObjects:
             CorruptObject: what is stored is not what the hash says.
             Cancelled: nobody waits for what the calling thread does.
         """
+        return self.read(self.find(name))
+
+    def find(self, name: bytes) -> objects.Location:
+        """Where the object lies.
+
+        Raises:
+            MissingObject: the project does not have it.
+            Cancelled: nobody waits for what the calling thread does.
+        """
         location = self.locate([name]).get(name)
         if location is None:
             raise MissingObject(f"object {name.hex()} is not in this project")
-        return self.read(location)
+        return location
 
     def locate(self, names: Iterable[bytes]) -> dict[bytes, objects.Location]:
         """Where the objects lie, for those that the project has.
@@ -75,6 +84,10 @@ class ProjectObjects:
     def read(self, location: objects.Location) -> bytes:
         """The object at a location."""
         return self._packs.read(location.pack, location.entry)
+
+    def read_slice(self, location: objects.Location, start: int, stop: int) -> bytes:
+        """A part of the object at a location."""
+        return self._packs.read_slice(location.pack, location.entry, start, stop)
 
 
 class Completeness:

@@ -20,6 +20,7 @@ ANSWER: dict[str, Any] = {
     "response": bytes,
     "response_media": ARCHIVE_TYPES["zip"],
     "problems": ("too-large", "too-expensive"),
+    "in_turn": True,
 }
 
 

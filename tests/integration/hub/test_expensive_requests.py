@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import resource
 import socket
 import threading
-from contextlib import closing
+from contextlib import ExitStack, closing
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,6 +18,7 @@ from hub_server.services import diffs
 from hub_server.thread_pool import is_cancelled
 
 NAMES, ENTRIES = 50, 500
+READERS, LARGE = 48, 16 * 2**20
 
 
 def folder(pack, *, last, at=b"d"):
@@ -39,15 +43,23 @@ def push(project, new_pack, folders):
     return commit
 
 
-def send(project, path):
-    """A request on a connection of its own; whoever asked need not wait for the answer."""
+def send(project, path, body=None):
+    """A request on a connection of its own that takes little at once; whoever asked need not wait for the answer."""
     address = urlsplit(project.hub.url)
-    connection = socket.create_connection((address.hostname, address.port))
-    connection.sendall(
-        f"GET {project.base}{path} HTTP/1.1\r\nHost: {address.netloc}\r\n"
-        f"Authorization: Bearer {project.token}\r\n\r\n".encode()
-    )
+    connection = socket.socket()
+    connection.settimeout(60)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+    connection.connect((address.hostname, address.port))
+    method, length = ("GET", "") if body is None else ("POST", f"Content-Length: {len(body)}\r\n")
+    head = f"{method} {path} HTTP/1.1\r\nHost: {address.netloc}\r\nAuthorization: Bearer {project.token}\r\n"
+    octets = "Content-Type: application/octet-stream\r\n"
+    connection.sendall(f"{head}{octets}{length}\r\n".encode() + (body or b""))
     return connection
+
+
+def memory():
+    """The bytes of memory that this process has, the hub's among them."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize()
 
 
 def test_a_pair_of_folders_under_many_names_is_compared_once(project, new_pack, monkeypatch):
@@ -93,7 +105,7 @@ def endless(monkeypatch):
 def test_comparisons_end_with_their_clients(project, new_run, endless):
     begun, ended = endless
     commit = project.push(new_run(), files={"a": b"1"}).commit
-    connections = [send(project, f"/commits/{commit}/diff") for _ in range(6)]
+    connections = [send(project, f"{project.base}/commits/{commit}/diff") for _ in range(6)]
     assert begun.acquire(timeout=20)
     for connection in connections:
         connection.close()
@@ -104,7 +116,10 @@ def test_comparisons_end_with_their_clients(project, new_run, endless):
 def test_comparisons_of_many_keep_nobody_waiting_for_other_answers(project, new_run, endless):
     begun, _ = endless
     commit = project.push(new_run(), files={"a": b"1"}).commit
-    with closing(send(project, f"/commits/{commit}/diff")), closing(send(project, f"/commits/{commit}/diff")):
+    with (
+        closing(send(project, f"{project.base}/commits/{commit}/diff")),
+        closing(send(project, f"{project.base}/commits/{commit}/diff")),
+    ):
         assert begun.acquire(timeout=20)
         assert project.get(f"/commits/{commit}/tree")["total"] == 1
         assert not begun.acquire(blocking=False), "a caller's comparisons are made one after the other"
@@ -115,7 +130,28 @@ def test_comparisons_end_with_the_hub(serve_hub, tmp_path, new_run, endless):
     with serve_hub(tmp_path / "hub") as hub:
         project = hub.new_project()
         commit = project.push(new_run(), files={"a": b"1"}).commit
-        connection = send(project, f"/commits/{commit}/diff")
+        connection = send(project, f"{project.base}/commits/{commit}/diff")
         assert begun.acquire(timeout=20)
     assert ended.acquire(timeout=20)
     connection.close()
+
+
+@pytest.mark.parametrize("kind", ["objects", "content", "archive"])
+def test_readers_that_take_little_do_not_have_the_hub_hold_much(project, new_pack, new_run, kind):
+    pack = new_pack()
+    large = pack.add(Kind.BLOB, os.urandom(LARGE))
+    root = pack.add(Kind.TREE, encode_tree([TreeEntry(b"large", EntryKind.FILE, 0o644, LARGE, 0, large)]))
+    commit = pack.add_commit(project, (new_run(),), {}, root=root)
+    assert project.put_pack(pack.bytes()).status_code == 201
+    assert project.post_commit(commit).status_code == 201
+    at = f"{project.base}/commits/{commit}"
+    path, body = {
+        "objects": (f"{project.dot}/objects", large),
+        "content": (f"{at}/content?path=large", None),
+        "archive": (f"{at}/archive?format=tar", None),
+    }[kind]
+    before = memory()
+    with ExitStack() as stack:
+        connections = [stack.enter_context(closing(send(project, path, body))) for _ in range(READERS)]
+        assert all(one.recv(12) == b"HTTP/1.1 200" for one in connections)
+        assert memory() - before < READERS * LARGE / 4
