@@ -8,6 +8,8 @@ import gc
 import signal
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -22,7 +24,7 @@ from committer.settings import CommitterSettings, load_settings
 from committer.storage.store import ObjectStore
 from committer.sync.journal import Journal
 from committer.tenure import hold_root
-from dotscience.client.committer import CommitterClient
+from dotscience.client.committer import CommitterClient, read_endpoint
 from dotscience.errors import CommitterUnavailable, RootIsTaken
 from dotscience.workspace import Workspace, read_project
 
@@ -50,10 +52,22 @@ def serve(workspace: Workspace, environment: Mapping[str, str]) -> bool:
     _collect_rarely()
     while True:
         settings = load_settings(workspace.root, environment)
-        outcome = asyncio.run(_until_stopped(workspace, settings))
+        outcome = _in_turn(
+            workspace,
+            partial(_serve_once, workspace, settings),
+            unless=partial(_has_lasting_committer, workspace.root),
+        )
         if outcome.root is None:
             return outcome.push_cut_off
         workspace = read_project(outcome.root)
+
+
+def _has_lasting_committer(root: Path) -> bool:
+    """Whether the process that is the root's committer is one until it is stopped, as far as it has said."""
+    try:
+        return read_endpoint(root).lasts
+    except CommitterUnavailable:
+        return False
 
 
 def _collect_rarely() -> None:
@@ -64,6 +78,10 @@ def _collect_rarely() -> None:
     """
     gc.freeze()
     gc.set_threshold(GARBAGE_AFTER)
+
+
+def _serve_once(workspace: Workspace, settings: CommitterSettings) -> Outcome:
+    return asyncio.run(_until_stopped(workspace, settings))
 
 
 async def _until_stopped(workspace: Workspace, settings: CommitterSettings) -> Outcome:
@@ -131,21 +149,23 @@ def save(
     return _in_turn(workspace, attempt)
 
 
-def _in_turn(workspace: Workspace, attempt: Callable[[], T]) -> T:
+def _in_turn(workspace: Workspace, attempt: Callable[[], T], *, unless: Callable[[], bool] = lambda: False) -> T:
     """Make the attempt again while another process is the committer and does not answer: it starts or ends just now.
 
     Raises:
-        RootIsTaken: it still is after `TURN_PATIENCE_S`.
+        RootIsTaken: it still is after `TURN_PATIENCE_S`, or waiting has no end, as `unless` says.
     """
     began, has_said = time.monotonic(), False
     while True:
         try:
             return attempt()
         except RootIsTaken as error:
+            if unless():
+                raise
             waited_s = time.monotonic() - began
             if waited_s > TURN_PATIENCE_S:
                 raise RootIsTaken(
-                    f"another process is the committer of {workspace.root}, and has not answered for"
+                    f"another process is the committer of {workspace.root}, and still is after"
                     f" {TURN_PATIENCE_S:.0f} seconds; `ds status` shows what it does"
                 ) from error
         if waited_s > SAY_AFTER_S and not has_said:
@@ -167,7 +187,7 @@ async def _save_here(
     workspace: Workspace, settings: CommitterSettings, description: str, sending: Callable[[int, int], None]
 ) -> Taken:
     _collect_rarely()
-    committer = Committer(workspace, settings)
+    committer = Committer(workspace, settings, lasts=False)
     running = asyncio.create_task(committer.run())
     saving = asyncio.create_task(committer.save(description))
     await asyncio.wait({running, saving}, return_when=asyncio.FIRST_COMPLETED)

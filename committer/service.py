@@ -91,8 +91,10 @@ class Outcome(Struct, frozen=True, kw_only=True):
 class Committer:
     """Everything that runs for one workspace, from `run` to its return. Belongs to the event loop."""
 
-    def __init__(self, workspace: Workspace, settings: CommitterSettings) -> None:
+    def __init__(self, workspace: Workspace, settings: CommitterSettings, *, lasts: bool = True) -> None:
+        """`lasts` is false for one that ends when it has saved the workspace."""
         self.feed = EventFeed()
+        self._lasts = lasts
         self._workspace = workspace
         self._settings = settings
         self._store_folder = store_folder(workspace, settings.state_dir)
@@ -193,7 +195,7 @@ class Committer:
         stack.push_async_callback(server.close_all_connections)
         stack.callback(server.stop)
         stack.callback(self.feed.close)
-        stack.enter_context(tenure.announce(self._workspace.root, path))
+        stack.enter_context(tenure.announce(self._workspace.root, path, lasts=self._lasts))
         log.info("committer.started", root=str(self._workspace.root), socket=str(path))
 
     async def _live(self, root: int) -> None:

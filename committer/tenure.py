@@ -51,14 +51,15 @@ def hold_root(root: Path) -> Iterator[None]:
 
 
 @contextmanager
-def announce(root: Path, socket_path: Path) -> Iterator[None]:
+def announce(root: Path, socket_path: Path, *, lasts: bool = True) -> Iterator[None]:
     """Name the socket in `committer.json` while the block runs.
 
     Raises:
         WorkspaceError: the state folder cannot be written.
     """
     path = root / STATE_DIR / ENDPOINT_FILE
-    endpoint = Endpoint(pid=os.getpid(), socket=str(socket_path), started_at=datetime.now(UTC).isoformat())
+    now = datetime.now(UTC).isoformat()
+    endpoint = Endpoint(pid=os.getpid(), socket=str(socket_path), started_at=now, lasts=lasts)
     try:
         write_durably(path, msgspec.json.encode(endpoint))
     except OSError as error:

@@ -21,11 +21,15 @@ ENDPOINT_FILE = "committer.json"
 
 
 class Endpoint(Struct, frozen=True, kw_only=True):
-    """Where a living committer listens, as it wrote it into the state folder."""
+    """Where a living committer listens, as it wrote it into the state folder.
+
+    One that does not last is a command that saves the workspace where no committer runs, and ends then.
+    """
 
     pid: int
     socket: str
     started_at: str
+    lasts: bool = True
 
 
 def read_endpoint(root: Path) -> Endpoint:

@@ -49,12 +49,26 @@ def test_snapshots_succeed_while_a_committer_starts_and_stops(folder):
     folder.write("a", b"1")
     committer = begin(folder, "committer")
     ends([begin(folder, "snapshot", "-m", "number 0")])
-    if committer.poll() is None:  # else the snapshot was first, and the committer refused
-        committer.terminate()
+    assert committer.poll() is None
+    committer.terminate()
     late = [begin(folder, "snapshot", "-m", f"number {number}") for number in (1, 2)]
     ends(late)
     committer.communicate(timeout=PATIENCE_S)
     assert messages(folder) == ["0", "1", "2"]
+
+
+def test_a_committer_waits_for_a_snapshot_and_not_for_another_committer(folder):
+    """The lock stands for a snapshot that is taken; nobody has announced that it will last."""
+    with hold_root(folder.root):
+        committer = begin(folder, "committer")
+        assert committer.stderr.readline().startswith("Waiting for another process")
+    for line in committer.stderr:
+        if "committer.started" in line:
+            break
+    second = folder.command("committer")
+    assert (second.returncode, "already has a committer" in second.stderr) == (1, True)
+    committer.terminate()
+    ends([committer])
 
 
 def test_a_snapshot_says_what_it_waits_for(folder):
@@ -77,6 +91,6 @@ def test_the_wait_has_an_end_and_a_typed_error(folder, monkeypatch, command):
     monkeypatch.setattr(process, "TURN_PATIENCE_S", 0.3)
     settings = load_settings(folder.root, folder.environment)
     began = time.monotonic()
-    with hold_root(folder.root), pytest.raises(RootIsTaken, match="has not answered"):
+    with hold_root(folder.root), pytest.raises(RootIsTaken, match="still is after"):
         WAITING[command](folder.workspace, settings)
     assert time.monotonic() - began < 5
