@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 
 from msgspec import Struct
 
-from committer import api, entries, tenure
+from committer import entries, tenure
 from committer.books import Books
 from committer.captured_files import remove_abandoned, remove_captures
 from committer.commits import CommitMaker, Plan, Taken
@@ -75,6 +75,7 @@ ROOT_CHECK_S = 2.0
 REFUSED, LOST = "refused", "lost"
 STOP_PUSH_S = 3.0
 RESTART_LOOP_S = 1.0
+SERVE_AFTER_S = 1.0
 MENDED_AFTER_S = 15.0
 """A loop that has run for so long is well again; longer than any of them waits before it repeats what failed."""
 
@@ -144,8 +145,9 @@ class Committer:
             root = os.open(self._workspace.root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             stack.callback(os.close, root)
             await self._open(stack)
-            self._serve(stack)
-            await self._live(root)
+            if self._lasts:
+                self._serve(stack)
+            await self._live(root, stack)
         return Outcome(root=self._continue_at, push_cut_off=not self._sender.is_idle)
 
     def stop(self) -> None:
@@ -189,6 +191,8 @@ class Committer:
         return load_ignore(self._workspace.root, protected=[credentials.config_folder(), self._store_folder.parent])
 
     def _serve(self, stack: contextlib.AsyncExitStack) -> None:
+        from committer import api  # the web server is a quarter of what a short `ds snapshot` would cost
+
         path = tenure.socket_path(self._workspace.root)
         server = api.serve(self, path)
         stack.callback(path.unlink, missing_ok=True)
@@ -198,12 +202,20 @@ class Committer:
         stack.enter_context(tenure.announce(self._workspace.root, path, lasts=self._lasts))
         log.info("committer.started", root=str(self._workspace.root), socket=str(path))
 
-    async def _live(self, root: int) -> None:
+    async def _serve_if_it_takes_long(self, stack: contextlib.AsyncExitStack) -> None:
+        """Let others see, and use, a committer that only saves the workspace, where that is not done at once."""
+        if not self._lasts:
+            await asyncio.sleep(SERVE_AFTER_S)
+            self._serve(stack)
+
+    async def _live(self, root: int, stack: contextlib.AsyncExitStack) -> None:
         async with asyncio.TaskGroup() as group:
             watching = [
                 group.create_task(self._keep(name, loop))
                 for name, loop in (("refresh", self._refreshing), ("root", lambda: self._watch_root(root)))
             ]
+            serving = self._keep("api", lambda: self._serve_if_it_takes_long(stack), ends=True)
+            watching.append(group.create_task(serving))
             try:
                 await self._detector.start()
                 await self._remove_abandoned_captures()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from support.committer import DS, PATIENCE_S
 from committer import process
 from committer.settings import load_settings
 from committer.tenure import hold_root
+from dotscience.client.committer import ENDPOINT_FILE
 from dotscience.errors import RootIsTaken
 
 
@@ -69,6 +71,31 @@ def test_a_committer_waits_for_a_snapshot_and_not_for_another_committer(folder):
     assert (second.returncode, "already has a committer" in second.stderr) == (1, True)
     committer.terminate()
     ends([committer])
+
+
+def test_a_snapshot_that_takes_long_can_be_asked_and_a_short_one_needs_no_server(folder, make_hub):
+    """What takes long is the push to a hub that holds on to a pack."""
+    folder.write("a", b"1")
+    short = subprocess.run(
+        [sys.executable, "-X", "importtime", *DS[1:], "snapshot"],
+        cwd=folder.root,
+        env=folder.environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "tornado" not in short.stderr
+    server = make_hub()
+    folder.bind(server)
+    folder.write("a", b"2")
+    with server.holding_packs():
+        long = begin(folder, "snapshot")
+        until = time.monotonic() + PATIENCE_S
+        while not (folder.root / ".dotscience" / ENDPOINT_FILE).exists():
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        assert folder.client.status()["unpushed"] > 0
+    ends([long])
 
 
 def test_a_snapshot_says_what_it_waits_for(folder):
