@@ -31,6 +31,7 @@
         Unauthenticated, Forbidden, NotFound, Conflict, PreconditionFailed, TooLarge, Invalid, Locked, RateLimited
         NotOffered                no hub of this version does that
         HubUnavailable            no answer, or one that is not the hub's
+        HubFull                   it has no room for what is pushed
 
 Messages say what happened, with which value, and what to do.
 """
@@ -202,6 +203,10 @@ class HubError(DotscienceError):
 
 class HubUnavailable(HubError):
     """The hub did not answer, or something other than the hub did; a retry may help."""
+
+
+class HubFull(HubError):
+    """The hub has no room for what is pushed; a retry helps once its operator has made some."""
 
 
 class Unauthenticated(HubError):

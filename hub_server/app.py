@@ -18,6 +18,7 @@ from dotscience.errors import ConfigError, ZfsError
 from dotscience.version import __version__
 from hub_server.connections import connections_for, raise_file_limit
 from hub_server.content.packs import Packs
+from hub_server.content.reserve import Reserve
 from hub_server.content.zfs import ZfsDots
 from hub_server.data_folder import DataFolder
 from hub_server.domain.scopes import SCOPES, Caller
@@ -78,6 +79,7 @@ UPKEEP_WORKERS = 2
 UPLOAD_WORKERS = 2
 COMPARING_WORKERS = 2
 SENDING_WORKERS = 3
+RESERVE_LOOK_S = 30.0
 PASSWORD_WORKERS = 2
 FIRST_ACCOUNT = "owner"
 ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's name
@@ -140,13 +142,16 @@ async def _open_services(
     stack: AsyncExitStack,
     clock: Callable[[], datetime],
 ) -> Services:
+    reserve = Reserve(folder.path)
     backend = open_backend(settings)
     migrate(backend)
     metrics = Metrics(__version__)
-    database = Database(backend, meter=metrics)
+    database = Database(backend, meter=metrics, make_room=reserve.give_up)
     stack.callback(database.close)
     workers = ThreadPool(WORKERS)
     stack.callback(workers.close)
+    watching = asyncio.create_task(_watch_reserve(reserve, workers))
+    stack.callback(watching.cancel)
     packs = Packs(folder.path, await workers.run(lambda: open_storage(settings)))
     packs.sweep()
     events = EventBus()
@@ -185,6 +190,7 @@ async def _open_services(
         events=events,
         workers=workers,
         turns=Turns(),
+        reserve=reserve,
         zfs=await _open_zfs(settings, workers, stack),
         readiness=Readiness(database),
         metrics=metrics,
@@ -194,6 +200,16 @@ async def _open_services(
         cursor_key=await database.write(lambda c: accounts.ensure_setting(c, "cursor_key", secrets.token_bytes(32))),
         version=__version__,
     )
+
+
+async def _watch_reserve(reserve: Reserve, workers: ThreadPool) -> None:
+    """Take the reserve back some time after there is room again, and give it up before something finds none."""
+    while True:
+        await asyncio.sleep(RESERVE_LOOK_S)
+        try:
+            await workers.run(reserve.look)
+        except OSError:  # the loop's boundary: the next look may succeed
+            log.exception("storage.reserve_unknown")
 
 
 def _open_passwords(stack: AsyncExitStack) -> Passwords:

@@ -17,6 +17,7 @@ from dotscience.errors import (
     DotscienceError,
     Forbidden,
     HubError,
+    HubFull,
     HubUnavailable,
     NotFound,
     RateLimited,
@@ -153,6 +154,8 @@ def _problem(error: DotscienceError) -> Problem:
             )
         case RateLimited():
             kind, hint = "hub-busy", "Nothing to do: the next attempt follows by itself."
+        case HubFull():
+            kind, hint = "hub-full", "The commits are kept here, and are pushed once the hub's operator has made room."
         case _:
             kind, hint = "hub-refused", "The commits are kept here. The committer's log has the details."
     return Problem(type=kind, detail=f"The hub does not take the commits: {error}", hint=hint)

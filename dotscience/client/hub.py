@@ -21,7 +21,7 @@ from dotscience.client.content_calls import ContentCalls
 from dotscience.client.event_calls import EventCalls
 from dotscience.client.people import PeopleCalls, Session
 from dotscience.client.run_calls import RunCalls
-from dotscience.errors import HUB_ERRORS, HubError, HubUnavailable, RateLimited
+from dotscience.errors import HUB_ERRORS, HubError, HubFull, HubUnavailable, RateLimited
 
 if TYPE_CHECKING:
     import requests
@@ -556,8 +556,11 @@ def hub_error(status: int, body: bytes, retry_after: str | None, url: str) -> Hu
         problem = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, msgspec.ValidationError):
         problem = {}
+    if is_problem(problem, "storage-full"):
+        return HubFull(f"the hub at {url} says: {problem.get('detail')}", problem=problem)
     if status in RETRYABLE_STATUSES or (status >= 500 and not problem):
-        return HubUnavailable(f"the hub at {url} is out of service (status {status})", problem=problem)
+        reason = problem.get("detail") or f"status {status}"
+        return HubUnavailable(f"the hub at {url} is out of service ({reason})", problem=problem)
     message = str(problem.get("detail") or problem.get("title") or f"the hub at {url} answered status {status}")
     error = HUB_ERRORS.get(status, HubError)(message, problem=problem)
     if isinstance(error, RateLimited) and retry_after and retry_after.isdigit():
@@ -576,7 +579,12 @@ def missing_objects(error: HubError) -> list[bytes]:
 
 def is_zfs_off(error: HubError) -> bool:
     """Whether this is how a hub says that it takes no ZFS streams at all."""
-    return str(error.problem.get("type")).endswith("/zfs-off")
+    return is_problem(error.problem, "zfs-off")
+
+
+def is_problem(problem: dict[str, Any], kind: str) -> bool:
+    """Whether a problem document is of a kind (its `type`'s last part)."""
+    return str(problem.get("type")).endswith(f"/{kind}")
 
 
 def chunked(hashes: Sequence[bytes], size: int = MAX_HASHES_PER_QUESTION) -> Iterable[Sequence[bytes]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hub_server.content.reserve import Reserve
 from hub_server.services.archives import Archives
 from hub_server.services.audit import Audit
 from hub_server.services.collaborators import Collaborators
@@ -65,6 +66,7 @@ class Services:
     events: EventBus
     workers: ThreadPool
     turns: Turns
+    reserve: Reserve
     zfs: ZfsSync
     upkeep: UpkeepService
     readiness: Readiness

@@ -21,6 +21,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from dotscience.errors import DiskFull
 from hub_server.store.backends.backend import Backend
 from hub_server.thread_pool import ThreadPool
 
@@ -66,14 +67,24 @@ class Database:
     inside a transaction, must not keep it, and returns plain data.
     """
 
-    def __init__(self, backend: Backend, *, readers: int | None = None, meter: Meter | None = None) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        *,
+        readers: int | None = None,
+        meter: Meter | None = None,
+        make_room: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Connect to the database, which is up to date (`hub_server.store.migrate`).
+
+        `make_room` is called on the writer's thread where there was no room for a write; it says whether there is now.
 
         Raises:
             ConfigError: another hub writes it.
         """
         self._backend = backend
         self._meter = meter or _Unmetered()
+        self._make_room = make_room
         self._writer_engine = backend.writer()
         self._reader_engine = backend.reader()
         self._writer_connection = self._writer_engine.connect()
@@ -219,9 +230,13 @@ class Database:
             with connection.begin():
                 results = [write.work(connection) for write in group]
         except Exception as error:  # noqa: BLE001 - the thread's boundary: the waiting caller gets it
+            told = self._told(error)
+            if isinstance(told, DiskFull) and self._make_room():
+                self._write_group(connection, group, begun_at)
+                return
             if len(group) == 1:
                 self._meter_write(group[0], begun_at)
-                group[0].done.set_exception(self._told(error))
+                group[0].done.set_exception(told)
                 return
             for write in group:
                 self._write_group(connection, [write], begun_at)

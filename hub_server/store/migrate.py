@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy.exc import DatabaseError
 
-from dotscience.errors import ConfigError
+from dotscience.errors import ConfigError, DiskFull
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -59,6 +59,9 @@ def looking(backend: Backend) -> Iterator[Connection]:
 
 
 def _unusable(backend: Backend, error: OSError | DatabaseError) -> ConfigError:
+    told = backend.told(error)
+    if isinstance(told, DiskFull):
+        return ConfigError(f"{backend.name} cannot be used as the hub's database: {told}, and start again")
     reason = str(error.orig if isinstance(error, DatabaseError) else error.strerror).strip()
     return ConfigError(f"{backend.name} cannot be used as the hub's database ({reason}); {backend.advice}")
 

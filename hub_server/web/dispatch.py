@@ -47,6 +47,7 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
 
     Raises:
         Problem: the request is refused.
+        DiskFull: there is no room for what it wants to have kept.
     """
     request, headers = handler.request, handler.request.headers
     if security.bearer_token(headers) is None:
@@ -64,6 +65,8 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
         project = await handler.hub.projects.enter(caller, path["project"], operation.scope)
     if caller is not None and "dot" in path:
         dot = await handler.hub.projects.enter_dot(caller, path["dot"], operation.scope)
+    if operation.scope == "commits:write" and not operation.is_read:
+        handler.hub.reserve.check()
     return Call(
         request=Request(headers=headers, client=request.remote_ip or "", session=handler.session_secret()),
         query=decode_query(operation.query, request.query, request.query_arguments),

@@ -1,8 +1,9 @@
-"""`ds hub` with a command, as an operator runs it."""
+"""`ds hub` as an operator runs it: as a process, and with a command."""
 
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,3 +28,28 @@ def hub_command(
         timeout=120,
         check=False,
     )
+
+
+class HubProcess:
+    """`python -m hub_server` on a data folder."""
+
+    def __init__(self, data: Path, *arguments: str) -> None:
+        self.data = data
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "hub_server", "--data", str(data), "--port", "0", *arguments],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert self.process.stdout is not None
+        self.line = self.process.stdout.readline()
+        self.url = self.line.rpartition(" ")[2].strip()
+
+    @property
+    def admin(self) -> str:
+        return (self.data / "admin.token").read_text().strip()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        self.process.communicate(timeout=30)
+        return self.process.returncode

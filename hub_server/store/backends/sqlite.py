@@ -83,8 +83,13 @@ class Sqlite:
             dbapi.set_progress_handler(None, 0)
 
     def told(self, error: BaseException) -> BaseException | None:
-        """By the result code (sqlite.org/rescode.html); extended codes have the primary one below."""
+        """By the result code (sqlite.org/rescode.html); extended codes have the primary one below.
+
+        The file that readers and the writer share (`-shm`) is the first that there is no room for.
+        """
         code = getattr(getattr(error, "orig", None), "sqlite_errorcode", None)
+        if code == sqlite3.SQLITE_IOERR_SHMSIZE:
+            code = sqlite3.SQLITE_FULL
         match None if code is None else code & PRIMARY_CODE:
             case sqlite3.SQLITE_FULL:
                 return DiskFull("the disk that holds the hub's database is full; make room there")

@@ -45,6 +45,7 @@ async def get_dot(hub: Services, call: Call[Nothing, None]) -> DotInfo:
     media=Media.BYTES,
     max_body=HASH_SIZE * MAX_HASHES,
     audited=False,
+    changes_nothing=True,
     response=bytes,
     response_media="application/octet-stream",
 )

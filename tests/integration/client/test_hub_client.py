@@ -9,7 +9,16 @@ import pytest
 from support.http_server import Answer, serve
 
 from dotscience.client.hub import HubClient, Records, Timeouts, missing_objects
-from dotscience.errors import Conflict, Forbidden, HubUnavailable, Invalid, NotFound, RateLimited, Unauthenticated
+from dotscience.errors import (
+    Conflict,
+    Forbidden,
+    HubFull,
+    HubUnavailable,
+    Invalid,
+    NotFound,
+    RateLimited,
+    Unauthenticated,
+)
 
 
 class Answers:
@@ -53,6 +62,17 @@ def test_a_rate_limit_says_how_long_to_wait(hub):
     with pytest.raises(RateLimited) as caught:
         hub.client.project("p")
     assert caught.value.retry_after_s == 7
+
+
+def test_what_a_hub_says_about_itself_is_repeated(hub):
+    hub.say(503, {"type": "/problems/storage-full", "detail": "its disk is full"})
+    with pytest.raises(HubFull, match="its disk is full"):
+        hub.client.project("p")
+    assert len(hub.requests) == 1, "to ask again at once makes no room"
+    for _ in range(6):
+        hub.say(503, {"type": "/problems/storage-unavailable", "detail": "its bucket does not answer"})
+    with pytest.raises(HubUnavailable, match="its bucket does not answer"):
+        hub.client.project("p")
 
 
 def test_an_outage_is_retried_with_the_same_body(hub):

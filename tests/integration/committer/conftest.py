@@ -64,6 +64,7 @@ class FakeHub:
     runs: list[str] = field(default_factory=list)
     damaged: set[bytes] = field(default_factory=set)
     refuse_commits: bool = False
+    is_full: bool = False
     refused_runs: dict[str, str] = field(default_factory=dict)
     put_packs: int = 0
     asked_for: list[int] = field(default_factory=list)
@@ -162,6 +163,9 @@ class CommitHandler(HubHandler):
     def post(self, dot: str) -> None:
         if self.hub.refuse_commits:
             self.problem(503, "down for maintenance")
+            return
+        if self.hub.is_full:
+            self.problem(503, "the hub's disk is full; its operator must make room", type="/problems/storage-full")
             return
         body = json.loads(self.request.body)
         commit, branch, expected = body["commit"], body["branch"], body["expected_parent"]

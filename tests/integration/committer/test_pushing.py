@@ -48,6 +48,21 @@ def test_a_hub_that_is_down_is_said_to_be_and_gets_everything_later(make_folder,
     assert sorted(hub.hub.runs) == sorted(run.run_id for run in runs)
 
 
+def test_a_hub_whose_disk_is_full_is_said_to_be_and_gets_everything_later(make_folder, hub, make_record):
+    hub.hub.is_full = True
+    folder = make_folder(hub=hub)
+    folder.start()
+    run = folder.publish(make_record())
+    folder.until_committed(run.run_id)
+    status = folder.until(lambda status: status["state"] == "error")
+    assert (status["error"]["type"], status["hub"]["reachable"]) == ("hub-full", True)
+    assert "disk is full" in status["message"]
+    hub.hub.is_full = False
+    folder.client.push()
+    folder.until_pushed()
+    assert hub.hub.runs == [run.run_id]
+
+
 def test_kill_between_local_commit_and_push(make_folder, hub, make_record):
     hub.hub.refuse_commits = True
     folder = make_folder(hub=hub)

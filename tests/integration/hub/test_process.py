@@ -12,36 +12,10 @@ import stat
 import subprocess
 import sys
 from contextlib import closing
-from pathlib import Path
 
 import pytest
 import requests
-from support.hub_command import hub_command
-
-
-class HubProcess:
-    """`python -m hub_server` on a data folder."""
-
-    def __init__(self, data: Path, *arguments: str) -> None:
-        self.data = data
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "hub_server", "--data", str(data), "--port", "0", *arguments],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        self.line = self.process.stdout.readline()
-        self.url = self.line.rpartition(" ")[2].strip()
-
-    @property
-    def admin(self) -> str:
-        return (self.data / "admin.token").read_text().strip()
-
-    def end(self, number: int = signal.SIGTERM) -> int:
-        self.process.send_signal(number)
-        self.process.communicate(timeout=30)
-        return self.process.returncode
+from support.hub_command import HubProcess, hub_command
 
 
 @pytest.fixture
