@@ -18,7 +18,7 @@
         NoSuchCommit              no commit or run is called that, or several are
         CheckoutRefused           a target or a tree that must not be written
         DiskFull                  too little free space to go on safely
-        StorageUnavailable        the bucket of a hub does not answer
+        StorageUnavailable        a store or a hub's bucket cannot be read or written now; nothing is wrong with it
         NewerStore                a newer version of this program wrote the store
         ZfsError                  a `zfs` command failed
           DatasetMissing, DatasetExists, DatasetBusy, PoolFull, PoolSuspended
@@ -130,7 +130,7 @@ class DiskFull(SnapshotError):
 
 
 class StorageUnavailable(SnapshotError):
-    """The place where a hub keeps its packs does not answer, or does not let the hub in."""
+    """The place where packs are kept does not answer, or does not let us in; that says nothing about the packs."""
 
 
 class NewerStore(SnapshotError):

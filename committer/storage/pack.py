@@ -19,6 +19,7 @@ from msgspec.msgpack import Decoder
 
 from committer.storage.codec import Hash, Size, digest
 from committer.storage.compression import Compressor, Encoding, compress_zstd, decompress_zstd
+from committer.storage.damage import read_error
 from committer.storage.durability import make_folder, storage_error, storage_errors, sync_data, sync_folder
 from committer.storage.growing_file import GrowingFile
 from committer.storage.objects import MAX_OBJECT_SIZE, Kind
@@ -189,9 +190,14 @@ def read_record(descriptor: int, entry: PackEntry) -> bytes:
     """The object that a pack, open at `descriptor`, holds at `entry`. Safe from many threads: it reads with pread(2).
 
     Raises:
-        CorruptObject: the header, the payload or the hash is not what the entry says.
+        CorruptObject: the header, the payload or the hash is not what the entry says, or the disk fails.
+        StorageUnavailable: it cannot be read now.
     """
-    return check_record(entry, os.pread(descriptor, record_size(entry), entry.offset))
+    try:
+        record = os.pread(descriptor, record_size(entry), entry.offset)
+    except OSError as error:
+        raise read_error(f"record {entry.hash.hex()}", error) from error
+    return check_record(entry, record)
 
 
 def record_size(entry: PackEntry) -> int:

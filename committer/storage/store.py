@@ -22,6 +22,7 @@ from typing import IO, TYPE_CHECKING, Self, TypeVar
 from committer.storage import index
 from committer.storage.codec import HASH_SIZE, digest
 from committer.storage.compression import Compressor
+from committer.storage.damage import read_error
 from committer.storage.durability import MIN_FREE_BYTES, make_folder, require_free_space
 from committer.storage.objects import MAX_OBJECT_SIZE, Kind
 from committer.storage.pack import (
@@ -120,6 +121,8 @@ class StoreReader:
 
         Raises:
             MissingObject: the file is gone.
+            CorruptObject: the disk fails to open it.
+            StorageUnavailable: it cannot be opened now.
         """
         path = pack_path(self.folder, pack)
         try:
@@ -129,7 +132,7 @@ class StoreReader:
                 raise EvictedObject("the content was dropped here to make room; the hub still has it") from error
             raise MissingObject(f"the pack {path} is gone; restore it from a backup or from the hub") from error
         except OSError as error:
-            raise SnapshotError(f"the pack {path} cannot be read: {error}") from error
+            raise read_error(f"the pack {path}", error) from error
 
     def objects_in_pack(self, pack: bytes) -> list[PackEntry]:
         """What a pack holds, as the pack itself says, in the order in which it was put."""

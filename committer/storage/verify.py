@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from committer.storage.damage import DAMAGE, read_error
 from committer.storage.objects import Kind, references
 from committer.storage.pack import hash_file, pack_path, read_index, read_record
-from dotscience.errors import CorruptObject, SnapshotError
+from dotscience.errors import CorruptObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,6 +47,9 @@ def verify(
     Without `read_data`, packs are looked at from outside and files' contents are only looked up in the index; with it
     every byte is read and hashed. `progress` is told of the bytes of each pack that has been checked. Damage is
     collected, never raised.
+
+    Raises:
+        StorageUnavailable: something cannot be read now, which says nothing about what is stored.
     """
     sizes = reader.pack_sizes()
     damage: list[Damage] = []
@@ -67,8 +71,13 @@ def _check_pack(reader: StoreReader, name: bytes, size: int, *, read_data: bool)
         elif read_data:
             with reader.open_pack(name) as file:
                 yield from _read_pack(file, name)
-    except (SnapshotError, OSError) as error:
+    except DAMAGE as error:
         yield Damage(what, str(error))
+    except OSError as error:
+        failure = read_error(what, error)
+        if not isinstance(failure, DAMAGE):
+            raise failure from error
+        yield Damage(what, str(failure))
 
 
 def _read_pack(file: IO[bytes], name: bytes) -> Iterator[Damage]:
@@ -106,7 +115,7 @@ class _Walk:
         try:
             if kind not in _LEAVES:
                 return list(references(kind, self._reader.get(name, kind)))
-        except SnapshotError as error:
+        except DAMAGE as error:
             return Damage(f"{_called(kind)} {name.hex()}", str(error))
         if self._reader.has(name):
             return []

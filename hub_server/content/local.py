@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from committer.storage.damage import read_error
 from committer.storage.durability import make_folder, storage_errors, sync_file, sync_folder
 from committer.storage.pack import PACKS, pack_path
-from dotscience.errors import CorruptObject, MissingObject, SnapshotError, StorageUnavailable
+from dotscience.errors import MissingObject
 from hub_server.content.storage import StoredPack, pack_named
 
 
@@ -39,11 +39,11 @@ class LocalStorage:
         except (FileNotFoundError, NotADirectoryError) as error:
             raise MissingObject(f"pack {pack.hex()} is not in {self._folder}; restore it from a backup") from error
         except OSError as error:
-            raise _unreadable(pack, error) from error
+            raise read_error(f"pack {pack.hex()}", error) from error
         try:
             return os.pread(descriptor, size, offset)
         except OSError as error:
-            raise _unreadable(pack, error) from error
+            raise read_error(f"pack {pack.hex()}", error) from error
         finally:
             os.close(descriptor)
 
@@ -62,10 +62,3 @@ class LocalStorage:
             if pack is not None and path.is_file():
                 status = path.stat()
                 yield StoredPack(pack, status.st_size, status.st_mtime)
-
-
-def _unreadable(pack: bytes, error: OSError) -> SnapshotError:
-    """Only EIO says that a disk has lost something: too many open files, too little memory or a lost mount pass."""
-    if error.errno == errno.EIO:
-        return CorruptObject(f"pack {pack.hex()} cannot be read from its disk: {error.strerror}")
-    return StorageUnavailable(f"pack {pack.hex()} cannot be read now: {error.strerror}")

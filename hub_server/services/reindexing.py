@@ -1,7 +1,8 @@
 """Making the tables of runs anew from the records in the packs, and from the commits that list them.
 
 All of it is one transaction: whoever is interrupted has changed nothing. What cannot be read because it is damaged is
-listed; the row of such a run stays, and what is derived from it is derived from its document.
+listed; the row of such a run stays, and what is derived from it is derived from its document. What cannot be read for a
+reason that passes ends it.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection
 
+from committer.storage.damage import DAMAGE
 from committer.storage.objects import decode_commit, decode_run
 from dotscience.errors import CorruptObject, MissingObject
 from dotscience.record import RunRecord
@@ -26,7 +28,6 @@ from hub_server.store.runs import Ingest, NewRun
 
 COMMITS = 256
 RUNS = 500
-DAMAGE = (CorruptObject, MissingObject, OSError)
 
 
 class Reindexed(Struct, kw_only=True):

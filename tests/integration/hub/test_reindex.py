@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
+import os
 
 import pytest
 from sqlalchemy import delete, insert, select, update
@@ -184,6 +186,23 @@ def test_a_record_that_is_damaged_is_said_and_its_run_stays(pushed, backend, dat
     assert len(done.damaged) == 5
     assert all(one.detail.startswith("commit ") and "is not in" in one.detail for one in done.damaged)
     assert dump(backend) == before
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EACCES, errno.ESTALE])
+def test_what_passes_is_no_damage_and_changes_nothing(pushed, backend, data, monkeypatch, number):
+    change(backend, *map(delete, DERIVED))
+    before = dump(backend)
+    monkeypatch.setattr(LocalStorage, "read", failing(number))
+    with pytest.raises(OSError, match=os.strerror(number)):
+        reindex(backend, data)
+    assert dump(backend) == before
+
+
+def failing(number):
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    return fail
 
 
 def test_a_run_without_a_row_or_a_record_is_said_and_no_other_is_lost(pushed, backend, data):

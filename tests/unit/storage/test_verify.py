@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from pathlib import Path
+
 import pytest
 
 from committer.storage.objects import Kind
 from committer.storage.pack import pack_path
 from committer.storage.verify import verify
-from dotscience.errors import SnapshotError
+from dotscience.errors import SnapshotError, StorageUnavailable
 
 
 @pytest.fixture
@@ -83,3 +87,36 @@ def test_a_commit_that_is_not_there_is_damage_and_no_error(store):
     assert damage.what == "commit " + "01" * 32
     with pytest.raises(SnapshotError):
         store.get(b"\1" * 32)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENOMEM, errno.EACCES, errno.ESTALE])
+@pytest.mark.parametrize("failing", ["stat", "open", "read", "record"])
+def test_what_passes_is_no_damage_and_ends_it(store, commit, monkeypatch, failing, number):
+    fail_packs(monkeypatch, failing, number)
+    with pytest.raises(StorageUnavailable, match=os.strerror(number)):
+        verify(store, [commit], read_data=True)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ENOENT])
+@pytest.mark.parametrize("failing", ["stat", "open", "read", "record"])
+def test_what_a_disk_has_lost_is_damage(store, commit, monkeypatch, failing, number):
+    fail_packs(monkeypatch, failing, number)
+    assert verify(store, [commit], read_data=True).damage
+
+
+def fail_packs(monkeypatch, failing, number):
+    """Have the files of packs fail with this error: to be looked at, opened or read, as a whole or at a record."""
+    error = OSError(number, os.strerror(number))
+
+    def fail(*_arguments, **_more):
+        raise error
+
+    def fail_for_packs(before):
+        return lambda path, *more, **named: (fail if "packs" in str(path) else before)(path, *more, **named)
+
+    if failing == "record":
+        monkeypatch.setattr(os, "pread", fail)
+    elif failing == "read":
+        monkeypatch.setattr("committer.storage.verify.hash_file", fail)
+    else:
+        monkeypatch.setattr(Path, failing, fail_for_packs(getattr(Path, failing)))
