@@ -1,4 +1,4 @@
-"""Reading contents that were dropped here to make room: they come back from the hub, a batch at a time."""
+"""Reading contents that were dropped here to make room, or are damaged: they come from the hub, a batch at a time."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Self
 
 from committer.log import get_logger
 from committer.storage.pack import parse_records
-from dotscience.errors import CorruptObject, EvictedObject, HubError
+from dotscience.errors import CorruptObject, EvictedObject, HubError, MissingObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ KEPT_BYTES = 64 * 2**20
 
 
 class FetchingReader:
-    """A `Reader` of a store, and of the hub for what was dropped from it.
+    """A `Reader` of a store, and of the hub for what was dropped from it or is damaged there.
 
     What was put into one pack is mostly read together, so with each object those after it are fetched. They are kept
     in memory only, and every one was verified. A hub that fails once is not asked again. Belongs to one thread.
@@ -51,20 +51,23 @@ class FetchingReader:
 
         Raises:
             EvictedObject: it was dropped here, and the hub does not give it; the text says why.
-            MissingObject, CorruptObject: as the store does.
+            MissingObject, CorruptObject: as the store does, and the hub does not give it either.
         """
         if name in self._kept:
             self._kept.move_to_end(name)
             return self._kept[name]
         try:
             return self._store.get(name)
-        except EvictedObject as error:
+        except (MissingObject, CorruptObject) as error:
             self._fetch(name)
-            if name not in self._kept:
-                raise EvictedObject(
-                    f"the content was dropped here to make room, and {self._failure or 'the hub does not have it'}"
-                ) from error
-            return self._kept[name]
+            if name in self._kept:
+                if not isinstance(error, EvictedObject):
+                    log.warning("object.damaged_here", error=str(error), read_from="the hub")
+                return self._kept[name]
+            reason = self._failure or "the hub does not have it"
+            if isinstance(error, EvictedObject):
+                raise EvictedObject(f"the content was dropped here to make room, and {reason}") from error
+            raise type(error)(f"{error}; {reason}") from error
 
     def _fetch(self, name: bytes) -> None:
         """Get an object, and some of those that may be wanted next."""

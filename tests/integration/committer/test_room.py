@@ -82,6 +82,29 @@ def test_the_newest_commit_stays_whole_without_the_hub(emptied, hub, tmp_path):
     hub.up()
 
 
+def test_what_is_damaged_here_is_read_from_the_hub(work, hub, tmp_path):
+    fill(work)
+    work.until_pushed()
+    wanted = (work.root / "data" / "file").read_bytes()
+    damaged = 0
+    for pack in (work.root / ".dotscience" / "store" / "packs").glob("*/*"):
+        data = bytearray(pack.read_bytes())
+        for at in (data.find(wanted[:1_000]), data.find(wanted[-1_000:])):
+            if at >= 0:
+                data[at : at + 1_000] = bytes(1_000)
+                damaged += 1
+        pack.chmod(0o600)
+        pack.write_bytes(data)
+    assert damaged > 0
+    done = work.command("checkout", "HEAD", "--to", str(tmp_path / "to"))
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "to" / "data" / "file").read_bytes() == wanted
+    assert "damaged" in done.stderr
+    hub.hub.objects.clear()
+    refused = work.command("checkout", "HEAD", "--to", str(tmp_path / "again"))
+    assert (refused.returncode, "the hub does not have it" in refused.stderr) == (1, True), refused.stderr
+
+
 def test_what_was_dropped_is_restored_and_compared_with_the_hub_s_help(emptied):
     now = (emptied.root / "data" / "file").read_bytes()
     restored = emptied.command("restore", "--from", "HEAD~1", "data/file")
