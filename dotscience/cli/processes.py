@@ -7,6 +7,7 @@ children in order. Their output goes to log files, whose end is shown when a chi
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,8 @@ from msgspec import Struct
 from dotscience.errors import ConfigError, DotscienceError
 
 STOP_TIMEOUT_S = 15.0
+MAX_LOG_BYTES = 16 * 2**20
+"""Beyond this a log begins anew; the one before it is kept."""
 POLL_S = 0.05
 
 T = TypeVar("T")
@@ -41,6 +44,7 @@ class Component(Struct, kw_only=True):
 def start(name: str, command: Sequence[str], *, log: Path, environment: Mapping[str, str] | None = None) -> Component:
     """Start a component; `environment` is added to this process's own."""
     log.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    rotate(log)
     with log.open("ab") as output:
         process = subprocess.Popen(
             command,
@@ -51,6 +55,22 @@ def start(name: str, command: Sequence[str], *, log: Path, environment: Mapping[
             start_new_session=True,
         )
     return Component(name=name, process=process, log=log)
+
+
+def rotate(log: Path) -> None:
+    """Move what a long log holds to `….1`, in place of what was there; whoever writes to the log just goes on.
+
+    As `logrotate`'s copytruncate: what is written while it is copied may be missing. Nothing happens to a short log;
+    where there is no room for a copy, what it holds is dropped.
+    """
+    if not log.is_file() or log.stat().st_size <= MAX_LOG_BYTES:
+        return
+    before = log.with_name(f"{log.name}.1")
+    try:
+        shutil.copyfile(log, before)
+    except OSError:
+        before.unlink(missing_ok=True)
+    os.truncate(log, 0)
 
 
 def wait_until(component: Component, ready: Callable[[], T | None], *, timeout_s: float) -> T:

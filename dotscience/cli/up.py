@@ -129,6 +129,9 @@ class Session:
             raise ConfigError(
                 f"JupyterLab ended with status {self._jupyter.process.returncode}; see {self._jupyter.log}"
             )
+        for component in (self._hub, self._committer, self._jupyter):
+            if component is not None:
+                processes.rotate(component.log)
         if with_hub and (self._hub is None or not self._hub.alive):
             self._bind(self._ensure_hub())
         if self._committer is None or not self._committer.alive:

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from dotscience.cli.processes import free_port, start, stop, wait_until
+from dotscience.cli.processes import free_port, rotate, start, stop, wait_until
 from dotscience.errors import ConfigError, DotscienceError
 
 
@@ -44,6 +44,19 @@ def test_a_component_that_fails_shows_the_end_of_its_log(tmp_path):
     failing = component(tmp_path, "print('could not bind'); raise SystemExit(3)")
     with pytest.raises(DotscienceError, match=r"status 3[^§]*could not bind"):
         wait_until(failing, lambda: None, timeout_s=30)
+
+
+def test_a_long_log_begins_anew_and_its_writer_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("dotscience.cli.processes.MAX_LOG_BYTES", 100)
+    go = tmp_path / "go"
+    os.mkfifo(go)
+    writer = component(tmp_path, f"print('a' * 200, flush=True); open({str(go)!r}).read(); print('b', flush=True)")
+    with go.open("w"):  # which waits until the first line is written
+        rotate(writer.log)
+    writer.process.wait()
+    assert (writer.log.read_text(), writer.log.with_name("thing.log.1").read_text()) == ("b\n", f"{'a' * 200}\n")
+    rotate(writer.log)
+    assert writer.log.read_text() == "b\n"
 
 
 def test_a_component_that_is_never_ready_is_given_up(tmp_path):
