@@ -24,8 +24,8 @@ class RateLimit:
         self._clock = clock
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
-    def take(self, caller: str) -> None:
-        """Count a request.
+    def take(self, caller: str, cost: float = 1.0) -> None:
+        """Count a request, as more or less than one.
 
         Raises:
             Problem: rate-limited, with the seconds to wait.
@@ -35,12 +35,12 @@ class RateLimit:
         now = self._clock()
         left, at = self._buckets.pop(caller, (self._burst, now))
         left = min(self._burst, left + (now - at) * self._rate)
-        enough = left >= 1
-        self._buckets[caller] = (left - 1 if enough else left, now)
+        enough = left >= cost
+        self._buckets[caller] = (left - cost if enough else left, now)
         if len(self._buckets) > MAX_TRACKED:
             self._buckets.popitem(last=False)
         if not enough:
-            wait_s = math.ceil((1 - left) / self._rate)
+            wait_s = math.ceil((cost - left) / self._rate)
             raise Problem(
                 "rate-limited",
                 f"more than {round(self._rate * 60)} requests a minute; go on in {wait_s} s",

@@ -38,6 +38,9 @@ DRAIN_BYTES = 2**24
 """How much of a refused body is still read, so that the client gets to see why instead of a broken pipe."""
 
 
+PUSH_COST = 0.1
+"""What a request of a push counts for the rate limit: a sweep pushes many runs, each by some requests."""
+
 STREAM_TIMEOUT_S = 7 * 86_400.0
 """A ZFS stream, or a file of any size, takes as long as it asks for."""
 
@@ -59,7 +62,8 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
     except Problem:
         handler.hub.rates.take(address)  # who is refused has no name that could be believed
         raise
-    handler.hub.rates.take(address if caller is None or caller.is_anonymous else caller.credential)
+    cost = PUSH_COST if operation.scope == "commits:write" else 1.0
+    handler.hub.rates.take(address if caller is None or caller.is_anonymous else caller.credential, cost)
     project = dot = None
     if caller is not None and "project" in path:
         project = await handler.hub.projects.enter(caller, path["project"], operation.scope)

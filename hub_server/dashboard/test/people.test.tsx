@@ -77,6 +77,20 @@ test("runs are selected and compared, what differs first", async () => {
   expect(within(table).getByRole("rowheader", { name: "seed" })).toBeTruthy();
 });
 
+test("a comparison of too many runs says which are left out", async () => {
+  const runs = Array.from({ length: 53 }, (_, number) => aRun({ description: `run ${number}` }));
+  app.hub.answers.set(`GET ${BASE}/compare`, () => ({
+    runs: runs.slice(0, 50),
+    parameters: [],
+    summary: [],
+    labels: [],
+    files: [],
+  }));
+  app.open(`/p/${PROJECT}/compare?runs=${encodeURIComponent(JSON.stringify(runs.map(({ id }) => id)))}`);
+  expect(await screen.findByText(/The first 50 of 53 runs are compared/)).toBeTruthy();
+  expect(await screen.findByRole("link", { name: "run 49" })).toBeTruthy();
+});
+
 test("x selects the run that has the focus", async () => {
   app.hub.runs = [aRun({ description: "only" })];
   app.open(`/p/${PROJECT}`);

@@ -363,6 +363,15 @@ def test_one_caller_cannot_keep_the_hub_busy(serve_hub, tmp_path):
         assert hub.request("GET", "/healthz").ok, "others are not kept waiting"
 
 
+def test_a_push_counts_less_than_other_requests(serve_hub, tmp_path):
+    with serve_hub(tmp_path / "hub", requests_per_minute=60) as hub:
+        project = hub.new_project()
+        asked = [project.have(b"?" * 32).status_code for _ in range(60)]
+        assert asked == [200] * 60
+        read = [hub.request("GET", project.base, token=project.token).status_code for _ in range(12)]
+        assert 429 in read
+
+
 def test_a_repeated_request_is_done_once(hub):
     def post(key, name):
         headers = {"Idempotency-Key": key}

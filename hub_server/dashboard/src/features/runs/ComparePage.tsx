@@ -10,12 +10,14 @@ import { useTitle } from "../../lib/hooks";
 import { overwrittenOf, titleOf } from "../../lib/run";
 import { OverwrittenBadge, StatusMark } from "./badges";
 
+const MAX_COMPARED = 50;
+
 /** Runs side by side: what differs, and on request what does not. */
 export function ComparePage() {
   const { project } = useParams({ from: "/shell/p/$project/compare" });
   const { runs } = useSearch({ from: "/shell/p/$project/compare" });
   useTitle("Compare runs", useQuery(projectQuery(project)).data?.name);
-  const query = useQuery(comparisonQuery(project, runs));
+  const query = useQuery(comparisonQuery(project, runs.slice(0, MAX_COMPARED)));
   return (
     <div className="page wide">
       <h1>Compare runs</h1>
@@ -25,6 +27,11 @@ export function ComparePage() {
             Select two or more runs in the <Link to="/p/$project" params={{ project }}>list</Link>, then choose Compare.
           </p>
         </EmptyState>
+      )}
+      {runs.length > MAX_COMPARED && (
+        <p role="status">
+          The first {MAX_COMPARED} of {runs.length} runs are compared; the others are left out. Select fewer to see them.
+        </p>
       )}
       {query.isLoading && <Skeleton what="the runs" />}
       {query.isError && <ErrorPanel error={query.error} retry={() => void query.refetch()} />}
@@ -135,5 +142,5 @@ function isOverwritten(run: Run | undefined, path: string): boolean {
 export function readCompareSearch(search: Record<string, unknown>): { runs: string[] } {
   const { runs } = search;
   const named = Array.isArray(runs) ? runs.filter((run) => typeof run === "string") : [];
-  return { runs: [...new Set(named)].slice(0, 50) };
+  return { runs: [...new Set(named)] };
 }
