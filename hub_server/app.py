@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import structlog
+from msgspec import Struct
 
 from dotscience.errors import ConfigError, ZfsError
 from dotscience.version import __version__
@@ -85,6 +86,13 @@ FIRST_ACCOUNT = "owner"
 ADMIN_TOKEN = "admin.token in the hub's data folder"  # noqa: S105 - a token's name
 
 
+class Clocks(Struct, frozen=True):
+    """The time that is stored and shown, and the seconds in which it is counted how long something lasts."""
+
+    wall: Callable[[], datetime]
+    monotonic: Callable[[], float]
+
+
 class Hub:
     """A running hub; made by `start`, ended by `stop`."""
 
@@ -100,8 +108,16 @@ class Hub:
         await self._stack.aclose()
 
 
-async def start(settings: HubSettings, *, clock: Callable[[], datetime] = utc_now) -> Hub:
+async def start(
+    settings: HubSettings,
+    *,
+    clock: Callable[[], datetime] = utc_now,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Hub:
     """Open the data folder, bring the database up to date, and listen.
+
+    `clock` tells the time that is stored and shown. How long something has lasted is counted in the seconds of
+    `monotonic`, so that nothing ends, or goes on for a day, because the clock is set.
 
     Raises:
         ConfigError: the folder is in use, the port is taken, or the database is of a newer version.
@@ -112,7 +128,7 @@ async def start(settings: HubSettings, *, clock: Callable[[], datetime] = utc_no
         listeners = listen(settings)
         stack.callback(close_listeners, listeners)
         url = listeners[0].url
-        services = await _open_services(settings, folder, url, stack, clock)
+        services = await _open_services(settings, folder, url, stack, Clocks(clock, monotonic))
         first_link = await _ensure_owner(services, folder)
         await _serve(settings, listeners, services, stack)
         folder.announce(listeners[-1].url, clock())
@@ -140,9 +156,10 @@ async def _open_services(
     folder: DataFolder,
     url: str,
     stack: AsyncExitStack,
-    clock: Callable[[], datetime],
+    clocks: Clocks,
 ) -> Services:
     reserve = Reserve(folder.path)
+    clock, monotonic = clocks.wall, clocks.monotonic
     backend = open_backend(settings)
     migrate(backend)
     metrics = Metrics(__version__)
@@ -164,16 +181,16 @@ async def _open_services(
     comparing = ThreadPool(COMPARING_WORKERS)
     stack.callback(comparing.close)
     hub_commits = HubCommits(database, packs, sync, upload_workers, clock=clock)
-    identity = Identity(database, clock=clock)
+    identity = Identity(database, clock=clock, monotonic=monotonic)
     return Services(
         identity=identity,
-        people=People(database, identity, _open_passwords(stack), clock=clock),
+        people=People(database, identity, _open_passwords(stack), clock=clock, monotonic=monotonic),
         collaborators=Collaborators(database, clock=clock),
         audit=Audit(database, clock=clock),
         idempotency=Idempotency(database, clock=clock),
         rates=RateLimit(settings.requests_per_minute, time.monotonic),
         projects=projects,
-        live_runs=LiveRuns(database, events, clock=clock),
+        live_runs=LiveRuns(database, events, clock=clock, monotonic=monotonic),
         run_edits=RunEdits(database, events, clock=clock),
         comments=Comments(database, events, clock=clock),
         comparing=Comparing(database),
@@ -185,7 +202,7 @@ async def _open_services(
         sync=sync,
         fetching=Fetching(database, packs, workers, senders=senders),
         volumes=Volumes(database, projects, clock=clock),
-        workspaces=Workspaces(hub_commits, packs, upload_workers, receiving=workers, clock=clock),
+        workspaces=Workspaces(hub_commits, packs, upload_workers, receiving=workers, clock=clock, monotonic=monotonic),
         folders=Folders(hub_commits, workers, senders=senders),
         events=events,
         workers=workers,

@@ -12,7 +12,13 @@ from dotscience.record import RunRecord, UtcTime
 from hub_server.domain.types import StoredRecord
 
 LOST_AFTER = timedelta(seconds=90)
-"""A running run of which nothing was heard for so long is taken for lost; committers report every 20 seconds."""
+"""A running run of which nothing was heard for so long is taken for lost; committers report every 20 seconds.
+
+It is counted by the monotonic clock of the hub's process, so it ends for nobody because the clock is set."""
+
+BELIEVED_AFTER_START = timedelta(days=2)
+"""A hub that has just started hears of running runs within `LOST_AFTER`. Until then those are taken to go on of which
+it heard no longer ago than this, as its clock shows it, which may be a day wrong."""
 
 FORGOTTEN_AFTER = timedelta(days=7)
 """Lost runs are not listed after that, and make room for others."""

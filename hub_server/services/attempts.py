@@ -14,6 +14,7 @@ class AttemptLimit:
     """At most `count` failures per client within `window_s` seconds; memory is bounded. Used on one thread."""
 
     def __init__(self, count: int, window_s: float, clock: Callable[[], float]) -> None:
+        """`clock` counts seconds, and is never set."""
         self._count = count
         self._window_s = window_s
         self._clock = clock

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -26,6 +27,7 @@ class _Lock:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.holder: Holder | None = None
+        self.held_at = 0.0
         self.users = 0
 
 
@@ -35,8 +37,16 @@ class DotLocks:
     They keep the hub's own writers apart. Committers need none: a branch only ever moves from where they expect it.
     """
 
-    def __init__(self, clock: Callable[[], datetime], *, wait_s: float = WAIT_S) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+        wait_s: float = WAIT_S,
+    ) -> None:
+        """`clock` is for people to read, `monotonic` for how long a lock has been held."""
         self._clock = clock
+        self._monotonic = monotonic
         self.wait_s = wait_s
         self._locks: dict[str, _Lock] = {}
 
@@ -52,7 +62,7 @@ class DotLocks:
         try:
             await self._acquire(lock)
             try:
-                lock.holder = Holder(what, self._clock())
+                lock.holder, lock.held_at = Holder(what, self._clock()), self._monotonic()
                 yield
             finally:
                 lock.holder = None
@@ -69,10 +79,8 @@ class DotLocks:
             Problem: locked, by what has held the lock for longer than a writer waits.
         """
         lock = self._locks.get(dot_id)
-        if lock is not None and lock.holder is not None:
-            held_s = (self._clock() - lock.holder.since).total_seconds()
-            if held_s > self.wait_s:
-                raise locked(lock.holder)
+        if lock is not None and lock.holder is not None and self._monotonic() - lock.held_at > self.wait_s:
+            raise locked(lock.holder)
 
     async def _acquire(self, lock: _Lock) -> None:
         try:

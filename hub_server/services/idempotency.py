@@ -1,7 +1,8 @@
 """Requests that are repeated because nobody knows whether they arrived (draft-ietf-httpapi-idempotency-key-header).
 
-Whoever sends a key with a POST gets the first answer again, for 24 hours. That a request begins is durable before it
-does anything, so that one whose outcome was lost with the hub is never done twice: it is answered with a problem.
+Whoever sends a key with a POST gets the first answer again, for at least 24 hours. That a request begins is durable
+before it does anything, so that one whose outcome was lost with the hub is never done twice: it gets a problem as its
+answer.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from hub_server.store.database import Database
 from hub_server.store.idempotency import Given
 
 LIFETIME = timedelta(hours=24)
+ALLOWANCE = timedelta(days=1, hours=1)
+"""How much longer answers are kept, so that a clock that is set forward by a day makes no repetition a new request."""
 MAX_KEY_CHARS = 255
 
 
@@ -47,7 +50,7 @@ class Idempotency:
         if not 0 < len(key) <= MAX_KEY_CHARS or not key.isprintable():
             raise Problem("malformed-request", f"an Idempotency-Key has 1 to {MAX_KEY_CHARS} printable characters")
         now = self._clock()
-        await self._database.write(lambda c: idempotency.forget_before(c, now - LIFETIME))
+        await self._database.write(lambda c: idempotency.forget_before(c, now - LIFETIME - ALLOWANCE))
         known = await self._database.write(lambda c: idempotency.reserve(c, owner, key, request_hash, now))
         if known is not None:
             return _again(known, key, request_hash)

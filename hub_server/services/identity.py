@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -66,10 +67,13 @@ class TokenRequest(Struct, frozen=True, kw_only=True):
 class Identity:
     """Authenticates callers, and makes and takes away what they authenticate with."""
 
-    def __init__(self, database: Database, *, clock: Clock = utc_now) -> None:
+    def __init__(
+        self, database: Database, *, clock: Clock = utc_now, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock` is for what is stored, `monotonic` for how long guesses count."""
         self._database = database
         self._clock = clock
-        self._attempts = AttemptLimit(SIGN_IN_FAILURES, SIGN_IN_WINDOW_S, lambda: clock().timestamp())
+        self._attempts = AttemptLimit(SIGN_IN_FAILURES, SIGN_IN_WINDOW_S, monotonic)
         self._operator_id: str | None = None
 
     async def ensure_administrator(self, wanted: AccountInfo) -> AccountInfo:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from uuid import uuid4
@@ -36,15 +37,21 @@ class People:
     """The hub's accounts."""
 
     def __init__(
-        self, database: Database, identity: Identity, passwords: Passwords, *, clock: Callable[[], datetime]
+        self,
+        database: Database,
+        identity: Identity,
+        passwords: Passwords,
+        *,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """`clock` is for what is stored, `monotonic` for how long guesses count."""
         self._database = database
         self._identity = identity
         self._passwords = passwords
         self._clock = clock
-        seconds = lambda: clock().timestamp()  # noqa: E731
-        self._by_client = AttemptLimit(SIGN_IN_FAILURES, SIGN_IN_WINDOW_S, seconds)
-        self._by_name = AttemptLimit(ACCOUNT_FAILURES, ACCOUNT_WINDOW_S, seconds)
+        self._by_client = AttemptLimit(SIGN_IN_FAILURES, SIGN_IN_WINDOW_S, monotonic)
+        self._by_name = AttemptLimit(ACCOUNT_FAILURES, ACCOUNT_WINDOW_S, monotonic)
 
     async def sign_in(self, name: str, password: str, client: str) -> tuple[AccountInfo, Secret]:
         """A new session for whoever knows an account's password; `client` is the address that guesses are counted for.

@@ -5,6 +5,7 @@ Each upload and each deletion is a commit, and so are runs that come without a s
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
@@ -57,6 +58,7 @@ class Workspaces:
         *,
         receiving: ThreadPool,
         clock: Callable[[], datetime],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """Uploads are written down by the threads of `receiving`, and cut and compressed by those of `workers`."""
         self.commits = commits
@@ -64,7 +66,7 @@ class Workspaces:
         self._workers = workers
         self._receiving = receiving
         self._clock = clock
-        self.locks = DotLocks(clock)
+        self.locks = DotLocks(clock, monotonic=monotonic)
         self.deposits = Deposits()
 
     def begin_file(self) -> StagedFile:

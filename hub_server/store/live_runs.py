@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
-from msgspec import Raw
+from msgspec import Raw, Struct
 from sqlalchemy import ColumnElement, Connection, Row, Select, bindparam, delete, false, insert, select, update
 
 from dotscience.points import MAX_POINTS
 from hub_server.domain.cursor import Position, Slice, slice_of
-from hub_server.domain.live import FORGOTTEN_AFTER, LOST_AFTER, Batch, LiveRun, Progress, Status
+from hub_server.domain.live import FORGOTTEN_AFTER, Batch, LiveRun, Progress, Status
 from hub_server.store.counting import capped_count
 from hub_server.store.metric_points import add_points, last_values
 from hub_server.store.schema import live_run, metric_point, metric_series, project, run
@@ -24,6 +24,16 @@ _MARK = (
     .where(live_run.c.project_id == bindparam("project"), live_run.c.uuid.in_(bindparam("ids", expanding=True)))
     .values(published=True, state="ended")
 )
+
+
+class Seen(Struct, frozen=True):
+    """When runs are looked at, and whether nothing was heard of one for too long, as far as the hub's process knows.
+
+    `is_silent` takes the project's key, the run's id, and how long ago it was heard of, as the clock shows it.
+    """
+
+    now: datetime
+    is_silent: Callable[[int, str, timedelta], bool]
 
 
 class OutOfStep(Exception):
@@ -70,10 +80,10 @@ def mark_published(connection: Connection, project_key: int, run_ids: Sequence[s
 
 
 def list_live_runs(
-    connection: Connection, project_key: int, *, now: datetime, after: Position | None, limit: int
+    connection: Connection, project_key: int, *, seen: Seen, after: Position | None, limit: int
 ) -> Slice[LiveRun]:
     """The project's runs that are not published, the newest first."""
-    shown = _shown(project_key, now)
+    shown = _shown(project_key, seen.now)
     query = _runs().where(shown).order_by(live_run.c.id.desc()).limit(limit + 1)
     if after is not None:
         query = query.where(live_run.c.id < after[0])
@@ -82,17 +92,17 @@ def list_live_runs(
     return slice_of(
         rows,
         limit,
-        item=lambda row: _info(row, latest, now),
+        item=lambda row: _info(row, latest, seen),
         position=lambda row: [row.id],
         count=capped_count(connection, select(live_run.c.id).where(shown)),
     )
 
 
-def find_live_run(connection: Connection, project_key: int, run_id: str, now: datetime) -> LiveRun | None:
+def find_live_run(connection: Connection, project_key: int, run_id: str, seen: Seen) -> LiveRun | None:
     """One run of which a committer has reported, published since then or not."""
     mine = (live_run.c.project_id == project_key) & (live_run.c.uuid == run_id)
     row = connection.execute(_runs().where(mine)).first()
-    return None if row is None else _info(row, last_values(connection, [row.id], per_run=SHOWN_METRICS), now)
+    return None if row is None else _info(row, last_values(connection, [row.id], per_run=SHOWN_METRICS), seen)
 
 
 def find_key(connection: Connection, project_key: int, run_id: str) -> int | None:
@@ -172,11 +182,11 @@ def _runs() -> Select[Any]:
     return select(live_run, project.c.uuid.label("project_uuid")).join(project, project.c.id == live_run.c.project_id)
 
 
-def _info(row: Row[Any], latest: dict[int, Any], now: datetime) -> LiveRun:
+def _info(row: Row[Any], latest: dict[int, Any], seen: Seen) -> LiveRun:
     return LiveRun(
         id=row.uuid,
         project_id=row.project_uuid,
-        status=_status(row, now),
+        status=_status(row, seen),
         started_at=row.started_at,
         heard_at=row.heard_at,
         points=row.points,
@@ -186,10 +196,10 @@ def _info(row: Row[Any], latest: dict[int, Any], now: datetime) -> LiveRun:
     )
 
 
-def _status(row: Row[Any], now: datetime) -> Status:
+def _status(row: Row[Any], seen: Seen) -> Status:
     if row.published:
         return "published"
-    if row.state == "running" and row.heard_at < now - LOST_AFTER:
+    if row.state == "running" and seen.is_silent(row.project_id, row.uuid, seen.now - row.heard_at):
         return "lost"
     status: Status = row.state
     return status

@@ -18,15 +18,25 @@ START = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 class Clock:
-    """The hub's time; tests move it."""
+    """The hub's time; tests let it pass, or set the clock while none passes."""
 
     def __init__(self) -> None:
         self.now = START
+        self.seconds = 0.0
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.seconds
+
     def advance(self, **by: float) -> None:
+        """Let time pass."""
+        self.now += timedelta(**by)
+        self.seconds += timedelta(**by).total_seconds()
+
+    def set(self, **by: float) -> None:
+        """Set the clock forward or back."""
         self.now += timedelta(**by)
 
 

@@ -167,7 +167,7 @@ def serve(data: Path, **settings: Any) -> Iterator[RunningHub]:
         return asyncio.run_coroutine_threadsafe(work, loop).result(30)
 
     try:
-        hub = on_loop(app.start(HubSettings(data=data, port=0, **settings), clock=clock))
+        hub = on_loop(app.start(HubSettings(data=data, port=0, **settings), clock=clock, monotonic=clock.monotonic))
         try:
             yield RunningHub(hub.url, data, clock, hub.services, on_loop)
         finally:

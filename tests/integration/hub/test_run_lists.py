@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import timedelta
 
 import pytest
 from click.testing import CliRunner
@@ -77,7 +76,7 @@ def test_ago_is_counted_from_the_moment_of_the_question(serve_hub, tmp_path, new
         project = hub.new_project()
         project.push(new_run(summary={"accuracy": 1}))
         assert accuracies(ask(project, "started > -2h")[1]) == [1]
-        hub.clock.now += timedelta(hours=3)
+        hub.clock.advance(hours=3)
         assert accuracies(ask(project, "started > -2h")[1]) == []
 
 

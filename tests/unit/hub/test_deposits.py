@@ -156,12 +156,14 @@ def test_a_writer_that_fails_lets_go():
 
 def test_only_what_was_held_for_long_is_refused_at_once():
     async def work():
-        now = NOW
-        locks = DotLocks(lambda: now)
+        now, wall = 0.0, NOW
+        locks = DotLocks(lambda: wall, monotonic=lambda: now)
         locks.check("dot")
         async with locks.hold("dot", "Jupyter"):
+            wall += timedelta(days=1)
             locks.check("dot")
-            now += timedelta(seconds=31)
+            wall -= timedelta(days=2)
+            now += 31
             with pytest.raises(Problem, match="locked by Jupyter"):
                 locks.check("dot")
         locks.check("dot")
