@@ -287,7 +287,8 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     """What one run published under a model's name.
 
     Numbers begin at 1. `type` is that of the model ("sklearn-model"), `framework_version` that of what made it; `files`
-    maps roles to paths in the run's commit.
+    maps roles to paths in the run's commit. `overwritten` are those of the paths where the commit has what a later run
+    wrote, there or anywhere below: what this version was is not known any more.
     """
 
     model: str
@@ -295,6 +296,7 @@ class ModelVersion(Struct, frozen=True, kw_only=True):
     type: str
     framework_version: str | None
     files: dict[str, str]
+    overwritten: list[str]
     run_id: str
     commit: str
     ingested_at: UtcTime

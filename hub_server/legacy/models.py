@@ -7,16 +7,16 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from dotscience.record import ModelArtefact
 from hub_server.domain.problems import Problem, not_found
 from hub_server.domain.scopes import SIGNED_IN
 from hub_server.services.services import Services
+from hub_server.store.models import PublishedModel
 from hub_server.store.workspaces import ModelRow
 from hub_server.web.operation import Call, Nothing, operation
 
 
 class LegacyModel(Struct, frozen=True, kw_only=True):
-    """A version of a model as the original's clients know it."""
+    """A version of a model as the original's clients know it, and what of it was `overwritten` by a later run."""
 
     id: str
     name: str
@@ -26,6 +26,7 @@ class LegacyModel(Struct, frozen=True, kw_only=True):
     type: str
     framework_version: str | None
     files: dict[str, str]
+    overwritten: list[str]
 
 
 class NewBuild(Struct, frozen=True):
@@ -73,7 +74,7 @@ async def list_deployers(_hub: Services, _call: Call[Nothing, None]) -> list[dic
 
 
 def _model(row: ModelRow) -> LegacyModel:
-    artefact = msgspec.json.decode(row.doc, type=ModelArtefact)
+    artefact = msgspec.json.decode(row.doc, type=PublishedModel)
     return LegacyModel(
         id=f"{row.key}-{row.number}",
         name=row.name,
@@ -83,4 +84,5 @@ def _model(row: ModelRow) -> LegacyModel:
         type=artefact.type,
         framework_version=artefact.version,
         files=artefact.files,
+        overwritten=artefact.overwritten,
     )

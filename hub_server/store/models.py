@@ -5,8 +5,9 @@ Versions of runs in the trash keep their numbers, and are not shown.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import count as count_from
 from typing import Any
@@ -32,6 +33,15 @@ _COUNT = Upsert(
 _ADD = insert(model_version)
 
 
+class PublishedModel(ModelArtefact, frozen=True, kw_only=True):
+    """What a run published under the name; `overwritten` are those of its files' paths that its commit has otherwise.
+
+    A path is among them if a later run wrote to it, or to anything below it, before the run's snapshot was taken.
+    """
+
+    overwritten: list[str] = msgspec.field(default_factory=list)
+
+
 def add_versions(
     connection: Connection, project_key: int, runs: Sequence[tuple[int, RunRecord]], now: datetime
 ) -> None:
@@ -39,7 +49,7 @@ def add_versions(
 
     The number of statements does not grow with the number of models.
     """
-    published = [(index_name(one.name), run_key, one) for run_key, record in runs for one in record.models]
+    published = [(index_name(one.name), run_key, one) for run_key, record in runs for one in _published(record)]
     if not published:
         return
     counts = Counter(name for name, _, _ in published)
@@ -56,6 +66,23 @@ def add_versions(
             for name, run_key, one in published
         ],
     )
+
+
+def _published(record: RunRecord) -> Iterator[PublishedModel]:
+    lost = sorted(file.path for file in record.outputs if file.overwritten)
+    for one in record.models:
+        overwritten = sorted({path for path in one.files.values() if _is_or_has(path, lost)})
+        yield PublishedModel(
+            name=one.name, type=one.type, version=one.version, files=one.files, overwritten=overwritten
+        )
+
+
+def _is_or_has(path: str, lost: list[str]) -> bool:
+    """Whether a path, or one below it, is among others, which are sorted; "." is the whole workspace."""
+    if path == ".":
+        return bool(lost)
+    first, below = bisect_left(lost, path), bisect_left(lost, f"{path}/")
+    return lost[first : first + 1] == [path] or any(one.startswith(f"{path}/") for one in lost[below : below + 1])
 
 
 def list_models(connection: Connection, project_key: int, *, after: Position | None, limit: int) -> Slice[ModelInfo]:
@@ -125,18 +152,19 @@ def _versions() -> Select[Any]:
 
 
 def _version(row: Row[Any]) -> ModelVersion:
-    artefact = msgspec.json.decode(row.doc, type=ModelArtefact)
+    artefact = msgspec.json.decode(row.doc, type=PublishedModel)
     return ModelVersion(
         model=row.name,
         number=row.number,
         type=artefact.type,
         framework_version=artefact.version,
         files=artefact.files,
+        overwritten=artefact.overwritten,
         run_id=row.uuid,
         commit=row.hash.hex(),
         ingested_at=row.ingested_at,
     )
 
 
-def _encode(artefact: ModelArtefact) -> str:
+def _encode(artefact: PublishedModel) -> str:
     return msgspec.json.encode(artefact).decode()

@@ -344,7 +344,7 @@ model_version = Table(
     sqlite_with_rowid=False,
 )
 """What one run published under the name. Numbers count up in the order in which the hub took the runs in; `doc` is the
-run's `ModelArtefact` as JSON."""
+run's `PublishedModel` (hub_server/store/models.py) as JSON."""
 
 live_run = Table(
     "live_run",

@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from "node:net";
 
 import type { Session, Columns, CommitInfo, LiveRun, ModelVersion, Project, RunDetails, RunMetrics, TraceEdge, Tree, TreeEntry, Value } from "../src/api/types";
+import { isOrHas, overwrittenOf } from "../src/lib/run";
 import { ServerSocket } from "./sockets";
 
 const CODE = "the-code";
@@ -277,7 +278,9 @@ function modelsOf(runs: RunDetails[]): Map<string, ModelVersion[]> {
     for (const { name, type, version, files } of run.record.models) {
       const versions = models.get(name) ?? [];
       const number = versions.length + 1;
-      const made = { model: name, number, type, framework_version: version, files, run_id: run.id };
+      const lost = overwrittenOf(run.record);
+      const overwritten = Object.values(files).filter((path) => isOrHas(path, lost));
+      const made = { model: name, number, type, framework_version: version, files, overwritten, run_id: run.id };
       models.set(name, [{ ...made, commit: run.commit ?? "", ingested_at: run.ingested_at }, ...versions]);
     }
   }

@@ -37,6 +37,24 @@ test("models lead to their versions, and those to the run and the file", async (
   expect(newest.querySelector(`a[href="/p/${PROJECT}/runs/${run?.id}"]`)).not.toBeNull();
 });
 
+test("a version of which a later run has overwritten files says so, also below a folder", async () => {
+  const net = { ...IRIS, name: "net", files: { model: "net", classes: "net.txt" } };
+  const outputs = [{ path: "net/weights/1.bin", overwritten: true }, { path: "net.txt" }];
+  app.hub.runs = [aRun({ models: [net] }), aRun({ models: [net], outputs })];
+  app.open(`/p/${PROJECT}/models/net`);
+  const lost = (await screen.findByRole("rowheader", { name: "1" })).closest("tr");
+  if (!lost) throw new Error("the version is not shown");
+  const badge = within(lost).getByText("overwritten");
+  expect(badge.title).toContain("the commit holds another model");
+  expect(badge.parentElement?.textContent).toMatch(/^model net/);
+  expect(within(lost).getByRole("link", { name: "Download version 1" }).title).toContain(badge.title);
+  expect(screen.getAllByText("overwritten")).toHaveLength(1);
+  expect(screen.getByRole("link", { name: "Download version 2" }).title).not.toContain("later run");
+  fireEvent.click(within(lost).getByRole("link", { name: app.hub.runs[1]?.id.slice(0, 8) ?? "none" }));
+  const panel = (await screen.findByRole("heading", { name: "Models" })).closest("section");
+  expect(panel && within(panel).getByText("overwritten").title).toBe(badge.title);
+});
+
 test("any name is a link to its own page, and stays text", async () => {
   app.hub.runs = [aRun({ models: [ODD] })];
   app.open(`/p/${PROJECT}/models`);

@@ -5,24 +5,27 @@ from __future__ import annotations
 import asyncio
 from uuid import UUID
 
+import msgspec
 import pytest
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import text
+from sqlalchemy import select, text, update
 from support.hub_rows import START, add_project, add_runs, new_run
 
-from dotscience.record import ModelArtefact, RunRecord
+from dotscience.record import FileRef, ModelArtefact, RunRecord
 from hub_server.store import models
 from hub_server.store.database import Database
 from hub_server.store.migrate import MIGRATIONS, migrate
+from hub_server.store.schema import model_version
 
 
 def artefact(name, **files):
     return ModelArtefact(name=name, type="sklearn-model", version="1.5", files=files)
 
 
-def a_run(number, *artefacts):
-    return new_run(RunRecord(run_id=str(UUID(int=number)), started_at=START, models=list(artefacts)))
+def a_run(number, *artefacts, outputs=()):
+    record = RunRecord(run_id=str(UUID(int=number)), started_at=START, models=list(artefacts), outputs=list(outputs))
+    return new_run(record)
 
 
 @pytest.fixture
@@ -103,3 +106,35 @@ def test_runs_of_an_earlier_schema_get_their_models(backend):
         assert database.read_blocking(lambda c: versions(c, project, "a"))[0][:2] == (3, 4)
     finally:
         database.close()
+
+
+def test_versions_of_an_earlier_schema_get_what_was_overwritten(backend):
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    engine = backend.writer()
+    lost = [FileRef(path=path, overwritten=True) for path in ("net!", "net/1", "net.txt")]
+    made = [artefact("net", model="net", classes="net.txt", other="ne"), artefact("all", model="."), artefact("ne")]
+    with engine.begin() as connection:
+        project, dot = add_project(connection)
+        add_runs(connection, project, dot, [a_run(1, *made, outputs=lost), a_run(2, *made)])
+        kept = all_overwritten(connection, project)
+        for row in connection.execute(select(model_version)).all():
+            doc = {name: value for name, value in msgspec.json.decode(row.doc).items() if name != "overwritten"}
+            mine = (model_version.c.model_id == row.model_id) & (model_version.c.number == row.number)
+            connection.execute(update(model_version).where(mine).values(doc=msgspec.json.encode(doc).decode()))
+        assert not any(one for found in all_overwritten(connection, project) for one in found)
+        config.attributes["connection"] = connection
+        command.downgrade(config, "0009")
+    engine.dispose()
+    migrate(backend)
+    database = Database(backend)
+    try:
+        assert database.read_blocking(lambda c: all_overwritten(c, project)) == kept
+    finally:
+        database.close()
+    assert kept == [[], ["net", "net.txt"], [], ["."], [], []]
+
+
+def all_overwritten(connection, project):
+    pages = [models.list_versions(connection, project, name, after=None, limit=10) for name in ("net", "all", "ne")]
+    return [one.overwritten for page in pages for one in page.items]

@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 from support.legacy_client import OWNER, LegacyClient, run_metadata
 
-from dotscience.record import ModelArtefact
+from dotscience.record import FileRef, ModelArtefact
 from hub_server.domain.scopes import ANONYMOUS, SCOPES, SIGNED_IN
 from hub_server.legacy.api import OPERATIONS
 from hub_server.legacy.rpc import METHODS
@@ -120,9 +120,11 @@ def test_a_token_of_another_project_sees_nothing(hub, workspace, token):
 
 def test_models_of_another_project_are_not_listed(hub, legacy, workspace, token, new_run):
     project = hub.new_project("with-model")
-    pushed = project.push(new_run(models=[ModelArtefact(name="iris", type="sklearn-model", files={"model": "m"})]))
+    made = [ModelArtefact(name="iris", type="sklearn-model", files={"model": "m"})]
+    pushed = project.push(new_run(models=made, outputs=[FileRef(path="m", overwritten=True)]))
     (listed,) = [one for one in legacy.request("GET", "/v2/models").json() if one["project_id"] == project.id]
     assert (listed["run_id"], listed["name"], listed["version"]) == (pushed.run_ids[0], "iris", 1)
+    assert listed["overwritten"] == ["m"]
     stranger = LegacyClient(hub, token("runs:read", "commits:write", project=workspace.id))
     assert stranger.request("GET", "/v2/models").json() == []
     assert stranger.request("POST", f"/v2/models/{listed['id']}/builds", json={}).status_code == 404

@@ -6,7 +6,7 @@ from urllib.parse import quote
 
 import pytest
 
-from dotscience.record import ModelArtefact
+from dotscience.record import FileRef, ModelArtefact
 
 
 @pytest.fixture
@@ -28,6 +28,20 @@ def test_models_are_listed_with_their_versions_and_runs(filled):
     assert project.get("/models/iris/versions/1") == oldest
     assert oldest["files"] == {"model": "iris.pkl"}
     assert oldest["framework_version"] == "1.5"
+    assert oldest["overwritten"] == []
+
+
+def test_files_that_a_later_run_has_overwritten_are_said(project, new_run):
+    paths = {"model": "net", "classes": "net.txt", "again": "net.txt", "other": "ne", "kept": "net/1!"}
+    made = [ModelArtefact(name="net", type="custom-model", files=paths)]
+    lost = [FileRef(path=path, overwritten=True) for path in ("net!", "net/weights/1.bin", "net.txt", "x")]
+    project.push(new_run(models=made, outputs=[*lost, FileRef(path="ne"), FileRef(path="net/1!")]))
+    whole = [ModelArtefact(name="all", type="custom-model", files={"model": "."})]
+    project.push(new_run(models=[*made, *whole]), new_run(models=whole, outputs=lost))
+    newest, oldest = project.get("/models/net/versions")["items"]
+    assert (newest["overwritten"], oldest["overwritten"]) == ([], ["net", "net.txt"])
+    assert project.get("/models/net/versions/1") == oldest
+    assert [one["overwritten"] for one in project.get("/models/all/versions")["items"]] == [["."], []]
 
 
 def test_a_name_is_a_part_of_the_path_whatever_it_holds(filled):

@@ -318,6 +318,8 @@ export interface ModelVersion {
   type: string;
   framework_version: string | null;
   files: Record<string, string>;
+  /** Those of the files' paths where the commit has what a later run wrote, there or below. */
+  overwritten: string[];
   run_id: string;
   commit: string;
   ingested_at: string;

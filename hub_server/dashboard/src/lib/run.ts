@@ -27,6 +27,11 @@ export function overwrittenOf(record: RunRecord): string[] {
   return record.outputs.filter((file) => file.overwritten).map((file) => file.path);
 }
 
+/** Whether a path, or one below it, is among others; "." is the whole workspace. */
+export function isOrHas(path: string, others: readonly string[]): boolean {
+  return others.some((other) => path === "." || other === path || other.startsWith(`${path}/`));
+}
+
 export const AUTHORITY_MEANS: Record<Authority, string> = {
   workload: "Published by the code itself",
   derived: "Inferred from the executed cells of a saved notebook",

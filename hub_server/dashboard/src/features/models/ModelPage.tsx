@@ -7,6 +7,7 @@ import { Badge } from "../../components/Badge";
 import { DownloadLink } from "../../components/DownloadLink";
 import { Hash } from "../../components/Hash";
 import { ListPage } from "../../components/ListPage";
+import { OVERWRITTEN_MODEL, OverwrittenModelBadge } from "../../components/OverwrittenModelBadge";
 import { Time } from "../../components/Time";
 import { shorten } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
@@ -73,7 +74,8 @@ function VersionRow({ project, version }: { project: string; version: ModelVersi
               search={{ file: path }}
             >
               {path}
-            </Link>
+            </Link>{" "}
+            {version.overwritten.includes(path) && <OverwrittenModelBadge />}
           </div>
         ))}
       </td>
@@ -93,6 +95,7 @@ function VersionRow({ project, version }: { project: string; version: ModelVersi
           <DownloadLink
             of={["projects", project, "models", version.model, "versions", String(version.number), "archive"]}
             what={`version ${version.number}`}
+            warning={version.overwritten.length > 0 ? OVERWRITTEN_MODEL : undefined}
           />
         )}
       </td>

@@ -2,14 +2,15 @@ import { Link } from "@tanstack/react-router";
 
 import type { RunRecord } from "../../api/types";
 import { Badge } from "../../components/Badge";
+import { OverwrittenModelBadge } from "../../components/OverwrittenModelBadge";
 import { Facts, Panel } from "../../components/Panel";
-import { overwrittenOf } from "../../lib/run";
+import { isOrHas, overwrittenOf } from "../../lib/run";
 
 /** The models that a run made. `version` is that of the framework; those of the model are numbered on its own page. */
 export function ModelsPanel({ record, project }: { record: RunRecord; project: string }) {
   const { models } = record;
   if (models.length === 0) return null;
-  const overwritten = new Set(overwrittenOf(record));
+  const overwritten = overwrittenOf(record);
   return (
     <Panel title="Models">
       {models.map((model) => (
@@ -19,11 +20,7 @@ export function ModelsPanel({ record, project }: { record: RunRecord; project: s
               <strong>{model.name}</strong>
             </Link>{" "}
             <Badge hint="The framework that made the model">{[model.type, model.version].filter(Boolean).join(" ")}</Badge>
-            {Object.values(model.files).some((path) => overwritten.has(path)) && (
-              <Badge tone="warn" hint="A later run wrote its files before the snapshot was taken: the commit holds another model">
-                overwritten
-              </Badge>
-            )}
+            {Object.values(model.files).some((path) => isOrHas(path, overwritten)) && <OverwrittenModelBadge />}
           </p>
           <Facts entries={Object.entries(model.files)} />
         </div>
