@@ -77,15 +77,22 @@ class BrowserSession(Struct, frozen=True, kw_only=True):
 class AuditEntry(Struct, frozen=True, kw_only=True):
     """Who did what: `action` is an operation of the API, `target` what it was about, `status` its outcome in HTTP.
 
-    `client` is the address that the request came from, `credential` the token or session that it showed.
+    `client` is the address that the request came from, `credential` the token or session that it showed. `account` and
+    `project_name` are the names as they were; the latter is None where there is no project, and in entries of hubs that
+    did not note it. What was refused by a limit (429) is one entry for all requests of a caller for an action within an
+    hour: `count` says how many, from `at` to `last_at`, and `target` is "several" where it was not one.
     """
 
     at: UtcTime
+    last_at: UtcTime
+    count: int
+    account_id: str | None
     account: str
     credential: str
     client: str
     action: str
     project_id: str | None
+    project_name: str | None
     target: str
     status: int
 

@@ -12,6 +12,7 @@ import structlog
 
 from dotscience.errors import SnapshotError
 from hub_server.domain.types import Collected, Failed, Scrubbed, Upkeep, UpkeepState
+from hub_server.services.audit import forget_failed_sign_ins
 from hub_server.services.collector import Collector
 from hub_server.services.repacking import Repacker
 from hub_server.services.scrub import Scrubber
@@ -143,6 +144,8 @@ class UpkeepService:
         return last is not None
 
     async def _collect(self, progress: Progress, *, dry_run: bool) -> Collected:
+        if not dry_run:
+            await self._forget()
         dots = await self._context.database.read(projects.list_dots)
         total = Collected(dry_run=dry_run, projects=len(dots))
         for number, dot in enumerate(dots):
@@ -152,6 +155,11 @@ class UpkeepService:
             return total
         packs, freed = await self._collector.delete_packs()
         return msgspec.structs.replace(total, packs_deleted=packs, freed=freed)
+
+    async def _forget(self) -> None:
+        forgotten = await forget_failed_sign_ins(self._context.database, self._context.clock())
+        if forgotten:
+            log.info("audit.forgotten", failed_sign_ins=forgotten)
 
     async def _collect_one(self, dot: DotRow, total: Collected) -> Collected:
         """What is wrong with one project keeps no other from being looked after."""

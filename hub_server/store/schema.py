@@ -163,8 +163,23 @@ audit = Table(
     Column("project", String(36), index=True),
     Column("target", WORDS, nullable=False),
     Column("status", Integer, nullable=False),
+    Column("project_name", String),
+    Column("times", Integer, nullable=False, server_default="1"),
+    Column("last_at", UtcTime),
+    Index(
+        "ix_audit_refused",
+        "action",
+        "client",
+        "at",
+        sqlite_where=text("status >= 400"),
+        postgresql_where=text("status >= 400"),
+    ),
 )
-"""Who did what, when, from where, and with which outcome (an HTTP status). Never changed, whatever goes elsewhere."""
+"""Who did what, when, from where, and with which outcome (an HTTP status), with the names that were true then.
+
+An entry is never changed, whatever goes elsewhere, but for one of refusals by the throttle: it stands for `times` of
+them, the last at `last_at` (empty while it is one). Failed sign-ins go after a time.
+"""
 
 idempotent = Table(
     "idempotent",

@@ -237,13 +237,36 @@ test("an administrator makes an account and gets its link", async () => {
   expect(await screen.findByText("http://hub/login#code=c")).toBeTruthy();
 });
 
+const AUDITED = {
+  at: "2026-11-23T10:00:02Z",
+  last_at: "2026-11-23T10:00:02Z",
+  count: 1,
+  account_id: null,
+  account: "",
+  credential: "",
+  client: "10.0.0.7",
+  action: "create_project",
+  project_id: null,
+  project_name: null,
+  target: "",
+  status: 201,
+};
+
 test("the audit log says who was refused", async () => {
   app.hub.answers.set("GET /api/v1/audit", () =>
-    listed([{ at: "2026-11-23T10:00:02Z", account: "", credential: "", client: "10.0.0.7", action: "sign_in", project_id: null, target: HOSTILE, status: 401 }]),
+    listed([
+      { ...AUDITED, action: "sign_in", target: HOSTILE, status: 401 },
+      { ...AUDITED, action: "sign_in", target: "ada", status: 429, count: 1_200, last_at: "2026-11-23T10:59:00Z" },
+      { ...AUDITED, account: "grace", account_id: "12345678-0000-4000-8000-000000000000", project_id: "p9", project_name: HOSTILE },
+    ]),
   );
   app.open("/admin/audit");
   expect(await screen.findByText("refused (401)")).toBeTruthy();
-  expect(screen.getByText("nobody")).toBeTruthy();
+  expect(screen.getAllByText("nobody")).toHaveLength(2);
+  expect(screen.getByText("1,200 times, last", { exact: false })).toBeTruthy();
+  expect(screen.getAllByText(/times, last/)).toHaveLength(1);
+  expect(screen.getByText("grace").textContent).toContain("12345678");
+  expect(screen.getByText("p9").closest("td")!.textContent).toContain(HOSTILE);
   expect(document.title).not.toContain("owned");
 });
 

@@ -106,6 +106,9 @@ def test_guesses_are_counted_even_many_at_once(own_hub):
         answers = list(pool.map(lambda _: sign_in(own_hub, person.name, "a guess").status_code, range(20)))
     assert sorted(answers) == [401] * 10 + [429] * 10
     assert sign_in(own_hub, person.name, PASSWORD).status_code == 429
+    entries = own_hub.call("GET", "/api/v1/audit?limit=50")["items"]
+    told = [(one["count"], one["target"]) for one in entries if one["action"] == "sign_in" and one["status"] == 429]
+    assert told == [(11, person.name)]
     own_hub.clock.advance(seconds=61)
     for _ in range(15):
         assert sign_in(own_hub, person.name, PASSWORD).status_code == 201
@@ -281,6 +284,10 @@ def test_what_changes_something_is_noted_and_what_reads_is_not(own_hub):
     assert ("sign_in", person.name, "by login link", 201) in told
     assert not any("guess" in str(one) for one in entries)
     assert {one["client"] for one in entries} == {"127.0.0.1"}
+    (_, refused, *_) = entries
+    assert refused["account_id"] == own_hub.call("GET", "/api/v1/session", token=person.token)["account"]["id"]
+    assert refused["project_name"] == own_hub.call("GET", project.base, token=person.token)["name"]
+    assert (entries[0]["account_id"], entries[0]["project_name"]) == (None, None)
     own = own_hub.call("GET", project.base + "/audit", token=person.token)["items"]
     assert {one["action"] for one in own} == {"put_collaborator", "create_token", "create_project"}
 

@@ -68,14 +68,18 @@ export interface Token {
   last_used_at: string | null;
 }
 
-/** Who did what, with its outcome in HTTP. */
+/** Who did what, with its outcome in HTTP; the names are those of then. One entry is `count` refusals by a limit. */
 export interface AuditEntry {
   at: string;
+  last_at: string;
+  count: number;
+  account_id: string | null;
   account: string;
   credential: string;
   client: string;
   action: string;
   project_id: string | null;
+  project_name: string | null;
   target: string;
   status: number;
 }

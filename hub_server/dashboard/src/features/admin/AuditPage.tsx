@@ -7,6 +7,7 @@ import { Badge } from "../../components/Badge";
 import { ListPage } from "../../components/ListPage";
 import { EmptyState } from "../../components/states";
 import { Time } from "../../components/Time";
+import { shorten } from "../../lib/format";
 import { useTitle } from "../../lib/hooks";
 
 /** Who changed what on the hub, for administrators. */
@@ -30,12 +31,12 @@ function AuditList({ project }: { project: string | null }) {
   );
   return (
     <ListPage title="Audit log" noun="change" query={query} more="Show older entries" empty={empty}>
-      {(entries) => <AuditTable entries={entries} />}
+      {(entries) => <AuditTable entries={entries} withProjects={project === null} />}
     </ListPage>
   );
 }
 
-function AuditTable({ entries }: { entries: AuditEntry[] }) {
+function AuditTable({ entries, withProjects }: { entries: AuditEntry[]; withProjects: boolean }) {
   return (
     <div className="panel table-scroll">
       <table className="table">
@@ -44,6 +45,7 @@ function AuditTable({ entries }: { entries: AuditEntry[] }) {
             <th scope="col">When</th>
             <th scope="col">Who</th>
             <th scope="col">What</th>
+            {withProjects && <th scope="col">Project</th>}
             <th scope="col">About</th>
             <th scope="col">Outcome</th>
             <th scope="col">From</th>
@@ -55,11 +57,18 @@ function AuditTable({ entries }: { entries: AuditEntry[] }) {
               <td>
                 <Time at={entry.at} />
               </td>
-              <td title={entry.credential}>{entry.account || "nobody"}</td>
+              <td title={entry.credential}>
+                <Named name={entry.account || "nobody"} id={entry.account_id} />
+              </td>
               <td>{entry.action.replaceAll("_", " ")}</td>
+              {withProjects && (
+                <td>
+                  <Named name={entry.project_name} id={entry.project_id} />
+                </td>
+              )}
               <td className="audit-target">{entry.target}</td>
               <td>
-                <Badge tone={entry.status < 400 ? "good" : "bad"}>{entry.status < 400 ? "done" : `refused (${entry.status})`}</Badge>
+                <Outcome entry={entry} />
               </td>
               <td className="muted">{entry.client}</td>
             </tr>
@@ -67,5 +76,33 @@ function AuditTable({ entries }: { entries: AuditEntry[] }) {
         </tbody>
       </table>
     </div>
+  );
+}
+
+/** The name that something had then, and the id that it has for good. */
+function Named({ name, id }: { name: string | null; id: string | null }) {
+  return (
+    <>
+      {name}{" "}
+      {id !== null && (
+        <code className="muted" title={id}>
+          {shorten(id)}
+        </code>
+      )}
+    </>
+  );
+}
+
+function Outcome({ entry }: { entry: AuditEntry }) {
+  if (entry.status < 400) return <Badge tone="good">done</Badge>;
+  return (
+    <>
+      <Badge tone="bad">{`refused (${entry.status})`}</Badge>
+      {entry.count > 1 && (
+        <div className="muted">
+          {entry.count.toLocaleString("en")} times, last <Time at={entry.last_at} />
+        </div>
+      )}
+    </>
   );
 }
