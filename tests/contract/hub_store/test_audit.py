@@ -127,7 +127,7 @@ def test_entries_of_an_earlier_schema_stand_for_one_request_each(backend):
     engine = backend.writer()
     with engine.begin() as connection:
         config.attributes["connection"] = connection
-        command.downgrade(config, "0009")
+        command.downgrade(config, "0010")
         names = "at, account_name, credential, client, action, project, target, status"
         connection.execute(text(f"INSERT INTO audit ({names}) VALUES (1, 'ada', '', '', 'x', 'p1', '', 429)"))
     engine.dispose()
