@@ -38,6 +38,11 @@ KEEP_ALIVE_S = 15.0
 _MESSAGES = msgspec.json.Decoder(Subscribe)
 
 
+UNBUFFERED = {"X-Accel-Buffering": "no"}
+"""nginx holds an answer back until some KiB of it have come, or it ends, unless it is told so
+(nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering)."""
+
+
 @operation("GET", "/api/v1/events", scope=SIGNED_IN, media=Media.SOCKET, response=Event, answers=(101,))
 async def events(hub: Services, call: Call[Nothing, Channel]) -> None:
     """A WebSocket of events: send `{"subscribe": ["projects", "project:<id>"]}`, receive what changes."""
@@ -61,7 +66,7 @@ async def events(hub: Services, call: Call[Nothing, Channel]) -> None:
 )
 async def stream_events(hub: Services, call: Call[Nothing, None]) -> Reply:
     """A project's events as server-sent events; the stream ends after 10 minutes, to be asked for again."""
-    return Reply(body=_stream(hub, call, call.request.headers.get("Last-Event-ID")))
+    return Reply(body=_stream(hub, call, call.request.headers.get("Last-Event-ID")), headers=UNBUFFERED)
 
 
 async def _stream(hub: Services, call: Call[Nothing, None], last_seen: str | None) -> AsyncIterator[bytes]:

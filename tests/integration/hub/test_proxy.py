@@ -6,17 +6,21 @@ import os
 import socket
 import subprocess
 from contextlib import contextmanager
+from getpass import getuser
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 import websocket
+from support.certificates import make_certificate
+from support.histories import count_shown, push_all, write_history
 from support.requirements import lacks
 from support.reverse_proxy import reverse_proxy
 
 from committer.storage.objects import Kind
 from dotscience.cli.processes import free_port
+from dotscience.client.hub import HubClient
 from hub_server.network_settings import networks
 
 LOCAL = networks("127.0.0.0/8,::1")
@@ -172,13 +176,13 @@ def test_what_only_looks_like_the_path_is_not_below_it(serve_hub, tmp_path):
 
 NGINX = "/usr/sbin/nginx"
 SERVER = """
-daemon off; pid {folder}/pid; error_log stderr; events {{}}
+user {user}; daemon off; pid {folder}/pid; error_log stderr; events {{}}
 http {{
   access_log off;
   client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
   uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
   map $http_upgrade $connection_upgrade {{ default upgrade; "" ""; }}
-  server {{ listen 127.0.0.1:{port}; {location} }}
+  server {{ listen 127.0.0.1:{port} {tls}; {location} }}
 }}
 """
 
@@ -193,23 +197,28 @@ def nginx(tmp_path):
     port = free_port(0)
 
     @contextmanager
-    def run(hub_url):
+    def run(hub_url, files=None):
+        """With the files of a certificate it speaks TLS."""
+        scheme = "http" if files is None else "https"
+        tls = "" if files is None else f"ssl; ssl_certificate {files.certificate}; ssl_certificate_key {files.key}"
         location = documented.replace("http://127.0.0.1:8800", hub_url)
-        (tmp_path / "nginx.conf").write_text(SERVER.format(folder=tmp_path, port=port, location=location))
+        (tmp_path / "nginx.conf").write_text(
+            SERVER.format(user=getuser(), folder=tmp_path, port=port, location=location, tls=tls)
+        )
         with subprocess.Popen([NGINX, "-p", str(tmp_path), "-c", str(tmp_path / "nginx.conf")]) as process:
             try:
-                while not answers(f"http://127.0.0.1:{port}"):
+                while not answers(f"{scheme}://localhost:{port}", files and files.certificate):
                     assert process.poll() is None
-                yield f"http://127.0.0.1:{port}/dotscience"
+                yield f"{scheme}://localhost:{port}/dotscience"
             finally:
                 process.terminate()
 
     return run
 
 
-def answers(url):
+def answers(url, certificate=None):
     try:
-        requests.get(url, timeout=5)
+        requests.get(url, timeout=5, verify=str(certificate) if certificate else True)
     except requests.ConnectionError:
         return False
     return True
@@ -230,3 +239,31 @@ def test_nginx_as_documented(nginx, serve_hub, tmp_path, new_run, new_pack):
         assert project.put_pack(noise.bytes()).status_code == 201
         project.push(new_run())
         assert project.get("/runs")["total"] == 1
+
+
+def test_all_that_clients_do_goes_through_tls_and_nginx(nginx, serve_hub, tmp_path, new_run, monkeypatch):
+    """A push of large files by a committer's code, events as a stream and by WebSocket, and a large download."""
+    files = make_certificate(tmp_path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(files.certificate))
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(files.certificate))
+    public = "https://localhost/dotscience"
+    with serve_hub(tmp_path / "hub", public_url=public, trusted_proxies=LOCAL) as hub, nginx(hub.url, files) as outside:
+        project = hub.new_project()
+        hub.url = outside
+        with HubClient(outside, project.token) as client:
+            events = client.events(project.id)
+            assert next(events)["type"] == "subscribed"
+            history = write_history(tmp_path / "store", project.dot_id, length=2, file_size=40 * 2**20)
+            push_all(history.store, history.target(outside, project))
+            assert next(events)["type"] in ("run.created", "commit.created")
+        assert count_shown(project, history) == 2
+        heard = websocket.create_connection(
+            outside.replace("https", "wss", 1) + "/api/v1/events",
+            origin="https://localhost",
+            header=[f"Authorization: Bearer {hub.admin}"],
+            sslopt={"ca_certs": str(files.certificate)},
+            host="localhost",
+        )
+        heard.send('{"subscribe": ["projects"]}')
+        assert "subscribed" in heard.recv()
+        heard.close()
