@@ -7,14 +7,15 @@ Everything else came with a copied notebook or a clone: an *earlier run*, listed
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
+from committer.ages import utc_now
 from committer.detect.derive import derived_run
-from committer.detect.evidence import Execution, executions, file_key, is_trailing, keys_of, wait_s
+from committer.detect.evidence import SKEW, Execution, executions, file_key, is_since, is_trailing, keys_of, wait_s
 from committer.detect.run_content import differing_fields
 from committer.detect.sighting import NotebookSight, Sighting
 from committer.sync.journal import Journal, NewRun, NotebookRow, RunRow, Source
@@ -23,6 +24,9 @@ SOURCE_RANK: dict[Source, int] = {"sidecar": 3, "mime": 2, "marker": 1, "derived
 DerivedRuns = Literal["executed", "every_save", "off"]
 TRAILED = "trailed:"
 """In the journal's values: until when cells of a notebook, whose path follows, went on after its last run."""
+CLOCK = "clock:"
+"""In the journal's values: the earliest that the clock showed since the derived run of a notebook, whose path follows,
+is open. It may be set forward again before that is closed."""
 RECORD_SOURCES = frozenset({"sidecar", "mime"})
 
 
@@ -65,7 +69,7 @@ def _notice_one(journal: Journal, seen: Sighting, tracked_since: datetime) -> Li
 
 def _is_ours(seen: Sighting, tracked_since: datetime) -> bool:
     ended_at = seen.record.ended_at
-    return seen.source == "sidecar" or (ended_at is not None and ended_at > tracked_since)
+    return seen.source == "sidecar" or (ended_at is not None and is_since(ended_at, tracked_since, utc_now()))
 
 
 def _may_differ(seen: Sighting, known: RunRow) -> bool:
@@ -118,6 +122,7 @@ def notice_notebook(
         baseline = known.baseline if known is not None and is_open else None
         if not is_open:
             baseline = sight.state.cells
+        journal.put({f"{CLOCK}{sight.path}": _clock(journal, known, sight.path).isoformat() if is_open else None})
         journal.remember([file_key(sight.state)] if is_open else keys_of(sight.state, sight.path))
         journal.save_notebook(
             NotebookRow(
@@ -137,7 +142,6 @@ def _executed(
 ) -> list[Execution]:
     """The executions in a state of a notebook that are not accounted for."""
     before = known.baseline if known is not None else None
-    now = datetime.now(UTC)
     return executions(
         before,
         seen.state,
@@ -145,8 +149,15 @@ def _executed(
         path=seen.path,
         is_open=known is not None and known.derived_since is not None,
         tracked_since=tracked_since,
-        clock=now,
+        clock=_clock(journal, known, seen.path),
     )
+
+
+def _clock(journal: Journal, known: NotebookRow | None, path: str) -> datetime:
+    """What time it is, or the earliest that it was while the notebook's derived run is open."""
+    earliest = journal.get(f"{CLOCK}{path}") if known is not None and known.derived_since is not None else None
+    now = utc_now()
+    return now if earliest is None else min(now, datetime.fromisoformat(earliest))
 
 
 def _goes_on(journal: Journal, sight: NotebookSight, found: list[Execution]) -> bool:
@@ -159,14 +170,17 @@ def _goes_on(journal: Journal, sight: NotebookSight, found: list[Execution]) -> 
     if run is None or run.state == "pending" or run.record.ended_at is None:
         return False
     began_at = run.record.started_at
+    if run.record.ended_at > utc_now() + SKEW:
+        return False  # it ended before the clock was set back, so nothing tells what follows it at once
     if began_at is not None and any(one.earlier_at is not None and one.earlier_at >= began_at for one in found):
         return False
     if run.source == "derived":
         goes_on = all(one.cell.started_at is not None and one.cell.error is None for one in found)
-        return goes_on and is_trailing(found, sight.state, run.record.ended_at, sight.saved_at)
+        began_at = began_at or run.record.ended_at
+        return goes_on and is_trailing(found, sight.state, began_at, run.record.ended_at, sight.saved_at)
     trailed_until = journal.get(f"{TRAILED}{sight.path}")
     ended_at = max(run.record.ended_at, datetime.fromisoformat(trailed_until)) if trailed_until else run.record.ended_at
-    goes_on = is_trailing(found, sight.state, ended_at, sight.saved_at)
+    goes_on = is_trailing(found, sight.state, began_at or run.record.ended_at, ended_at, sight.saved_at)
     if goes_on:
         journal.put({f"{TRAILED}{sight.path}": sight.saved_at.isoformat()})
     return goes_on
@@ -194,6 +208,7 @@ def close_derived(
         found = _executed(journal, row, row, tracked_since)
         record = derived_run(dot_id, path, found, saved_at=row.saved_at)
         journal.save_notebook(msgspec.structs.replace(row, baseline=row.state.cells, derived_since=None))
+        journal.put({f"{CLOCK}{path}": None})
         journal.remember(keys_of(row.state, row.path))
         is_known = journal.run(record.run_id) is not None  # or a copy of the notebook has accounted for the cells
         if is_known or not (found or derived_runs == "every_save"):

@@ -8,14 +8,17 @@ than `publish_grace_s`, neither for its own notebook nor for that of another run
 from __future__ import annotations
 
 import asyncio
+import math
 import sqlite3
+import time
 from collections.abc import Callable, Collection
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Protocol
 
 from msgspec import Struct
 
+from committer.ages import Ages, utc_now
 from committer.books import Books
 from committer.commits import Plan, Taken
 from committer.log import get_logger
@@ -29,6 +32,7 @@ log = get_logger(__name__)
 
 SETTLE_S = 3.0
 RETRY_S = 15.0
+DAY_S = 86_400.0
 BRACKET_CHECK_S = 1.0
 PROBLEM = "snapshot"
 INITIAL = "Initial snapshot"
@@ -87,7 +91,11 @@ class CommitLoop:
         facts: Facts,
         hands: Hands,
         tracked_since: Callable[[], datetime],
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
+        """What happens is stored with a time of `clock`; for how long it is waited is counted by `monotonic`."""
         self.refusal: WorkspaceError | None = None
         self._tracked_since = tracked_since
         self._dot_id = dot_id
@@ -99,7 +107,10 @@ class CommitLoop:
         self._closing: set[str] = set()
         self._reconsider = asyncio.Event()
         self._environment_seen = asyncio.Event()
-        self._not_before: datetime | None = None
+        self._monotonic = monotonic
+        self._pending = Ages(clock=clock, monotonic=monotonic)
+        self._saved = Ages(clock=clock, monotonic=monotonic)
+        self._not_before = -math.inf
         self._stopping = False
 
     def reconsider(self) -> None:
@@ -159,14 +170,12 @@ class CommitLoop:
     def _due_in_s(self, journal: Journal) -> float:
         """In how many seconds a commit is due by itself."""
         since, waiting = journal.pending_since()
-        now = datetime.now(UTC)
+        self._pending.keep([("", since)] if since is not None else [])
         if since is not None:
-            due_at = since + timedelta(seconds=self._settings.publish_grace_s) if waiting else now
+            due_in_s = self._settings.publish_grace_s - self._pending.of("", since) if waiting else 0.0
         else:
-            due_at = now if journal.head() is None else now + timedelta(days=1)
-        if self._not_before is not None:
-            due_at = max(due_at, self._not_before)
-        return (due_at - now).total_seconds()
+            due_in_s = 0.0 if journal.head() is None else DAY_S
+        return max(due_in_s, self._not_before - self._monotonic())
 
     # Derived runs
 
@@ -174,9 +183,9 @@ class CommitLoop:
         """Close the derived runs that are due; returns in how many seconds the next may be."""
         candidates = await self._books.use(self._open_derived)
         executing = await self._hands.executing() if candidates else frozenset()
-        pause_s = 86_400.0
-        for notebook, over_at in candidates.items():
-            wait_s = self._derived_in_s(notebook, over_at, executing)
+        pause_s = DAY_S
+        for notebook, over_in_s in candidates.items():
+            wait_s = self._derived_in_s(notebook, over_in_s, executing)
             if wait_s > 0:
                 pause_s = min(pause_s, wait_s)
             else:
@@ -191,22 +200,24 @@ class CommitLoop:
             self._closing -= closed
             await self._hands.closed(closed)
 
-    def _open_derived(self, journal: Journal) -> dict[str, datetime]:
-        """The notebooks that wait until their execution is over, and when it will be if nothing happens."""
+    def _open_derived(self, journal: Journal) -> dict[str, float]:
+        """The notebooks that wait until their execution is over, and in how many seconds if nothing happens."""
         quiet_s, since = self._settings.derived_quiet_s, self._tracked_since()
+        saved = journal.open_derived()
+        self._saved.keep(saved.items())
         return {
-            path: saved_at + timedelta(seconds=derived_wait_s(journal, path, quiet_s=quiet_s, tracked_since=since))
-            for path, saved_at in journal.open_derived().items()
+            path: derived_wait_s(journal, path, quiet_s=quiet_s, tracked_since=since) - self._saved.of(path, saved_at)
+            for path, saved_at in saved.items()
         }
 
-    def _derived_in_s(self, notebook: str, over_at: datetime, executing: frozenset[str]) -> float:
+    def _derived_in_s(self, notebook: str, over_in_s: float, executing: frozenset[str]) -> float:
         if notebook in executing:
             return BRACKET_CHECK_S
         if self._hands.is_listed(notebook):
             return self._settings.debounce_s
         if notebook in self._closing or self._settings.derived_runs == "every_save":
             return 0.0
-        return (over_at - datetime.now(UTC)).total_seconds()
+        return over_in_s
 
     async def _close(self, notebook: str) -> None:
         self._closing.discard(notebook)
@@ -239,7 +250,7 @@ class CommitLoop:
             raise
         if taken is None:
             return
-        self._not_before = None
+        self._not_before = -math.inf
         self._facts.problems.pop(PROBLEM, None)
         if wish is not None and not wish.answer.done():
             wish.answer.set_result(taken)
@@ -281,7 +292,7 @@ class CommitLoop:
 
     def _failed(self, error: Exception) -> None:
         log.error("commit.failed", error=str(error))
-        self._not_before = datetime.now(UTC) + timedelta(seconds=RETRY_S)
+        self._not_before = self._monotonic() + RETRY_S
         self._facts.problems[PROBLEM] = problem_of(error, "No snapshot could be taken: ")
         self._hands.changed()
 

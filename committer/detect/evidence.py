@@ -23,6 +23,10 @@ CELL_TIMES_FACTOR = 3
 LONGEST_WAIT_S = 3600.0
 SILENT_S = 300.0
 """A writer that says when its execution is over, and has neither said so nor saved for this long, was killed."""
+SET_BACK = timedelta(days=1)
+"""A clock that is before the start of tracking was set back: what was executed within so long before it counts."""
+SKEW = timedelta(minutes=5)
+"""By how much the clocks of those who write notebooks may differ; where it is more, one of them was set."""
 ALIGNED = 2_000
 """Cells up to which sources are aligned: that takes time that grows with the square of their number."""
 
@@ -62,7 +66,7 @@ def executions(
         path: that of the notebook.
         is_open: whether an execution is going on since `before`, so that the file was seen in states of it.
         tracked_since: cells that appear with an execution before this came with a copy or clone.
-        clock: what time it is; times after this were written before the clock was set back.
+        clock: what time it is, or was at some time while it `is_open`; later times were written before it was set back.
     """
     if not is_open and is_remembered(file_key(now)):
         return []
@@ -78,11 +82,28 @@ def executions(
             is_new = before is not None and _is_executed_untimed(earlier, cell, newest, is_copy=is_remembered(key))
         else:
             key = time_key(cell.started_at)
-            since = earlier.started_at if earlier is not None else tracked_since
-            is_new = (since is None or since < cell.started_at or since > clock) and not is_remembered(key)
+            if earlier is None:
+                is_later = is_since(cell.started_at, tracked_since, clock)
+            else:
+                is_later = _is_later(earlier, cell.started_at, cell.ended_at, clock)
+            is_new = is_later and not is_remembered(key)
         if is_new:
             found.append(Execution(key, cell, earlier.started_at if earlier is not None else None))
     return found
+
+
+def is_since(moment: datetime, tracked_since: datetime, clock: datetime) -> bool:
+    """Whether a moment is one since which the folder is tracked, also where `clock` was set back since then."""
+    return moment > tracked_since or (clock < tracked_since and moment > clock - SET_BACK)
+
+
+def _is_later(earlier: CellState, started_at: datetime, ended_at: datetime | None, clock: datetime) -> bool:
+    """Whether a cell was executed again, by the clock or one that was set back meanwhile."""
+    before = earlier.started_at
+    if before is None or before < started_at:
+        return True
+    ended_later = ended_at is not None and ended_at > (earlier.ended_at or before)
+    return before != started_at and (before > clock or ended_later)
 
 
 def _keeps_an_old_time(earlier: CellState | None, cell: CellState) -> bool:
@@ -195,23 +216,28 @@ def file_key(state: NotebookState) -> str:
 # ---------------------------------------------------------------------------------- when an execution is over
 
 
-def is_trailing(found: Sequence[Execution], state: NotebookState, ended_at: datetime, saved_at: datetime) -> bool:
-    """Whether executions go on from a run that ended at `ended_at`, in one burst without a pause.
+def is_trailing(
+    found: Sequence[Execution], state: NotebookState, began_at: datetime, ended_at: datetime, saved_at: datetime
+) -> bool:
+    """Whether executions go on from a run between `began_at` and `ended_at`, in one burst without a pause.
 
-    Cells without times count by when they were saved.
+    Cells without times count by when they were saved. What is before the burst came after the clock was set back.
     """
     pause = timedelta(seconds=PAUSE_S)
-    reached = ended_at
+    reached, first = ended_at, began_at
     timed = sorted(
         (cell.started_at, cell.ended_at or cell.started_at) for cell in state.cells if cell.started_at is not None
     )
     for started, ended in timed:
         if started <= reached + pause:
             reached = max(reached, ended)
+    for started, ended in sorted(timed, key=lambda cell: cell[1], reverse=True):
+        if ended >= first - pause:
+            first = min(first, started)
     return all(
-        execution.cell.started_at <= reached
+        first - SKEW <= execution.cell.started_at <= reached
         if execution.cell.started_at is not None
-        else saved_at <= max(reached, ended_at) + pause
+        else first - SKEW <= saved_at <= reached + pause
         for execution in found
     )
 

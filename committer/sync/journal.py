@@ -354,10 +354,10 @@ class Journal:
         return list(self._runs("WHERE r.state = 'pending' ORDER BY r.seq", ()))
 
     def pending_since(self) -> tuple[datetime | None, bool]:
-        """When the oldest pending run was noticed, and whether any of them waits for its notebook to be saved."""
+        """When the first pending run was noticed, and whether any of them waits for its notebook to be saved."""
         since, waiting = self._connection.execute(
-            "SELECT min(noticed_at), max(expects_notebook AND NOT in_notebook) FROM journal_runs"
-            " WHERE state = 'pending'"
+            "SELECT (SELECT noticed_at FROM journal_runs WHERE state = 'pending' ORDER BY seq LIMIT 1),"
+            " max(expects_notebook AND NOT in_notebook) FROM journal_runs WHERE state = 'pending'"
         ).fetchone()
         return datetime.fromisoformat(since) if since else None, bool(waiting)
 

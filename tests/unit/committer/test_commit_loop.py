@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from committer.ages import Ages
 from committer.books import Books
 from committer.commits import Taken
 from committer.notice import notice
@@ -32,10 +33,16 @@ class Hands:
         self.during_gather = []
         self.gathered = asyncio.Event()
         self.during_take = []
-        self.loop = CommitLoop(DOT, settings, books, Facts(root="/w", dot_id=DOT, version="1"), self, lambda: SINCE)
+        self.set_by = timedelta()
+        facts = Facts(root="/w", dot_id=DOT, version="1")
+        self.loop = CommitLoop(DOT, settings, books, facts, self, lambda: SINCE, clock=self.clock)
         self._store = store
         self._books = books
         self._number = 0
+
+    def clock(self):
+        """A clock that a test may set."""
+        return datetime.now(UTC) + self.set_by
 
     async def enter(self, *sightings):
         def write(journal):
@@ -156,3 +163,39 @@ def test_a_person_who_saves_does_not_wait(beside_loop, make_sighting):
         assert (await hands.loop.save("now")).runs == [unsaved.record.run_id]
 
     beside_loop(body, PATIENT)
+
+
+def test_a_run_waits_for_its_notebook_as_long_as_ever_when_the_clock_is_set_back(beside_loop, make_sighting):
+    async def body(hands):
+        hands.set_by = timedelta(days=-1)
+        unsaved = make_sighting(notebook="a.ipynb")
+        await hands.enter(unsaved)
+        assert await hands.commits.get() == {unsaved.record.run_id: True}
+
+    beside_loop(body, HASTY)
+
+
+def test_a_run_waits_for_its_notebook_as_long_as_ever_when_the_clock_is_set_forward(beside_loop, make_sighting):
+    async def body(hands):
+        unsaved = make_sighting(notebook="a.ipynb")
+        await hands.enter(unsaved)
+        await asyncio.sleep(0.1)
+        hands.set_by = timedelta(days=1)
+        hands.loop.reconsider()
+        await asyncio.sleep(0.1)
+        assert hands.commits.empty()
+        await hands.enter(saved(make_sighting, unsaved))
+        assert await hands.commits.get() == {unsaved.record.run_id: False}
+
+    beside_loop(body, PATIENT)
+
+
+def test_ages_are_those_of_the_clock_at_first_and_then_of_the_seconds_that_pass():
+    now, wall = 100.0, SINCE + timedelta(seconds=7)
+    ages = Ages(clock=lambda: wall, monotonic=lambda: now)
+    assert (ages.of("a", SINCE), ages.of("b", wall + timedelta(days=1))) == (7, 0)
+    for days in (1, -2):
+        now, wall = now + 5, wall + timedelta(days=days)
+    assert (ages.of("a", SINCE), ages.of("a", wall)) == (17, 0)
+    ages.keep([("a", SINCE)])
+    assert (ages.of("a", SINCE), ages.of("b", SINCE + timedelta(days=9))) == (17, 0)

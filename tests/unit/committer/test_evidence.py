@@ -149,7 +149,17 @@ def test_an_older_time_is_an_execution_only_where_the_clock_was_set_back():
     newer, older = document(TIMED), document(code("t", stream("t"), count=3, cell_id="t", times=(-60, -59)))
     assert executed(newer, older) == []
     assert executed(newer, older, clock=START - timedelta(seconds=30)) == [0]
-    assert executed(None, older, since=CLOCK + timedelta(days=1)) == [0]
+
+
+def test_a_clock_before_the_start_of_tracking_makes_no_run_of_an_old_copy():
+    recent, old = (document(code("t", stream("t"), count=3, times=(start, start + 1))) for start in (-60, -90_000))
+    assert executed(None, recent, since=CLOCK + timedelta(days=1)) == [0]
+    assert executed(None, old, since=CLOCK + timedelta(days=1)) == []
+
+
+def test_a_cell_that_began_after_the_clock_was_set_back_and_ended_later_than_before_was_executed():
+    before, again = (document(code("t", stream("t"), count=3, times=times)) for times in ((0, 1), (-3_000, 3_000)))
+    assert executed(before, again) == [0]
 
 
 def test_a_cell_that_is_running_is_not_executed_yet():
@@ -190,12 +200,20 @@ def test_cells_after_a_run_trail_it_until_there_is_a_pause():
     ended_at, saved_at = START + timedelta(seconds=5), START + timedelta(seconds=60)
     near, chained = code("a", count=1, times=(6, 30)), code("b", count=2, times=(35, 40))
     far = code("c", count=3, times=(55, 56))
-    assert is_trailing(*found(near, chained), ended_at, saved_at)
-    assert not is_trailing(*found(near, chained, far), ended_at, saved_at)
-    assert not is_trailing(*found(chained), ended_at, saved_at)
+    assert is_trailing(*found(near, chained), ended_at, ended_at, saved_at)
+    assert not is_trailing(*found(near, chained, far), ended_at, ended_at, saved_at)
+    assert not is_trailing(*found(chained), ended_at, ended_at, saved_at)
     untimed = found(code("a", count=1))
-    assert is_trailing(*untimed, ended_at, ended_at + timedelta(seconds=9))
-    assert not is_trailing(*untimed, ended_at, ended_at + timedelta(seconds=11))
+    assert is_trailing(*untimed, ended_at, ended_at, ended_at + timedelta(seconds=9))
+    assert not is_trailing(*untimed, ended_at, ended_at, ended_at + timedelta(seconds=11))
+
+
+def test_what_is_before_a_run_and_its_burst_does_not_trail_it():
+    began_at = ended_at = START + timedelta(days=1)
+    burst = [code("a", count=1, times=(86_380, 86_392)), code("b", count=2, times=(86_393, 86_401))]
+    assert is_trailing(*found(*burst), began_at, ended_at, ended_at)
+    assert not is_trailing(*found(code("c", count=3, times=(60, 61)), *burst), began_at, ended_at, ended_at)
+    assert not is_trailing(*found(code("a", count=1)), began_at, ended_at, START)
 
 
 @pytest.mark.parametrize(

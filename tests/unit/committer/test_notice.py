@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
-from support.notebooks import code, document, states
+from support.notebooks import START, code, document, states
 
 from committer.detect.sighting import NotebookSight
 from committer.notice import close_derived, notice, notice_notebook
@@ -147,14 +147,24 @@ def test_the_save_after_a_stale_commit_belongs_to_it(store, journal, make_sighti
     assert list(journal.open_derived()) == ["a.ipynb"]
 
 
-def test_what_is_executed_again_at_once_is_another_execution_and_what_goes_on_is_not(store, journal):
-    def save_executed(*cells):
-        data = document(*cells)
+@pytest.fixture
+def save_executed(journal):
+    """Notice a notebook with these cells."""
+
+    def save(*cells, saved_at=None, path="a.ipynb"):
         sight = NotebookSight(
-            path="a.ipynb", signature="s", saved_at=datetime.now(UTC), state=read_state(data), sightings=[]
+            path=path,
+            signature="s",
+            saved_at=saved_at or datetime.now(UTC),
+            state=read_state(document(*cells)),
+            sightings=[],
         )
         notice_notebook(journal, sight, tracked_since=SINCE, derived_runs="executed")
 
+    return save
+
+
+def test_what_is_executed_again_at_once_is_another_execution_and_what_goes_on_is_not(store, journal, save_executed):
     first, last = code("a", count=1, cell_id="a", times=(0, 1)), code("b", count=2, cell_id="b", times=(2, 3))
     save_executed(first, code("b", cell_id="b"))
     assert len(close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE)) == 1
@@ -180,3 +190,56 @@ def test_a_commit_accounts_for_the_cells_known_when_its_snapshot_started(store, 
     save(journal, "a:1:x", "b:2:y", "c:3:z")
     commit(store, journal, accounted={"a.ipynb": states("a:1:x", "b:2:y")})
     assert list(journal.open_derived()) == ["a.ipynb"]
+
+
+DAY_S = 86_400
+
+
+@pytest.fixture
+def set_clock(monkeypatch):
+    """Set the committer's clock to so many seconds after `START`."""
+    return lambda seconds: monkeypatch.setattr("committer.notice.utc_now", lambda: START + timedelta(seconds=seconds))
+
+
+def close(journal):
+    return len(close_derived(journal, "a.ipynb", dot_id=DOT, tracked_since=SINCE))
+
+
+@pytest.mark.parametrize("days", [1, -1], ids=["forward", "back"])
+def test_an_execution_while_the_clock_was_wrong_is_a_run_also_when_it_is_right_again(
+    journal, save_executed, set_clock, days
+):
+    set_clock(10)
+    save_executed(code("a", count=1, cell_id="a", times=(0, 1)))
+    assert close(journal) == 1
+    for wrong_s, right_s in ((20 + days * DAY_S, 30), (40 + days * DAY_S, 50)):
+        for set_to in (wrong_s, right_s):
+            set_clock(set_to)
+            save_executed(code("a", count=set_to, cell_id="a", times=(set_to - 5, set_to - 4)))
+            set_clock(right_s)
+            assert close(journal) == 1
+
+
+@pytest.mark.parametrize("run", [(0, 5), (DAY_S, DAY_S + 5), (0, DAY_S)], ids=["right", "ahead", "set meanwhile"])
+@pytest.mark.parametrize("is_timed", [True, False], ids=["timed", "untimed"])
+def test_what_is_executed_after_a_run_is_none_of_its_cells_where_the_clock_was_set(
+    store, journal, make_sighting, save_executed, set_clock, run, is_timed
+):
+    began_at, ended_at = (START + timedelta(seconds=at) for at in run)
+    set_clock(run[1])
+    save_executed(code("a", cell_id="a"))
+    enter(journal, make_sighting("sidecar", notebook="a.ipynb", started_at=began_at, ended_at=ended_at))
+    commit(store, journal)
+    executed_s = 60 if run[1] >= DAY_S else 60 - DAY_S
+    set_clock(executed_s + 2)
+    times = {"times": (executed_s, executed_s + 1)} if is_timed else {}
+    save_executed(code("a", count=1, cell_id="a", **times), saved_at=START + timedelta(seconds=executed_s + 1))
+    assert close(journal) == 1
+
+
+def test_runs_that_only_a_notebook_holds_are_ours_where_the_clock_was_set_back(journal, make_sighting, set_clock):
+    set_clock((SINCE - START).total_seconds() - DAY_S / 2)
+    for hours, state in ((13, "pending"), (48, "earlier")):
+        seen = make_sighting("mime", ended_at=SINCE - timedelta(hours=hours), seen_in="a.ipynb")
+        enter(journal, seen)
+        assert journal.run(seen.record.run_id).state == state
