@@ -39,7 +39,7 @@ from dotscience.record import RunRecord
 
 log = get_logger(__name__)
 
-ABANDONED_AFTER_S = 3600.0
+ABANDONED_AFTER_S = 25 * 3600.0
 """A capture without a sidecar is that of a publish that was killed, unless it is still being made."""
 
 
@@ -160,12 +160,15 @@ def remove_captures(root: Path, run_ids: Collection[str]) -> None:
 
 
 def remove_abandoned(root: Path, wanted: Collection[str]) -> None:
-    """Remove the captures that no run in `wanted` has, unless a publish may still be making them."""
+    """Remove the captures that no run in `wanted` has, unless a publish may still be making them.
+
+    None makes them for an hour, but the clock may have been set by a day meanwhile.
+    """
     now = time.time()
     with suppress(FileNotFoundError), os.scandir(captures_folder(root)) as entries:
         for entry in entries:
             age_s = now - entry.stat(follow_symlinks=False).st_mtime
-            if entry.name not in wanted and not 0 <= age_s < ABANDONED_AFTER_S:
+            if entry.name not in wanted and abs(age_s) >= ABANDONED_AFTER_S:
                 shutil.rmtree(entry.path, ignore_errors=True)
 
 

@@ -17,6 +17,8 @@ from dotscience.capture_manifest import CapturedFile, CaptureManifest, InputSign
 from dotscience.record import FileRef, RunRecord
 from dotscience.workspace import new_workspace, write_project
 
+DAY_S = 86_400
+
 
 @pytest.fixture
 def root(tmp_path):
@@ -142,10 +144,12 @@ def test_an_id_from_outside_is_no_path(root, read):
 
 
 def test_captures_go_with_their_runs_and_abandoned_ones_once_they_are_old(root):
-    committed, pending, old, young = (run("a") for _ in range(4))
-    folders = [capture(root, record) for record in (committed, pending, old, young)]
+    committed, pending, old, young, ahead = (run("a") for _ in range(5))
+    folders = [capture(root, record) for record in (committed, pending, old, young, ahead)]
     for folder in folders[1:3]:
-        os.utime(folder, (time.time() - 7200,) * 2)
+        os.utime(folder, (time.time() - 2 * DAY_S,) * 2)
+    for folder, seconds in zip(folders[3:], (-DAY_S, DAY_S), strict=True):  # the clock was set by a day
+        os.utime(folder, (time.time() + seconds,) * 2)
     remove_captures(root, [committed.run_id, committed.run_id])
     remove_abandoned(root, {pending.run_id})
-    assert [folder.exists() for folder in folders] == [False, True, False, True]
+    assert [folder.exists() for folder in folders] == [False, True, False, True, True]
