@@ -110,6 +110,7 @@ def show(*, run: str, as_json: bool) -> None:
     client, project = folders_project()
     with client:
         found = _published_or_live(client, project, run_named(client, project, run))
+        found = _with_pusher(client, project, found)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -157,6 +158,13 @@ def _published_or_live(client: HubClient, project: str, run: str) -> dict[str, A
             return client.live_run(project, run)
         except NotFound:
             raise missing from None
+
+
+def _with_pusher(client: HubClient, project: str, found: dict[str, Any]) -> dict[str, Any]:
+    """The run with who brought its commit to the hub, as the hub knows: None where it does not."""
+    if not found.get("commit"):
+        return found
+    return {**found, "pushed_by": client.commit(project, found["commit"]).get("pushed_by")}
 
 
 def _show_live(live: list[dict[str, Any]], *, as_json: bool, is_all: bool) -> None:
@@ -291,6 +299,7 @@ def _origin(found: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if "commit" in found:
         yield "status", "success" if record.get("error") is None else "error"
         yield from _known("commit", found["commit"])
+        yield from _known("pushed by", (found.get("pushed_by") or {}).get("account"))
     else:
         yield "state", LIVE_STATES.get(found["status"], (found["status"], ""))[0]
     yield "started", _moment(record)

@@ -364,7 +364,10 @@ def test_a_run_is_shown_with_all_that_is_known_of_it(folder, mine, new_run):
     for text in ("=2", "1 min 30 s", "lr=0.123457", "none=None", "rows=48000", "(overwritten)"):
         assert text in listed
     shown = " ".join(done("runs", "show", run[:8]).split())
+    pusher = json.loads(done("runs", "show", run[:8], "--json"))["pushed_by"]
+    assert pusher["credential"].startswith("token:")
     for text in (
+        f"pushed by {pusher['account']}",
         *(run, "title =2", "took 1 min 30 s", "status success", "source train.py", "warning the clock was set back"),
         *("parameters.lr 0.123457", "parameters.none None", "output iris.joblib (overwritten by a later run)"),
         "model iris (sklearn 1.9.0): iris.joblib",
