@@ -181,6 +181,8 @@ async def _open_services(
     comparing = ThreadPool(COMPARING_WORKERS)
     stack.callback(comparing.close)
     hub_commits = HubCommits(database, packs, sync, upload_workers, clock=clock)
+    live_runs = LiveRuns(database, events, clock=clock, monotonic=monotonic)
+    stack.push_async_callback(live_runs.close)
     identity = Identity(database, clock=clock, monotonic=monotonic)
     return Services(
         identity=identity,
@@ -190,7 +192,7 @@ async def _open_services(
         idempotency=Idempotency(database, clock=clock),
         rates=RateLimit(settings.requests_per_minute, time.monotonic),
         projects=projects,
-        live_runs=LiveRuns(database, events, clock=clock, monotonic=monotonic),
+        live_runs=live_runs,
         run_edits=RunEdits(database, events, clock=clock),
         comments=Comments(database, events, clock=clock),
         comparing=Comparing(database),

@@ -7,8 +7,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
+import structlog
 from sqlalchemy import Connection
 
+from dotscience.errors import DiskFull, StorageUnavailable
 from dotscience.record import RunRecord, decode_json, encode_json
 from hub_server.domain.cursor import Position, Slice
 from hub_server.domain.live import BELIEVED_AFTER_START, LOST_AFTER, Batch, LiveRun, Progress, RunMetrics
@@ -18,6 +20,8 @@ from hub_server.store import live_runs, metric_points, runs
 from hub_server.store.database import Database
 from hub_server.store.live_runs import OutOfStep, Seen
 from hub_server.store.projects import ProjectRef
+
+log = structlog.get_logger(__name__)
 
 MAX_RECORD_BYTES = 256 * 1024
 MAX_CURVES = 50
@@ -119,6 +123,14 @@ class LiveRuns:
         if found is None:
             raise not_found("run", run_id)
         return found
+
+    async def close(self) -> None:
+        """Write down what is lost: the hub that comes next cannot know for how long a run was silent before."""
+        seen = self._seen()
+        try:
+            await self._database.write(lambda c: live_runs.note_lost(c, seen))
+        except (DiskFull, StorageUnavailable) as error:
+            log.warning("live_runs.not_noted", error=str(error))
 
     def _seen(self) -> Seen:
         return Seen(self._clock(), self._reports.is_silent)

@@ -113,6 +113,15 @@ def find_key(connection: Connection, project_key: int, run_id: str) -> int | Non
     return key
 
 
+def note_lost(connection: Connection, seen: Seen) -> None:
+    """Write down which running runs are lost, as the hub's process knows it, for the one after it."""
+    running = select(live_run).where(live_run.c.published == false(), live_run.c.state == "running")
+    lost = [row.id for row in connection.execute(running) if _status(row, seen) == "lost"]
+    for start in range(0, len(lost), 500):
+        some = live_run.c.id.in_(lost[start : start + 500])
+        connection.execute(update(live_run).where(some).values(state="lost"))
+
+
 def _mine(project_key: int, run_id: str) -> Select[Any]:
     return select(live_run).where(live_run.c.project_id == project_key, live_run.c.uuid == run_id)
 
