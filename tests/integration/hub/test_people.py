@@ -417,9 +417,9 @@ def test_a_request_that_failed_may_be_repeated(hub):
     assert hub.request("POST", "/api/v1/projects", token=hub.admin, headers=headers, json={"name": "good"}).ok
 
 
-def test_a_key_is_forgotten_after_a_day(own_hub):
+def test_a_key_is_forgotten_in_its_time(own_hub):
     headers = {"Idempotency-Key": "k"}
     first = own_hub.request("POST", "/api/v1/projects", token=own_hub.admin, headers=headers, json={"name": "p"}).json()
-    own_hub.clock.advance(hours=25)
+    own_hub.clock.advance(hours=50)  # a day, and the day by which a clock may be wrong
     again = own_hub.request("POST", "/api/v1/projects", token=own_hub.admin, headers=headers, json={"name": "p"}).json()
     assert again["id"] != first["id"]
