@@ -1,6 +1,7 @@
 """Sweeps of many runs over the same paths, with kills in between, on each kind of file system: no run loses its files.
 
-With DS_TEST_SWEEP=200 as many publishes as that, of which ten write 300 MB; by default a few, of smaller files.
+With DS_TEST_SWEEP=200 as many publishes as that, of which ten of the scripts write 300 MB; by default a few, of smaller
+files. Notebooks are executed by `ds run`, in real kernels.
 """
 
 from __future__ import annotations
@@ -9,15 +10,18 @@ import contextlib
 import json
 import os
 import random
+import select
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 import blake3
+import nbformat
 import pytest
 from support.committer import DS, Process
 from support.file_systems import file_system
@@ -34,17 +38,17 @@ COUNT = PUBLISHES or 16
 SIZES = (1_000, 5_000_000, 300_000_000) if IS_LONG else (1_000, 300_000, 9_000_000)
 LARGE_EVERY = max(COUNT // 10, 1) if IS_LONG else COUNT // 2
 
-SCRIPT = """
-import hashlib, os, sys
+NOTEBOOK_COUNT = PUBLISHES or 8
+CHECKOUT_S = 60
+
+PROGRAM = """
+import hashlib
 import dotscience as ds
 
-first, last, small, middle, large, large_every = map(int, sys.argv[1:])
 told = open("../told", "a", buffering=1)
-for number in range(first, last):
+
+def publish(number, sizes):
     ds.start(f"run {number}")
-    sizes = {"small.txt": small, "middle.bin": middle}
-    if number % large_every == 0:
-        sizes["large.bin"] = large
     for path, size in sizes.items():
         seed = hashlib.blake2b(f"{number} {path}".encode()).digest()
         with open(ds.output(path), "wb") as file:
@@ -53,6 +57,16 @@ for number in range(first, last):
     published = ds.publish()
     told.write(f"{number} {published.run_id}\\n")
 """
+
+
+def sizes_of(number, *, with_large):
+    names = ("small.txt", "middle.bin", "large.bin")[: 3 if with_large and number % LARGE_EVERY == 0 else 2]
+    return dict(zip(names, SIZES, strict=False))
+
+
+def publishes(numbers, *, with_large):
+    """The source that publishes these runs, one line each."""
+    return [f"publish({number}, {sizes_of(number, with_large=with_large)})" for number in numbers]
 
 
 def content(number, path, size):
@@ -75,15 +89,48 @@ def place_on(kind):
             yield folder
 
 
-def sweep(root, environment, first, last, *, kill_after_s=None):
-    """Run the sweep in a process of its own; whether it came to its end."""
-    arguments = [str(one) for one in (first, last, *SIZES, LARGE_EVERY)]
-    process = subprocess.Popen([sys.executable, "-c", SCRIPT, *arguments], cwd=root, env=environment, stdout=-3)
-    if kill_after_s is not None:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(kill_after_s)
-        process.send_signal(signal.SIGKILL)
-    return process.wait(600) == 0
+def sweep(root, environment, first, made):
+    """Run the sweep in a process of its own, and kill it at some time."""
+    source = "\n".join([PROGRAM, *publishes(range(first, COUNT), with_large=True)])
+    process = subprocess.Popen([sys.executable, "-c", source], cwd=root, env=environment, stdout=subprocess.DEVNULL)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(made.uniform(0.5, 60 if IS_LONG else 3))
+    process.kill()
+    process.wait(600)
+
+
+def notebook_sweep(root, environment, first, made):
+    """The same in a notebook; after some publishes the kernel is killed, alone or with what executes it."""
+    lines = publishes(range(first, NOTEBOOK_COUNT), with_large=False)
+    cells = made.choice([lines, ["\n".join(lines)]])
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in (PROGRAM, *cells)])
+    nbformat.write(notebook, root / "sweep.ipynb")
+    process = subprocess.Popen(
+        [*DS, "run", "sweep.ipynb"], cwd=root, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    until = first + made.randrange(4 + NOTEBOOK_COUNT // 10)
+    while process.poll() is None and next_number(root) < until:
+        time.sleep(0.01)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(made.uniform(0, 4 if until == first else 0.3))
+    if process.poll() is None:
+        kill_kernel(process, alone=made.choice([True, False]))
+    process.wait(600)
+
+
+def kill_kernel(process, *, alone):
+    """Kill the kernel of a `ds run`, and wait for its end; it ends by itself later than what executes it."""
+    process.send_signal(signal.SIGSTOP)
+    threads = Path(f"/proc/{process.pid}/task").iterdir()
+    children = [int(child) for thread in threads for child in (thread / "children").read_text().split()]
+    ends = [os.pidfd_open(child) for child in children]
+    if not alone or not ends:
+        process.kill()
+    for end in ends:
+        signal.pidfd_send_signal(end, signal.SIGKILL)
+        select.select([end], [], [], 60)
+        os.close(end)
+    process.send_signal(signal.SIGCONT)
 
 
 def next_number(root):
@@ -118,10 +165,33 @@ def check(root, runs):
         journal.close()
 
 
-@pytest.mark.timeout(3600)
-@pytest.mark.parametrize("committer", ["alive", "later"])
-@pytest.mark.parametrize("kind", ["here", "xfs", "btrfs"])
-def test_every_runs_files_are_its_own_whoever_is_killed(kind, committer, monkeypatch):
+def check_out(root, environment, runs):
+    """What `ds checkout` writes of each run is what the run wrote."""
+    for run_id, number in runs.items():
+        target = root.parent / "checked-out"
+        result = subprocess.run(
+            [*DS, "checkout", run_id, "--to", str(target), "--json"],
+            cwd=root,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=CHECKOUT_S,
+            check=False,
+        )
+        assert result.returncode == 0, result.stderr
+        written = json.loads(result.stdout)
+        assert (written["overwritten"], written["problems"]) == ([], [])
+        for path, size in sizes_of(number, with_large=False).items():
+            assert blake3.blake3((target / path).read_bytes()).hexdigest() == content(number, path, size), (
+                number,
+                path,
+            )
+        shutil.rmtree(target)
+
+
+@contextlib.contextmanager
+def swept(kind, committer, count, sweep_once, monkeypatch):
+    """A workspace where a sweep was executed until all was published, and its runs' numbers by their ids."""
     made = random.Random(f"{kind} {committer}")
     runtime = tempfile.mkdtemp(prefix="ds-")
     monkeypatch.setenv("DOTSCIENCE_CONFIG_DIR", runtime)
@@ -133,18 +203,34 @@ def test_every_runs_files_are_its_own_whoever_is_killed(kind, committer, monkeyp
             initialise(root)
             keeper = Keeper(root, environment, made) if committer == "alive" else contextlib.nullcontext()
             with keeper:
-                while (first := next_number(root)) < COUNT:
-                    sweep(root, environment, first, COUNT, kill_after_s=made.uniform(0.5, 60 if IS_LONG else 3))
+                while (first := next_number(root)) < count:
+                    sweep_once(root, environment, first, made)
             result = subprocess.run(
                 [*DS, "snapshot", "--json"], cwd=root, env=environment, capture_output=True, text=True, check=False
             )
             assert result.returncode == 0, result.stderr
             runs = published(root)
             assert len(json.loads(result.stdout)["commit"]) == 64
-            assert sorted(runs.values()) == list(range(COUNT))
-            check(root, runs)
+            assert sorted(runs.values()) == list(range(count))
+            yield root, environment, runs
     finally:
         shutil.rmtree(runtime)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("committer", ["alive", "later"])
+@pytest.mark.parametrize("kind", ["here", "xfs", "btrfs"])
+def test_every_runs_files_are_its_own_whoever_is_killed(kind, committer, monkeypatch):
+    with swept(kind, committer, COUNT, sweep, monkeypatch) as (root, _, runs):
+        check(root, runs)
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("committer", ["alive", "later"])
+def test_every_runs_files_are_its_own_in_a_notebook_whose_kernel_is_killed(committer, monkeypatch):
+    with swept("here", committer, NOTEBOOK_COUNT, notebook_sweep, monkeypatch) as (root, environment, runs):
+        check(root, runs)
+        check_out(root, environment, runs)
 
 
 class Keeper:
