@@ -332,3 +332,20 @@ def test_it_can_be_left_to_the_operator(tmp_path, serve_hub):
     with serve_hub(tmp_path / "hub", upkeep_every_h=0) as hub:
         assert hub.call("GET", "/api/v1/upkeep")["gc"]["started_at"] is None
         upkeep(hub, "gc")
+
+
+def test_failed_sign_ins_are_noted_for_90_days(own_hub):
+    own_hub.request("POST", "/api/v1/sessions", json={"name": "nobody", "password": "a guess"})
+
+    def is_noted():
+        entries = own_hub.call("GET", "/api/v1/audit")["items"]
+        return ("sign_in", "nobody") in [(one["action"], one["target"]) for one in entries]
+
+    own_hub.clock.advance(days=89)
+    upkeep(own_hub, "gc")
+    assert is_noted()
+    own_hub.clock.advance(days=2)
+    upkeep(own_hub, "gc", dry_run=True)
+    assert is_noted()
+    upkeep(own_hub, "gc")
+    assert not is_noted()
