@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -13,6 +14,8 @@ from support.certificates import make_certificate
 from support.hub_command import hub_command
 
 from dotscience.client.local_hub import read_hub_file
+from dotscience.errors import ConfigError
+from hub_server.tls import Certificate
 
 
 @pytest.fixture
@@ -93,27 +96,37 @@ def refused(data, *arguments):
 
 
 def test_files_that_cannot_be_used_are_said(tmp_path, files):
-    data, other = tmp_path / "hub", make_certificate(tmp_path, "other")
-    secret = make_certificate(tmp_path, "secret", password="secret")
-    text = tmp_path / "text"
+    other, secret = make_certificate(tmp_path, "other"), make_certificate(tmp_path, "secret", password="secret")
+    none, text = tmp_path / "none", tmp_path / "text"
     text.write_text("no certificate")
-
-    def said(certificate, key):
-        return refused(data, "--tls-cert", certificate, "--tls-key", key)
-
-    assert f"{tmp_path / 'none'}, cannot be read (No such file" in said(tmp_path / "none", files.key)
-    assert f"key of the certificate, {tmp_path / 'none'}, cannot be read" in said(files.certificate, tmp_path / "none")
-    assert "cannot be read (Is a directory)" in said(tmp_path, files.key)
-    assert "is not that of the certificate" in said(files.certificate, other.key)
-    assert "in PEM format" in said(text, files.key)
-    assert "in PEM format" in said(files.certificate, text)
-    assert "in PEM format" in said(files.key, files.certificate)
-    assert "has a password" in said(secret.certificate, secret.key)
-    assert "--tls-cert FILE and --tls-key FILE" in refused(data, "--tls-cert", files.certificate)
-    plain = refused(
-        data, "--tls-cert", files.certificate, "--tls-key", files.key, "--public-url", "http://hub.example.org"
-    )
-    assert "must begin with https:" in plain
+    for certificate, key, said in (
+        (none, files.key, f"{none}, cannot be read (No such file"),
+        (files.certificate, none, f"key of the certificate, {none}, cannot be read"),
+        (tmp_path, files.key, "cannot be read (Is a directory)"),
+        (files.certificate, other.key, "is not that of the certificate"),
+        (text, files.key, "in PEM format"),
+        (files.certificate, text, "in PEM format"),
+        (files.key, files.certificate, "in PEM format"),
+        (secret.certificate, secret.key, "has a password"),
+    ):
+        with pytest.raises(ConfigError, match=re.escape(said)):
+            Certificate(certificate, key)
     if os.geteuid():
         files.key.chmod(0)
-        assert "cannot be read (Permission denied)" in said(files.certificate, files.key)
+        with pytest.raises(ConfigError, match="Permission denied"):
+            Certificate(files.certificate, files.key)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--tls-cert", "{files.certificate}", "--tls-key", "{files.certificate}"), "in PEM format"),
+        (("--tls-cert", "{files.certificate}"), "--tls-cert FILE and --tls-key FILE"),
+        (
+            ("--tls-cert", "{files.certificate}", "--tls-key", "{files.key}", "--public-url", "http://example.org"),
+            "must begin with https:",
+        ),
+    ],
+)
+def test_a_hub_does_not_start_without_tls_that_was_asked_for(tmp_path, files, arguments, said):
+    assert said in refused(tmp_path / "hub", *(one.format(files=files) for one in arguments))
