@@ -370,6 +370,17 @@ def test_one_caller_cannot_keep_the_hub_busy(serve_hub, tmp_path):
         assert hub.request("GET", "/healthz").ok, "others are not kept waiting"
 
 
+def test_refused_callers_are_counted_by_their_address(serve_hub, tmp_path):
+    """Whoever shows another wrong token each time is one caller all the same."""
+    with serve_hub(tmp_path / "hub", requests_per_minute=60) as hub:
+        codes = [hub.request("GET", "/api/v1/session", token=f"ds_{number}_x").status_code for number in range(12)]
+        assert codes[:10] == [401] * 10
+        assert 429 in codes
+        assert hub.request("GET", "/api/v1/session", token=hub.admin).ok, (
+            "callers that are known have counts of their own"
+        )
+
+
 def test_a_push_counts_less_than_other_requests(serve_hub, tmp_path):
     with serve_hub(tmp_path / "hub", requests_per_minute=60) as hub:
         project = hub.new_project()
