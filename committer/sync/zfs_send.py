@@ -91,7 +91,7 @@ def send(
     Raises:
         NotFound: the hub takes no streams, or not from this token.
         HubUnavailable: it does not answer; what arrived there is kept, and the next call goes on.
-        HubError: it refuses.
+        HubError: it refuses, or its pool is full (`HubFull`).
         ZfsError: this side cannot send.
     """
     with HubClient(target.url, target.token, timeouts=STREAM_TIMEOUTS, retries=0) as hub:

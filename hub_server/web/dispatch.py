@@ -119,7 +119,7 @@ class ApiHandler(HubHandler):
         self._failure: Exception | None = None
         self._dropped = 0
         self._answering: asyncio.Task[None] | None = None
-        self._is_abandoned = False
+        self._is_closed = False
 
     @property
     def operation_name(self) -> str:
@@ -185,12 +185,13 @@ class ApiHandler(HubHandler):
     async def _run(self) -> None:
         try:
             call = dataclasses.replace(self._call, body=await self._body())
-            self._answering = asyncio.ensure_future(self._respond(call))
-            await self._answering
+            if not (self._is_closed and self._operation.is_read):
+                self._answering = asyncio.ensure_future(self._respond(call))
+                await self._answering
         except StreamClosedError:
             log.info("request.abandoned")
         except asyncio.CancelledError:
-            if not self._is_abandoned:
+            if not self._is_closed:
                 raise
             log.info("request.abandoned")
         except Exception as error:
@@ -273,10 +274,10 @@ class ApiHandler(HubHandler):
     def on_connection_close(self) -> None:
         """Tornado's hook: the client went away. What only reads is given up; a change goes on to its end."""
         super().on_connection_close()
+        self._is_closed = True
         if not self._running:
             self._leave()
         elif self._answering is not None and self._operation.is_read:
-            self._is_abandoned = True
             self._answering.cancel()
 
     def _leave(self) -> None:

@@ -125,7 +125,7 @@ def _success(one: Operation, status: int, schemas: dict[Any, Any]) -> dict[str, 
     answer: dict[str, Any] = {"description": HTTPStatus(status).phrase}
     if one.response is not None and status != HTTPStatus.NOT_MODIFIED:
         content = {} if one.response is bytes else {"schema": schemas[one.response]}
-        answer["content"] = {one.response_media: content}
+        answer["content"] = dict.fromkeys((one.response_media, *one.other_media), content)
     return answer
 
 

@@ -178,6 +178,8 @@ class Operation:
     answers: tuple[int, ...] = (200,)
     problems: tuple[str, ...] = ()
     response_media: str = "application/json"
+    other_media: tuple[str, ...] = ()
+    """Types of content that the answer has besides, where the query asks for them."""
     open_on_loopback: bool = False
     """Whether programs on the hub's own machine need no token for it."""
     audited: bool | Callable[[Call[Any, Any]], bool] = True

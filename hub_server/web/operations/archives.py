@@ -19,6 +19,7 @@ SHORT_COMMIT, SHORT_RUN = 12, 8
 ANSWER: dict[str, Any] = {
     "response": bytes,
     "response_media": ARCHIVE_TYPES["zip"],
+    "other_media": (ARCHIVE_TYPES["tar"],),
     "problems": ("too-large", "too-expensive"),
     "in_turn": True,
 }

@@ -200,4 +200,5 @@ def test_a_hub_whose_disk_is_full_at_any_step_of_a_push_says_so_and_goes_on(
         return trial.has_struck
 
     assert moments(attempt, stride) > 0
-    assert {*refused} == {503}
+    has_room = call == "pwrite64"  # what the database finds no room for is written again once the reserve is given up
+    assert {*refused} == (set() if has_room else {503})

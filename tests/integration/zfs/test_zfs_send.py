@@ -12,7 +12,7 @@ from committer.storage.zfs.dataset import Dataset
 from committer.storage.zfs.streams import read_token, resume_arguments, send_arguments, sending
 from committer.sync.zfs_send import SENT_HOLD, STEP_HOLD, send
 from dotscience.client.hub import HubClient
-from dotscience.errors import Conflict, Forbidden, HubUnavailable, Invalid, NotFound, ResumeTokenInvalid
+from dotscience.errors import Conflict, Forbidden, HubFull, Invalid, NotFound, ResumeTokenInvalid
 
 MEBIBYTE = 2**20
 
@@ -308,7 +308,7 @@ def test_a_full_pool_says_so_and_keeps_what_it_has(running_zfs, hub_process, dat
             with (
                 client(target) as sender,
                 sending(send_arguments(dataset.name, "@two", "@one")) as pieces,
-                pytest.raises(HubUnavailable),
+                pytest.raises(HubFull),
             ):
                 sender.send_zfs(target.dot_id, pieces, to_guid=guid, from_guid=base, resume=False)
             assert received(dots, target) == [base]
