@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import asyncio
 import os
 import stat
 from typing import TYPE_CHECKING, Any
@@ -29,6 +30,10 @@ INTERRUPTED = 130
 INJECTED = "injected-parameters"
 PARAMETERS = "parameters"
 """The cell tags by which papermill, too, marks default parameters and the ones it puts in."""
+
+
+TRIPS = (AssertionError, AttributeError, asyncio.InvalidStateError)
+"""What nbclient raises where it ends a kernel twice at the same time, for a signal and as the cell ends by that."""
 
 
 def run_notebook(execution: Execution, path: Path, workspace: Workspace | None) -> int:
@@ -60,18 +65,22 @@ def run_notebook(execution: Execution, path: Path, workspace: Workspace | None) 
         raise ConfigError(
             f"no kernel named {error.name!r}; see `jupyter kernelspec list`, or name one with --kernel"
         ) from error
-    except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
+    except (CellExecutionError, CellTimeoutError, DeadKernelError, *TRIPS) as error:
+        if _is_interrupted(client):
+            click.echo(f"{path.name}: interrupted", err=True)
+            return INTERRUPTED
+        if isinstance(error, TRIPS):
+            raise
         click.echo(f"{path.name}: {_first_line(error)}", err=True)
         return 1
-    except AssertionError:
-        # At SIGINT and SIGTERM nbclient shuts the kernel down, and then trips over the kernel manager being gone.
-        if client.km is not None:
-            raise
-        click.echo(f"{path.name}: interrupted", err=True)
-        return INTERRUPTED
     finally:
         progress.save()
     return 0
+
+
+def _is_interrupted(client: NotebookClient) -> bool:
+    """Whether SIGINT or SIGTERM came: nbclient begins to shut the kernel down then, and says so nowhere else."""
+    return getattr(client, "_async_cleanup_kernel_future", None) is not None
 
 
 def inject_parameters(notebook: NotebookNode, parameters: dict[str, str]) -> None:
