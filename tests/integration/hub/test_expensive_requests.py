@@ -6,6 +6,7 @@ import os
 import resource
 import socket
 import threading
+import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -88,12 +89,13 @@ def test_a_path_through_folders_that_are_too_large_is_refused(project, new_pack,
 
 @pytest.fixture
 def endless(monkeypatch):
-    """Comparisons go on until they are to end; semaphores say how many began and ended."""
+    """Comparisons go on until they are to end, or their budget is spent; semaphores say how many began and ended."""
     begun, ended = threading.Semaphore(0), threading.Semaphore(0)
 
     def compare(*_):
         begun.release()
-        while not is_cancelled():
+        until = time.monotonic() + diffs.MAX_S  # as the budget of those that are real
+        while not is_cancelled() and time.monotonic() < until:
             threading.Event().wait(0.01)
         ended.release()
         return [], False
