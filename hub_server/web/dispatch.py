@@ -16,7 +16,7 @@ from typing import Any, cast
 import msgspec
 import structlog
 from tornado.http1connection import HTTP1Connection
-from tornado.iostream import StreamClosedError
+from tornado.iostream import IOStream, StreamClosedError
 from tornado.web import stream_request_body
 
 from hub_server.domain.problems import Problem
@@ -119,7 +119,6 @@ class ApiHandler(HubHandler):
         self._failure: Exception | None = None
         self._dropped = 0
         self._answering: asyncio.Task[None] | None = None
-        self._is_closed = False
 
     @property
     def operation_name(self) -> str:
@@ -185,13 +184,14 @@ class ApiHandler(HubHandler):
     async def _run(self) -> None:
         try:
             call = dataclasses.replace(self._call, body=await self._body())
-            if not (self._is_closed and self._operation.is_read):
-                self._answering = asyncio.ensure_future(self._respond(call))
-                await self._answering
+            self._answering = asyncio.ensure_future(self._respond(call))
+            if self._is_closed():
+                self._abandon()
+            await self._answering
         except StreamClosedError:
             log.info("request.abandoned")
         except asyncio.CancelledError:
-            if not self._is_closed:
+            if not self._is_closed():
                 raise
             log.info("request.abandoned")
         except Exception as error:
@@ -274,11 +274,19 @@ class ApiHandler(HubHandler):
     def on_connection_close(self) -> None:
         """Tornado's hook: the client went away. What only reads is given up; a change goes on to its end."""
         super().on_connection_close()
-        self._is_closed = True
-        if not self._running:
+        if self._running:
+            self._abandon()
+        else:
             self._leave()
-        elif self._answering is not None and self._operation.is_read:
+
+    def _abandon(self) -> None:
+        if self._answering is not None and self._operation.is_read:
             self._answering.cancel()
+
+    def _is_closed(self) -> bool:
+        """Whether the client went away; Tornado's hook is not called where that was while the request was prepared."""
+        stream: IOStream | None = cast(HTTP1Connection, self.request.connection).stream
+        return stream is None or stream.closed()
 
     def _leave(self) -> None:
         """The request is over: an upload that was not kept is forgotten. Idempotent."""

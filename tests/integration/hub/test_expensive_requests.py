@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import http.client
+import logging
 import os
 import resource
 import socket
 import threading
-import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -89,13 +91,12 @@ def test_a_path_through_folders_that_are_too_large_is_refused(project, new_pack,
 
 @pytest.fixture
 def endless(monkeypatch):
-    """Comparisons go on until they are to end, or their budget is spent; semaphores say how many began and ended."""
+    """Comparisons go on until they are to end; semaphores say how many began and ended."""
     begun, ended = threading.Semaphore(0), threading.Semaphore(0)
 
     def compare(*_):
         begun.release()
-        until = time.monotonic() + diffs.MAX_S  # as the budget of those that are real
-        while not is_cancelled() and time.monotonic() < until:
+        while not is_cancelled():
             threading.Event().wait(0.01)
         ended.release()
         return [], False
@@ -115,6 +116,36 @@ def test_comparisons_end_with_their_clients(project, new_run, endless):
     project.get(f"/commits/{commit}/tree")
     while begun.acquire(blocking=False):  # one that waited may begin before it is known that its client has gone, too
         assert ended.acquire(timeout=20)
+
+
+def test_a_client_that_goes_while_its_request_is_checked_is_not_worked_for(
+    project, new_run, endless, monkeypatch, caplog
+):
+    """Tornado does not tell then that the connection was closed, where it was waiting for this request."""
+    begun, _ = endless
+    commit = project.push(new_run(), files={"a": b"1"}).commit
+    asked, go, abandoned = threading.Event(), threading.Event(), threading.Event()
+    by_token = project.hub.services.identity.by_token
+
+    async def slowly(text):
+        if not asked.is_set():
+            asked.set()
+            await asyncio.to_thread(go.wait, 20)
+        return await by_token(text)
+
+    headers = {"Authorization": f"Bearer {project.token}"}
+    with closing(http.client.HTTPConnection(urlsplit(project.hub.url).netloc, timeout=20)) as connection:
+        connection.request("GET", f"{project.base}/commits/{commit}/tree", headers=headers)
+        assert connection.getresponse().read()
+        monkeypatch.setattr(project.hub.services.identity, "by_token", slowly)
+        connection.request("GET", f"{project.base}/commits/{commit}/diff", headers=headers)
+        assert asked.wait(20)
+    project.get(f"/commits/{commit}/tree")  # after this the hub has seen that the connection ended
+    caplog.set_level(logging.INFO)
+    caplog.handler.addFilter(lambda record: abandoned.set() if record.getMessage() == "request.abandoned" else True)
+    go.set()
+    assert abandoned.wait(20)
+    assert not begun.acquire(blocking=False)
 
 
 def test_comparisons_of_many_keep_nobody_waiting_for_other_answers(project, new_run, endless):
