@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 Examples:
   ds clone https://hub.example.com/p/3fa85f64-5717-4562-b3fc-2c963f66afa6
   ds clone mnist                   a project of the hub that you are logged in to
-  ds clone mnist ~/work/mnist --hub https://hub.example.com
+  ds clone mnist ~/mnist --hub https://hub.example.com
 """
 )
 @click.argument("project")
