@@ -28,7 +28,7 @@ unit: $(VENV)/.installed-dev  ## in two processes, as most tests wait more than 
 	pytest -q -n 2 --dist loadfile --ignore tests/integration --ignore tests/e2e
 
 integration: $(VENV)/.installed-dev
-	tests/system-packages btrfs-progs e2fsprogs fuse3 nginx-light openssl postgresql strace xfsprogs zfs-fuse
+	tests/system-packages btrfs-progs e2fsprogs fuse3 nginx-light openssl postgresql strace unzip xfsprogs zfs-fuse
 	pytest -q -n 2 --dist loadgroup tests/integration
 
 e2e: $(VENV)/.installed-dev node_modules/.package-lock.json

@@ -12,6 +12,7 @@ import zipfile
 
 import pytest
 import requests
+from support.requirements import lacks
 
 from committer.storage.chunks import Chunk, store_chunks
 from committer.storage.objects import Kind
@@ -106,8 +107,9 @@ WHOLE = {
 }
 
 
-@pytest.mark.skipif(shutil.which("unzip") is None, reason="needs Info-ZIP")
 def test_a_commit_is_unpacked_by_unzip(download, commit, named, tmp_path):
+    if not shutil.which("unzip"):
+        lacks("needs the package unzip")
     answer = download(f"/commits/{commit}/archive")
     top = f"{named}-{commit[:12]}"
     assert answer.headers["Content-Type"] == "application/zip"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +52,6 @@ def test_a_step_that_is_killed_fails():
 def test_a_terminal_sees_each_second_what_goes_on():
     status, shown = on_a_terminal(r"import time; print('half\033[2J way'); time.sleep(2.5)")
     assert status == 0
-    assert "1/2 Trying … 1 s  half[2J way" in shown
-    assert "1/2 Trying … 2 s" in shown
+    seconds = re.findall(r"1/2 Trying … (\d+) s  half\[2J way", shown)
+    assert len(set(seconds)) > 1
     assert shown.count("\n") == 1, "one line is written over"
