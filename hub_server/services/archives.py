@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator
 from functools import partial
 from itertools import chain, islice
 
@@ -12,13 +12,12 @@ from msgspec import Struct
 from committer.storage.census import take_census
 from committer.storage.reader import Reader, resolve, root_entry, walk
 from committer.storage.tree import EntryKind, TreeEntry
-from dotscience.errors import NoSuchPath
 from hub_server.content.packs import Packs
-from hub_server.domain.problems import Problem, not_found
+from hub_server.domain.problems import Problem
 from hub_server.services.archive_formats import ArchiveFormat, Member, pieces_of
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.read_budget import lookup_reader
-from hub_server.store import commits
+from hub_server.services.snapshots import look_up, open_snapshot
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
 from hub_server.thread_pool import ThreadPool
@@ -54,9 +53,9 @@ class Archives:
         Raises:
             Problem: not-found; too-large; too-expensive.
         """
-        source, root = await self._open(project, commit)
+        _, root, source = await open_snapshot(self._database, self._packs, project, commit)
         top = safe_name(path.rpartition("/")[2] or named)
-        entry = await self._look(path, lambda: _find(source, root, path))
+        entry = await look_up(self._workers, path, lambda: _find(source, root, path))
         return self._archive(top, form, source, _tree(source, _encoded(top), entry))
 
     async def files(
@@ -67,25 +66,16 @@ class Archives:
         Raises:
             Problem: not-found, for the first that the commit does not have; too-large; too-expensive.
         """
-        source, root = await self._open(project, commit)
+        _, root, source = await open_snapshot(self._database, self._packs, project, commit)
         top = safe_name(named)
         outermost = [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
-        found = {path: await self._look(path, partial(_find, source, root, path)) for path in sorted(set(outermost))}
+        found = {
+            path: await look_up(self._workers, path, partial(_find, source, root, path))
+            for path in sorted(set(outermost))
+        }
         inner = (_tree(source, _encoded(f"{top}/{path}"), entry) for path, entry in found.items())
         members = chain([(_encoded(top), root_entry(root))], *inner)
         return self._archive(top, form, source, members)
-
-    async def _open(self, project: ProjectRef, commit: bytes) -> tuple[ProjectObjects, bytes]:
-        found = await self._database.read(lambda c: commits.find_commit(c, project.key, commit))
-        if found is None:
-            raise not_found("commit", commit.hex())
-        return ProjectObjects(self._database, self._packs, project.key), found[1]
-
-    async def _look(self, path: str, find: Callable[[], TreeEntry]) -> TreeEntry:
-        try:
-            return await self._workers.run(find)
-        except NoSuchPath as error:
-            raise not_found("path", path[:200]) from error
 
     def _archive(self, top: str, form: ArchiveFormat, source: ProjectObjects, members: Iterable[Member]) -> Archive:
         pieces = pieces_of(form, source, islice(members, MAX_ENTRIES))

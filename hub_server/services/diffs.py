@@ -21,9 +21,8 @@ from dotscience.errors import NoSuchPath, NotebookError, TooDifferent
 from hub_server.content.packs import Packs
 from hub_server.domain.problems import not_found
 from hub_server.domain.types import CommitDiff, CommitInfo, FileChange, FileDiff, NotebookCell
-from hub_server.services.objects import ProjectObjects
 from hub_server.services.read_budget import BudgetedReader, BudgetSpent, ReadBudget, lookup_reader
-from hub_server.store import commits
+from hub_server.services.snapshots import Snapshot, open_snapshot
 from hub_server.store.database import Database
 from hub_server.store.projects import ProjectRef
 from hub_server.thread_pool import ThreadPool
@@ -63,8 +62,8 @@ class Diffs:
         Raises:
             Problem: not-found.
         """
-        root, before = await self._roots(project, commit, against)
-        source = self._objects(project)
+        _, root, source = now = await self._open(project, commit)
+        before = await self._before(project, now, against)
         earlier = None if before is None else before[1]
         changes, is_whole = await self._workers.run(lambda: _changes(source, earlier, root))
         name = None if before is None else before[0].hex()
@@ -76,33 +75,23 @@ class Diffs:
         Raises:
             Problem: not-found, for a commit or for a file that neither commit has; too-expensive.
         """
-        root, before = await self._roots(project, commit, against)
-        source = self._objects(project)
+        _, root, source = now = await self._open(project, commit)
+        before = await self._before(project, now, against)
         earlier = None if before is None else before[1]
         found = await self._workers.run(lambda: _compare(lookup_reader(source), earlier, root, path))
         if found is None:
             raise not_found("file", path)
         return found
 
-    async def _roots(
-        self, project: ProjectRef, commit: bytes, against: bytes | None
-    ) -> tuple[bytes, tuple[bytes, bytes] | None]:
-        """The tree of a commit, and name and tree of what it is compared with."""
-        info, root = await self._commit(project, commit)
-        if against is None and info.parents:
-            against = bytes.fromhex(info.parents[0])
-        if against is None:
-            return root, None
-        return root, (against, (await self._commit(project, against))[1])
+    async def _before(self, project: ProjectRef, now: Snapshot, against: bytes | None) -> tuple[bytes, bytes] | None:
+        """Name and tree of what a commit is compared with, if with anything."""
+        parents = msgspec.json.decode(now.info, type=CommitInfo).parents
+        if against is None and parents:
+            against = bytes.fromhex(parents[0])
+        return None if against is None else (against, (await self._open(project, against)).root)
 
-    async def _commit(self, project: ProjectRef, name: bytes) -> tuple[CommitInfo, bytes]:
-        found = await self._database.read(lambda c: commits.find_commit(c, project.key, name))
-        if found is None:
-            raise not_found("commit", name.hex())
-        return msgspec.json.decode(found[0], type=CommitInfo), found[1]
-
-    def _objects(self, project: ProjectRef) -> ProjectObjects:
-        return ProjectObjects(self._database, self._packs, project.key)
+    async def _open(self, project: ProjectRef, commit: bytes) -> Snapshot:
+        return await open_snapshot(self._database, self._packs, project, commit)
 
 
 def _changes(source: Reader, before: bytes | None, after: bytes) -> tuple[list[FileChange], bool]:

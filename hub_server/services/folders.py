@@ -12,13 +12,13 @@ from committer.storage.reader import resolve, walk
 from committer.storage.tree import EntryKind, TreeEntry
 from dotscience.errors import NoSuchPath
 from hub_server.content.paths import Path
-from hub_server.domain.problems import not_found
 from hub_server.services.archive_formats import pieces_of
 from hub_server.services.archives import MAX_ENTRIES, check_size
 from hub_server.services.history import entry_time
 from hub_server.services.hub_commits import HubCommits
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.read_budget import lookup_reader
+from hub_server.services.snapshots import look_up
 from hub_server.store.projects import DotRow
 from hub_server.thread_pool import ThreadPool
 
@@ -89,10 +89,7 @@ class Folders:
 
     async def _find(self, dot: DotRow, root: bytes, path: str) -> TreeEntry:
         source = self._commits.objects(dot)
-        try:
-            return await self._workers.run(lambda: resolve(lookup_reader(source), root, path))
-        except NoSuchPath as error:
-            raise not_found("path", path[:200]) from error
+        return await look_up(self._workers, path, lambda: resolve(lookup_reader(source), root, path))
 
 
 def _keys(source: ProjectObjects, root: bytes, wanted: Wanted) -> Keys:

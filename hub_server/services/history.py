@@ -15,7 +15,6 @@ from sqlalchemy import Connection
 
 from committer.storage.reader import list_directory, resolve
 from committer.storage.tree import EntryKind, TreeEntry
-from dotscience.errors import NoSuchPath
 from dotscience.record import RunRecord
 from hub_server.content.packs import Packs
 from hub_server.domain.cursor import Position, Slice
@@ -25,6 +24,7 @@ from hub_server.domain.types import NULL, Columns, RunDetail, RunInfo, TreeItem,
 from hub_server.services.objects import ProjectObjects
 from hub_server.services.read_budget import lookup_reader
 from hub_server.services.slices import read_slices
+from hub_server.services.snapshots import Snapshot, look_up, open_snapshot
 from hub_server.store import commits, run_names, run_order, runs
 from hub_server.store.backends.backend import QueryTimeout
 from hub_server.store.database import Database
@@ -158,8 +158,7 @@ class History:
         Raises:
             Problem: not-found.
         """
-        info, _ = await self._commit(project, commit)
-        return info
+        return (await self._open(project, commit)).info
 
     async def tree(self, project: ProjectRef, commit: bytes, path: str) -> TreeListing:
         """A folder of a commit; at most its first 10,000 entries.
@@ -167,9 +166,10 @@ class History:
         Raises:
             Problem: not-found; too-expensive.
         """
-        _, root = await self._commit(project, commit)
-        source = self._objects(project)
-        return await self._look(path, lambda: _listing(path, list_directory(lookup_reader(source), root, path)))
+        _, root, source = await self._open(project, commit)
+        return await look_up(
+            self._workers, path, lambda: _listing(path, list_directory(lookup_reader(source), root, path))
+        )
 
     async def file(self, project: ProjectRef, commit: bytes, path: str) -> File:
         """A file of a commit.
@@ -177,9 +177,8 @@ class History:
         Raises:
             Problem: not-found, also for folders and links; too-expensive.
         """
-        _, root = await self._commit(project, commit)
-        source = self._objects(project)
-        entry = await self._look(path, lambda: resolve(lookup_reader(source), root, path))
+        _, root, source = await self._open(project, commit)
+        entry = await look_up(self._workers, path, lambda: resolve(lookup_reader(source), root, path))
         if not entry.is_file:
             raise not_found("file", path)
         return File(
@@ -189,26 +188,14 @@ class History:
             read=lambda start, stop: self._senders.stream(read_slices(source, entry, start, stop)),
         )
 
-    async def _commit(self, project: ProjectRef, commit: bytes) -> tuple[Raw, bytes]:
-        found = await self._database.read(lambda c: commits.find_commit(c, project.key, commit))
-        if found is None:
-            raise not_found("commit", commit.hex())
-        return found
+    async def _open(self, project: ProjectRef, commit: bytes) -> Snapshot:
+        return await open_snapshot(self._database, self._packs, project, commit)
 
     async def _environment(self, project: ProjectRef, named: str | None) -> Raw:
         if named is None:
             return NULL
-        source = self._objects(project)
+        source = ProjectObjects(self._database, self._packs, project.key)
         return Raw(await self._workers.run(lambda: source.get(bytes.fromhex(named))))
-
-    async def _look(self, path: str, look: Callable[[], T]) -> T:
-        try:
-            return await self._workers.run(look)
-        except NoSuchPath as error:
-            raise not_found("path", path) from error
-
-    def _objects(self, project: ProjectRef) -> ProjectObjects:
-        return ProjectObjects(self._database, self._packs, project.key)
 
 
 def _listing(path: str, entries: Sequence[TreeEntry]) -> TreeListing:
