@@ -17,13 +17,7 @@ from typing import Literal
 
 from committer.storage.tree import EntryKind, TreeEntry
 from hub_server.services.objects import ProjectObjects
-from hub_server.services.slices import read_slices
-
-PIECE_SIZE = 2**17
-"""Bytes of an archive that are made at once; one piece is at most a slice longer."""
-
-MAX_GATHERED = 64
-"""Of pieces that compress to nothing, so many are made at once."""
+from hub_server.services.slices import gather, read_slices
 
 ArchiveFormat = Literal["zip", "tar"]
 Member = tuple[bytes, TreeEntry]
@@ -43,19 +37,6 @@ _MAX_FIELD_TIME = 2**31 - 1
 def pieces_of(form: ArchiveFormat, source: ProjectObjects, members: Iterable[Member]) -> Iterator[bytes]:
     """An archive of the members, each folder before what is in it."""
     return gather(zip_pieces(source, members) if form == "zip" else tar_pieces(source, members))
-
-
-def gather(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in fewer pieces: each is a piece of work for a thread, and some may be empty."""
-    gathered, count = bytearray(), 0
-    for piece in pieces:
-        gathered += piece
-        count += 1
-        if len(gathered) >= PIECE_SIZE or count == MAX_GATHERED:
-            yield bytes(gathered)
-            gathered.clear()
-            count = 0
-    yield bytes(gathered)
 
 
 def tar_pieces(source: ProjectObjects, members: Iterable[Member]) -> Iterator[bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 import structlog
@@ -11,7 +12,7 @@ from committer.storage.pack import record_size
 from dotscience.errors import CorruptObject, MissingObject
 from hub_server.content.packs import Packs
 from hub_server.services.objects import ProjectObjects, split_hashes
-from hub_server.services.slices import SLICE_SIZE
+from hub_server.services.slices import SLICE_SIZE, gather
 from hub_server.store.database import Database
 from hub_server.store.objects import Location
 from hub_server.store.projects import DotRow
@@ -51,7 +52,9 @@ class Fetching:
         found = await self._workers.run(lambda: source.locate(names))
         answered = _count_answered(names, found)
         wanted = [found[name] for name in names[:answered] if name in found]
-        return Fetched(self._senders.stream(_gather(self._read(source, one) for one in wanted)), answered)
+        return Fetched(
+            self._senders.stream(gather(chain.from_iterable(self._read(source, one) for one in wanted))), answered
+        )
 
     def _read(self, source: ProjectObjects, location: Location) -> Iterator[bytes]:
         """A record that was verified, in slices; none where it is damaged or gone."""
@@ -93,16 +96,3 @@ def _count_answered(names: list[bytes], found: dict[bytes, Location]) -> int:
                 return number
             size += stored
     return len(names)
-
-
-def _gather(records: Iterator[Iterator[bytes]]) -> Iterator[bytes]:
-    """The same bytes in pieces of one slice to two: each is a piece of work for a thread."""
-    gathered = bytearray()
-    for record in records:
-        for piece in record:
-            gathered += piece
-            if len(gathered) >= SLICE_SIZE:
-                yield bytes(gathered)
-                gathered.clear()
-    if gathered:
-        yield bytes(gathered)

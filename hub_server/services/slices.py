@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from committer.storage.reader import Part, check_size, find_parts, zeros
 from committer.storage.tree import TreeEntry
 from hub_server.services.objects import ProjectObjects
 
 SLICE_SIZE = 2**17
+MAX_GATHERED = 64
+"""Of pieces that are small, or compress to nothing, so many are made at once."""
+
+
+def gather(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """The same bytes in pieces of one slice to two: each is work for a thread. Some may be smaller, or empty."""
+    gathered, count = bytearray(), 0
+    for piece in pieces:
+        gathered += piece
+        count += 1
+        if len(gathered) >= SLICE_SIZE or count == MAX_GATHERED:
+            yield bytes(gathered)
+            gathered.clear()
+            count = 0
+    yield bytes(gathered)
 
 
 def read_slices(source: ProjectObjects, entry: TreeEntry, start: int = 0, stop: int | None = None) -> Iterator[bytes]:
