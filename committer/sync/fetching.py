@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Self
 
 from committer.log import get_logger
-from committer.storage.pack import parse_records
+from committer.storage.recent_objects import RecentObjects
+from committer.sync.object_download import BATCH_BYTES, KEPT_BYTES, ObjectDownload
 from dotscience.errors import CorruptObject, EvictedObject, HubError, MissingObject
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 BATCH = 256
-BATCH_BYTES = 8 * 2**20
-KEPT_BYTES = 64 * 2**20
 
 
 class FetchingReader:
@@ -36,8 +34,7 @@ class FetchingReader:
         self._dot_id = dot_id
         self._hub: HubClient | None = None
         self._failure = ""
-        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
-        self._size = 0
+        self._recent = RecentObjects(KEPT_BYTES)
 
     def __enter__(self) -> Self:
         return self
@@ -53,38 +50,34 @@ class FetchingReader:
             EvictedObject: it was dropped here, and the hub does not give it; the text says why.
             MissingObject, CorruptObject: as the store does, and the hub does not give it either.
         """
-        if name in self._kept:
-            self._kept.move_to_end(name)
-            return self._kept[name]
+        if (known := self._recent.get(name)) is not None:
+            return known
         try:
             return self._store.get(name)
         except (MissingObject, CorruptObject) as error:
-            self._fetch(name)
-            if name in self._kept:
+            fetched = self._fetch(name)
+            if fetched is not None:
                 if not isinstance(error, EvictedObject):
                     log.warning("object.damaged_here", error=str(error), read_from="the hub")
-                return self._kept[name]
+                return fetched
             reason = self._failure or "the hub does not have it"
             if isinstance(error, EvictedObject):
                 raise EvictedObject(f"the content was dropped here to make room, and {reason}") from error
             raise type(error)(f"{error}; {reason}") from error
 
-    def _fetch(self, name: bytes) -> None:
-        """Get an object, and some of those that may be wanted next."""
+    def _fetch(self, name: bytes) -> bytes | None:
+        """Get an object, if the hub has it, and some of those that may be wanted next."""
         if self._failure:
-            return
-        wanted = self._batch(name)
+            return None
+        fetched = None
         try:
             self._hub = self._hub or self._open_hub()
-            answer = self._hub.objects(self._dot_id, wanted)
-            records = [(record.entry.hash, record.data) for record in parse_records(answer.data)]
+            for found, data in ObjectDownload(self._hub, self._dot_id).fetch(self._batch(name)):
+                self._recent.put(found, data)
+                fetched = data if found == name else fetched
         except (HubError, CorruptObject) as error:
             self._failure = f"the hub does not give it back: {error}"
-            return
-        log.debug("objects.fetched", asked=len(wanted), answered=answer.answered, got=len(records))
-        for found, data in reversed(records):  # so that the one that is wanted now is the last to go
-            if found in wanted:
-                self._keep(found, data)
+        return fetched
 
     def _batch(self, name: bytes) -> list[bytes]:
         batch: list[bytes] = []
@@ -95,9 +88,3 @@ class FetchingReader:
                 break
             batch.append(following)
         return batch
-
-    def _keep(self, name: bytes, data: bytes) -> None:
-        self._size += len(data) - len(self._kept.pop(name, b""))
-        self._kept[name] = data
-        while self._size > KEPT_BYTES and len(self._kept) > 1:
-            self._size -= len(self._kept.popitem(last=False)[1])

@@ -6,13 +6,13 @@ strict. What the hub does not have is a `MissingObject`.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from typing import TYPE_CHECKING
 
 from committer.storage.chunks import decode_chunks
 from committer.storage.codec import digest
 from committer.storage.objects import Kind, references
 from committer.storage.pack import parse_records
+from committer.storage.recent_objects import RecentObjects
 from committer.storage.tree import EntryKind, decode_tree
 from dotscience.client.hub import MAX_OBJECTS_PER_QUESTION
 from dotscience.errors import HubUnavailable, MissingObject
@@ -142,8 +142,7 @@ class HubReader:
         self._inner: dict[bytes, bytes] = {}
         self._order: list[tuple[bytes, int]] = []
         self._places: dict[bytes, int] = {}
-        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
-        self._size = 0
+        self._recent = RecentObjects(KEPT_BYTES)
 
     def prepare(self, entry: TreeEntry, others: Sequence[Reference] = ()) -> None:
         """Get ready for reading all at and below an entry, in order: fetch all but the contents, and `others`.
@@ -166,13 +165,15 @@ class HubReader:
         """
         if name in self._inner:
             return self._inner[name]
-        if name not in self._kept:
-            for found, data in self._download.fetch(self._batch(name)):
-                self._keep(found, data)
-        if name not in self._kept:
+        if (known := self._recent.get(name)) is not None:
+            return known
+        wanted = None
+        for found, data in self._download.fetch(self._batch(name)):
+            self._recent.put(found, data)
+            wanted = data if found == name else wanted
+        if wanted is None:
             raise MissingObject(f"the hub does not have the content {name.hex()}")
-        self._kept.move_to_end(name)
-        return self._kept[name]
+        return wanted
 
     def _keep_inner(self, data: bytes) -> None:
         self._inner[digest(data)] = data
@@ -184,12 +185,6 @@ class HubReader:
             size += plain
             if size > BATCH_BYTES:
                 break
-            if following not in self._kept:
+            if self._recent.get(following) is None:
                 batch.append(following)
         return batch[:MAX_OBJECTS_PER_QUESTION]
-
-    def _keep(self, name: bytes, data: bytes) -> None:
-        self._size += len(data) - len(self._kept.pop(name, b""))
-        self._kept[name] = data
-        while self._size > KEPT_BYTES and len(self._kept) > 1:
-            self._size -= len(self._kept.popitem(last=False)[1])

@@ -28,8 +28,8 @@ from committer.storage.pack import (
     read_index,
     record_size,
 )
+from committer.storage.recent_objects import RecentObjects
 from dotscience.errors import CorruptObject, MissingObject
-from hub_server.content.recent_objects import RecentObjects
 from hub_server.content.staging import STAGING, StagedFile
 from hub_server.content.storage import PackStorage, StoredPack
 

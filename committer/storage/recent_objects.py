@@ -1,4 +1,4 @@
-"""The objects that were read last, so that an answer that is sent in slices does not read one for each of them."""
+"""The objects that were read last, kept in memory for whoever reads them again, or in parts."""
 
 from __future__ import annotations
 
