@@ -140,7 +140,13 @@ def test_a_client_that_goes_while_its_request_is_checked_is_not_worked_for(proje
         assert asked.wait(20)
     project.get(f"/commits/{commit}/tree")  # after this the hub has seen that the connection ended
     leave = ApiHandler._leave
-    monkeypatch.setattr(ApiHandler, "_leave", lambda handler: (leave(handler), over.set()))
+
+    def leaves(handler):
+        leave(handler)
+        if handler.request.path.endswith("/diff"):
+            over.set()
+
+    monkeypatch.setattr(ApiHandler, "_leave", leaves)
     go.set()
     assert over.wait(20)
     assert not begun.acquire(blocking=False)
