@@ -135,6 +135,7 @@ def test_a_client_that_goes_while_its_request_is_checked_is_not_worked_for(proje
     with closing(http.client.HTTPConnection(urlsplit(project.hub.url).netloc, timeout=20)) as connection:
         connection.request("GET", f"{project.base}/commits/{commit}/tree", headers=headers)
         assert connection.getresponse().read()
+        project.get(f"/commits/{commit}/tree")  # after this the hub waits for the next request of the connection
         monkeypatch.setattr(project.hub.services.identity, "by_token", slowly)
         connection.request("GET", f"{project.base}/commits/{commit}/diff", headers=headers)
         assert asked.wait(20)
