@@ -25,7 +25,10 @@ RESERVE_FILE = "hub.reserve"
 
 
 class Reserve:
-    """The reserve of one data folder, whose lock this process holds. Safe to use from any thread."""
+    """The reserve of one data folder, whose lock this process holds. Safe to use from any thread.
+
+    To take the room can last as long as to write it, so `look` is for worker threads; `check` takes no time.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -37,14 +40,9 @@ class Reserve:
     def look(self) -> bool:
         """Give the reserve up where the disk is full, take it back where there is room again; whether it is there."""
         with self._lock:
-            free = shutil.disk_usage(self._folder).free
             if self._path.exists():
-                if free >= self._size // 4:
-                    return True
-                self._give_up()
-            elif free >= 2 * self._size:
-                return self._take()
-            return False
+                return not self._give_up_when_full()
+            return self._free() >= 2 * self._size and self._take()
 
     def give_up(self) -> bool:
         """Give the reserve up, as something found no room; whether that made some."""
@@ -55,13 +53,24 @@ class Reserve:
             return True
 
     def check(self) -> None:
-        """Let something be pushed, or not.
+        """Let something be pushed, or not; a reserve that was given up comes back by `look` alone.
 
         Raises:
             DiskFull: the room that is left is not for that.
         """
-        if not self.look():
+        with self._lock:
+            is_there = self._path.exists() and not self._give_up_when_full()
+        if not is_there:
             raise DiskFull(f"{self._folder} is full; make room there, {2 * self._size >> 20} MiB at least")
+
+    def _give_up_when_full(self) -> bool:
+        is_full = self._free() < self._size // 4
+        if is_full:
+            self._give_up()
+        return is_full
+
+    def _free(self) -> int:
+        return shutil.disk_usage(self._folder).free
 
     def _give_up(self) -> None:
         self._path.unlink()
