@@ -18,7 +18,7 @@ from uuid import uuid4
 
 from committer.storage.durability import sync_file_system
 from committer.storage.reader import read_extents
-from committer.storage.replacing import is_folder, remove_folder, require_removable
+from committer.storage.replacing import is_folder, may_change, remove_folder, require_removable
 from committer.storage.sparse import write_sparse
 from committer.storage.tree import EntryKind
 from committer.workspace.stat import open_directory
@@ -320,11 +320,6 @@ def writable(descriptor: int) -> Iterator[bool]:
     finally:
         if is_closed:
             os.fchmod(descriptor, mode)
-
-
-def may_change(descriptor: int) -> bool:
-    """Whether this process may make, rename and remove names in an open folder."""
-    return os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=True)
 
 
 def sweep(parent: int) -> None:

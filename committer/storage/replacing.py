@@ -22,6 +22,11 @@ def is_folder(parent: int, name: bytes) -> bool:
         return False
 
 
+def may_change(descriptor: int) -> bool:
+    """Whether this process may make, rename and remove names in an open folder."""
+    return os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=True)
+
+
 def is_tracked(descriptor: int) -> bool:
     """Whether an open directory has been initialised as a workspace."""
     try:
@@ -58,7 +63,7 @@ def remove_folder(parent: int, name: bytes) -> None:
         OSError: some of it stays.
     """
     with open_directory(name, parent=parent) as descriptor:
-        if not os.access(".", os.W_OK | os.X_OK, dir_fd=descriptor, effective_ids=True):
+        if not may_change(descriptor):
             os.fchmod(descriptor, stat.S_IRWXU)
         for child in _names(descriptor, folders=True):
             remove_folder(descriptor, child)

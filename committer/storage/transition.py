@@ -18,8 +18,9 @@ import msgspec
 
 from committer.storage.checkout import folder_of, is_in_place
 from committer.storage.durability import sync_file_system
-from committer.storage.placing import Placer, Problem, disk_full, may_change, new_temporary, sweep
+from committer.storage.placing import Placer, Problem, disk_full, new_temporary, sweep
 from committer.storage.reader import read_extents
+from committer.storage.replacing import may_change
 from committer.storage.state_names import is_state
 from committer.storage.tree import EntryKind
 from committer.workspace.stat import open_below, open_directory
