@@ -24,13 +24,15 @@ from committer.initialise import begin_tracking, refusal
 from committer.storage import index
 from committer.storage.census import census_that_fits
 from committer.storage.checkout import write_snapshot
+from committer.storage.codec import is_hex_digest
 from committer.storage.objects import Kind, decode_commit, decode_run
 from committer.storage.reader import root_entry
 from committer.storage.store import ObjectStore
 from committer.storage.target import Origin, finish, open_target
 from committer.sync.journal import CommitEntry, Journal, record_history
 from committer.sync.object_download import ObjectDownload, blobs_below, fetch_inner
-from dotscience.errors import CorruptObject, HubUnavailable, MissingObject, WorkspaceError
+from dotscience.client.problems import not_a_hub
+from dotscience.errors import CorruptObject, MissingObject, WorkspaceError
 from dotscience.workspace import STATE_DIR, HubBinding, Workspace, is_root, read_project, write_durably
 
 if TYPE_CHECKING:
@@ -51,7 +53,6 @@ MARK = "clone.json"
 SAVED_EVERY = 64 * 2**20
 """Bytes after which what was fetched is made durable, so that an interrupted clone does not fetch it again."""
 COMMITS_PAGE = 200
-_HASH = re.compile("[0-9a-f]{64}")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -97,8 +98,8 @@ def clone(
     """
     if project.head is None or project.dot_id is None:
         raise WorkspaceError(f"the project {project.name!r} has no commit yet, so there is nothing to clone")
-    if not (_HASH.fullmatch(project.head) and _UUID.fullmatch(project.dot_id)):
-        raise HubUnavailable(f"{hub.url} does not answer like a Dotscience hub; check the URL")
+    if not (is_hex_digest(project.head) and _UUID.fullmatch(project.dot_id)):
+        raise not_a_hub(hub.url)
     mark = _begin(folder, _Mark(url=hub.url, project_id=project.id, commit=project.head))
     workspace = Workspace(
         root=folder,
@@ -214,7 +215,7 @@ class _Clone:
         self, listed: Iterator[dict[str, object]], told: Callable[[int, int], None]
     ) -> list[tuple[str, Commit]]:
         """The commits from the first to the newest, with everything that they refer to but contents."""
-        commits = self._commits([name for one in listed if _HASH.fullmatch(name := str(one.get("id")))])
+        commits = self._commits([name for one in listed if is_hex_digest(name := str(one.get("id")))])
         history = _ordered(commits, self._mark.commit)
         roots = [(Kind.TREE, commit.root) for _, commit in history]
         roots += [(Kind.RUN, record) for _, commit in history for _, record in commit.runs]

@@ -17,7 +17,8 @@ from msgspec import Struct
 
 from dotscience.client import transport
 from dotscience.client.address import EXPECTED, is_hub_address
-from dotscience.client.hub import Timeouts, hub_error
+from dotscience.client.hub import Timeouts
+from dotscience.client.problems import hub_error, not_a_hub
 from dotscience.errors import ConfigError, HubError, HubUnavailable
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class LegacyHub:
         if reply.get("error") is not None:
             raise HubError(f"the hub at {self.url} refused {doing}: {_rpc_message(reply['error'])}")
         if "result" not in reply:
-            raise self._no_hub()
+            raise not_a_hub(self.url)
 
     def _send(
         self,
@@ -159,10 +160,7 @@ class LegacyHub:
         try:
             return msgspec.json.decode(answer.content, type=kind)
         except msgspec.DecodeError as error:
-            raise self._no_hub() from error
-
-    def _no_hub(self) -> HubUnavailable:
-        return HubUnavailable(f"{self.url} does not answer like a Dotscience hub; check the address")
+            raise not_a_hub(self.url) from error
 
 
 def checked_url(hostname: str) -> str:

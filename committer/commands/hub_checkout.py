@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,7 +10,7 @@ import click
 
 from committer.commands.checkout import folder_name, overwritten_below, write_into
 from dotscience import wording
-from dotscience.errors import HubUnavailable, NoSuchCommit, NotFound
+from dotscience.errors import NoSuchCommit, NotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 WHOLE_IDS = (36, 64)
 """How long the ids of runs and of commits are."""
-_HASH = re.compile("[0-9a-f]{64}")
 
 
 class _Named(NamedTuple):
@@ -114,12 +112,14 @@ def _write(
     client: HubClient, found: _Named, path: str, target: Path, *, force: bool, keep_special: bool
 ) -> dict[str, Any]:
     from committer.history import overwritten_files
+    from committer.storage.codec import is_hex_digest
     from committer.storage.objects import Kind
     from committer.storage.reader import resolve
     from committer.sync.object_download import HubReader, ObjectDownload
+    from dotscience.client.problems import not_a_hub
 
-    if not _HASH.fullmatch(found.commit):
-        raise HubUnavailable(f"{client.url} does not answer like a Dotscience hub; check the URL")
+    if not is_hex_digest(found.commit):
+        raise not_a_hub(client.url)
     reader = HubReader(ObjectDownload(client, found.project.dot_id or ""))
     commit = _commit(reader, found.commit)
     entry = resolve(reader, commit.root, path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, TypeVar
 
 import msgspec
@@ -16,12 +17,19 @@ MAX_SIZE = 2**63 - 1
 Hash = Annotated[bytes, Meta(min_length=HASH_SIZE, max_length=HASH_SIZE)]
 Size = Annotated[int, Meta(ge=0, le=MAX_SIZE)]
 
+_HEX_DIGEST = re.compile(rf"[0-9a-f]{{{2 * HASH_SIZE}}}")
+
 T = TypeVar("T", bound=Struct)
 
 
 def digest(data: bytes | bytearray | memoryview) -> bytes:
     """The name of an object with this content: 32 bytes of BLAKE3."""
     return blake3(data).digest()
+
+
+def is_hex_digest(text: str) -> bool:
+    """Whether a text is such a name in hexadecimal digits, as APIs and people write it."""
+    return _HEX_DIGEST.fullmatch(text) is not None
 
 
 def encode(value: Struct) -> bytes:

@@ -25,7 +25,8 @@ from committer.sync.journal import CommitRow, Journal
 from committer.sync.lost import Place, collect, describe_lost, places_of
 from committer.sync.pacing import Uplink
 from committer.sync.uploads import Meter, PackBody, Sent, Uploads
-from dotscience.client.hub import DotState, HubClient, chunked, missing_objects
+from dotscience.client.hub import DotState, HubClient, chunked
+from dotscience.client.problems import missing_objects
 from dotscience.errors import Conflict, HubError, Invalid
 
 log = get_logger(__name__)

@@ -12,7 +12,7 @@ from committer.storage.index import disk_errors
 from committer.sync.journal import Journal
 from committer.sync.zfs_send import send
 from committer.workspace.zfs import committed_snapshots
-from dotscience.client.hub import is_zfs_off
+from dotscience.client.problems import is_zfs_off
 from dotscience.errors import DotscienceError, Forbidden, HubError, NotFound, Unauthenticated, ZfsError
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from dotscience.client import credentials
-from dotscience.client.hub import HubClient, is_zfs_off
+from dotscience.client.hub import HubClient
+from dotscience.client.problems import is_zfs_off
 from dotscience.errors import Forbidden, NotFound, Unauthenticated
 from dotscience.workspace import HubBinding, Workspace, write_project
 

@@ -10,25 +10,25 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import IO, TYPE_CHECKING, Annotated, Any, Generic, Literal, TypeVar
+from typing import IO, TYPE_CHECKING, Any, Generic, Literal, TypeVar
 from urllib.parse import quote
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Struct
 
 from dotscience.client import transport
 from dotscience.client.content_calls import ContentCalls
 from dotscience.client.event_calls import EventCalls
 from dotscience.client.people import PeopleCalls, Session
+from dotscience.client.problems import HexHash, hub_error, not_a_hub
 from dotscience.client.run_calls import RunCalls
-from dotscience.errors import HUB_ERRORS, HubError, HubFull, HubUnavailable, RateLimited
+from dotscience.errors import HubUnavailable
 
 if TYPE_CHECKING:
     import requests
 
     from dotscience.points import Point, ReportedState
 
-RETRYABLE_STATUSES = frozenset({502, 503, 504})
 MAX_HASHES_PER_QUESTION = 16_384
 MAX_OBJECTS_PER_QUESTION = 1_024
 HASH_SIZE = 32
@@ -90,9 +90,6 @@ class Have(Struct, frozen=True):
 
     present: list[bool]
     gc_epoch: str
-
-
-HexHash = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 
 
 class _Damaged(Struct, frozen=True):
@@ -480,7 +477,7 @@ class HubClient(RunCalls, ContentCalls, EventCalls, PeopleCalls):
         try:
             return msgspec.json.decode(answer.content, type=kind, strict=False)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise HubUnavailable(f"{self.url} does not answer like a Dotscience hub; check the URL") from error
+            raise not_a_hub(self.url) from error
 
     def _send(
         self,
@@ -548,43 +545,6 @@ class HubClient(RunCalls, ContentCalls, EventCalls, PeopleCalls):
 def _is_json(path: str, data: object) -> bool:
     """Whether the body of a call is JSON: all are, but packs, streams and lists of hashes."""
     return isinstance(data, bytes) and not path.endswith(("/have", "/objects"))
-
-
-def hub_error(status: int, body: bytes, retry_after: str | None, url: str) -> HubError:
-    """The exception for an answer that is no success; a body that is no problem document stays out of the message."""
-    try:
-        problem = msgspec.json.decode(body, type=dict[str, Any])
-    except (msgspec.DecodeError, msgspec.ValidationError):
-        problem = {}
-    if is_problem(problem, "storage-full"):
-        return HubFull(f"the hub at {url} says: {problem.get('detail')}", problem=problem)
-    if status in RETRYABLE_STATUSES or (status >= 500 and not problem):
-        reason = problem.get("detail") or f"status {status}"
-        return HubUnavailable(f"the hub at {url} is out of service ({reason})", problem=problem)
-    message = str(problem.get("detail") or problem.get("title") or f"the hub at {url} answered status {status}")
-    error = HUB_ERRORS.get(status, HubError)(message, problem=problem)
-    if isinstance(error, RateLimited) and retry_after and retry_after.isdigit():
-        error.retry_after_s = float(retry_after)
-    return error
-
-
-def missing_objects(error: HubError) -> list[bytes]:
-    """The objects that a hub said it misses; none where it did not say, or not in a way that can be understood."""
-    try:
-        names = msgspec.convert(error.problem.get("missing", []), list[HexHash])
-    except msgspec.ValidationError:
-        return []
-    return [bytes.fromhex(name) for name in names]
-
-
-def is_zfs_off(error: HubError) -> bool:
-    """Whether this is how a hub says that it takes no ZFS streams at all."""
-    return is_problem(error.problem, "zfs-off")
-
-
-def is_problem(problem: dict[str, Any], kind: str) -> bool:
-    """Whether a problem document is of a kind (its `type`'s last part)."""
-    return str(problem.get("type")).endswith(f"/{kind}")
 
 
 def chunked(hashes: Sequence[bytes], size: int = MAX_HASHES_PER_QUESTION) -> Iterable[Sequence[bytes]]:

@@ -8,7 +8,8 @@ from urllib.parse import parse_qs
 import pytest
 from support.http_server import Answer, serve
 
-from dotscience.client.hub import HubClient, Records, Timeouts, missing_objects
+from dotscience.client.hub import HubClient, Records, Timeouts
+from dotscience.client.problems import missing_objects
 from dotscience.errors import (
     Conflict,
     Forbidden,
