@@ -55,7 +55,8 @@ Examples:
     "hub_url",
     metavar="URL",
     callback=_hub_address,
-    help="Push to this hub, as `ds login` said; else its token is read from stdin, or asked for.",
+    help="Push to this hub, with the token of `ds login` or of your own hub here; else it is read from stdin, or asked"
+    " for.",
 )
 @click.option("--project", metavar="NAME", help="Name of the project on the hub; default: the folder's name.")
 @click.option("--offline", is_flag=True, help="Keep everything here; a hub can be bound later.")
@@ -144,11 +145,12 @@ def _ask(folder: Path, census: Census) -> None:
 
 
 def _token(hub_url: str) -> str:
-    """A token for the hub: the one on stdin, else that of `ds login`, else one that is asked for."""
+    """A token for the hub: from stdin, else of `ds login`, else of the user's own hub here, else one is asked for."""
+    from dotscience.cli.hub_access import token_of_own_hub
     from dotscience.client import credentials
 
     token = "" if sys.stdin.isatty() else sys.stdin.readline().strip()
-    token = token or credentials.load(hub_url, credentials.ACCOUNT) or ""
+    token = token or credentials.load(hub_url, credentials.ACCOUNT) or token_of_own_hub(hub_url) or ""
     if not token and sys.stdin.isatty():
         token = click.prompt(f"Token of {hub_url} (make one there under Account)", hide_input=True)
     if not token or not token.isascii():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from dotscience.client.local_hub import read_hub_file, read_token
+from dotscience.client.local_hub import hub_on
 from dotscience.errors import ConfigError
 
 
@@ -14,7 +14,7 @@ def running_hub(data: Path) -> tuple[str, str]:
     Raises:
         ConfigError: none does, or it is another user's.
     """
-    running, token = read_hub_file(data), read_token(data)
-    if running is None or token is None:
+    found = hub_on(data)
+    if found is None:
         raise ConfigError(f"no hub of yours runs on {data}; start one with `ds hub`, or name its folder with --data")
-    return running.url, token
+    return found.url, found.admin_token

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import click
@@ -54,7 +53,7 @@ def own_account(hub_url: str | None) -> HubClient:
     from dotscience.client.hub import HubClient
 
     url = hub_url or _likely_hub()
-    token = credentials.load(url, credentials.ACCOUNT) or _token_of_own_hub(url)
+    token = credentials.load(url, credentials.ACCOUNT) or token_of_own_hub(url)
     if token is None:
         raise WorkspaceError(f"you are not logged in to {url}; `ds login {url}` does that")
     return HubClient(url, token)
@@ -72,7 +71,7 @@ def reader_of(hub_url: str) -> SignedIn:
     from dotscience.client import credentials
     from dotscience.client.hub import HubClient
 
-    token = credentials.load(hub_url, credentials.ACCOUNT) or _token_of_own_hub(hub_url)
+    token = credentials.load(hub_url, credentials.ACCOUNT) or token_of_own_hub(hub_url)
     return SignedIn(HubClient(hub_url, token), token is not None)
 
 
@@ -111,24 +110,22 @@ def _likely_hub() -> str:
     try:
         return _binding().url
     except WorkspaceError as error:
-        known = credentials.hubs()
+        from dotscience.client.local_hub import default_data_folder, hub_on
+
+        own = hub_on(default_data_folder())
+        known = list(dict.fromkeys([*credentials.hubs(), *([own.url] if own else [])]))
         if len(known) == 1:
             return known[0]
         named = ", ".join(known) or "none so far"
         raise WorkspaceError(f"say which hub with --hub URL; you are logged in to: {named}") from error
 
 
-def _token_of_own_hub(url: str) -> str | None:
+def token_of_own_hub(url: str) -> str | None:
     """The administrator's token of a hub that this user runs on this machine."""
-    import os
+    from dotscience.client.local_hub import default_data_folder, hub_on
 
-    import platformdirs
-
-    from dotscience.client.local_hub import read_hub_file, read_token
-
-    data = Path(os.environ.get("DS_HUB_DATA") or Path(platformdirs.user_data_dir("dotscience")) / "hub")
-    running = read_hub_file(data)
-    return read_token(data) if running is not None and running.url == url else None
+    own = hub_on(default_data_folder())
+    return own.admin_token if own is not None and own.url == url else None
 
 
 def _binding() -> HubBinding:

@@ -25,7 +25,7 @@ class HubFile(Struct, frozen=True, kw_only=True):
 
 
 class RunningHub(Struct, frozen=True):
-    """A hub that answers, and the token that lets this user administer it."""
+    """A hub that runs, and the token that lets this user administer it."""
 
     url: str
     admin_token: str
@@ -38,19 +38,25 @@ def default_data_folder() -> Path:
     return Path(os.environ.get(DATA_VARIABLE) or Path(platformdirs.user_data_dir("dotscience")) / "hub")
 
 
+def hub_on(data: Path) -> RunningHub | None:
+    """The hub of this user that runs on a data folder, as that says; it is not asked whether it answers."""
+    written, token = read_hub_file(data), read_token(data)
+    return None if written is None or token is None else RunningHub(written.url, token)
+
+
 def find_hub(data: Path) -> RunningHub | None:
     """The hub that runs on a data folder, when there is one, it answers, and this user may read its token."""
     from dotscience.client.hub import HubClient, Timeouts
 
-    written, token = read_hub_file(data), read_token(data)
-    if written is None or token is None:
+    found = hub_on(data)
+    if found is None:
         return None
-    with HubClient(written.url, timeouts=Timeouts(connect_s=2.0, read_s=5.0), retries=0) as client:
+    with HubClient(found.url, timeouts=Timeouts(connect_s=2.0, read_s=5.0), retries=0) as client:
         try:
             client.version()
         except HubError:
             return None
-    return RunningHub(written.url, token)
+    return found
 
 
 def read_hub_file(folder: Path) -> HubFile | None:

@@ -225,6 +225,19 @@ def test_projects_are_listed_shared_renamed_and_trashed(hub, alice):
     assert (missing.exit_code, "ds project ls" in missing.output) == (1, True)
 
 
+def test_the_own_hub_needs_no_login(hub, alice, tmp_path, monkeypatch):
+    monkeypatch.setenv("DS_HUB_DATA", str(hub.data))
+    root = tmp_path / "own-hub"
+    root.mkdir()
+    monkeypatch.chdir(root)
+    assert ds_("project", "ls").exit_code == 0
+    assert ds_("init", "--hub", hub.url).exit_code == 0
+    assert "own-hub" in done("project", "ls")
+    logged_in(hub, alice)
+    monkeypatch.chdir(tmp_path)
+    assert ds_("project", "ls").exit_code == 0, "it is the same hub"
+
+
 def test_with_several_hubs_one_has_to_be_named(hub, alice, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = ds_("project", "ls")
