@@ -24,6 +24,7 @@ SANDBOX = (
 
 ARCHIVE_TYPES: dict[ArchiveFormat, str] = {"zip": "application/zip", "tar": "application/x-tar"}
 
+_PLAIN_NAME = re.compile(rb"[A-Za-z0-9][A-Za-z0-9._-]*")
 _RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})", re.ASCII)
 
 
@@ -113,4 +114,7 @@ def _content_type(name: bytes) -> str:
 
 def _disposition(name: bytes, *, download: bool) -> str:
     kind = "attachment" if download else "inline"
-    return f"{kind}; filename*=UTF-8''{quote_from_bytes(name, safe='')}"
+    parts = [kind, f"filename*=UTF-8''{quote_from_bytes(name, safe='')}"]
+    if _PLAIN_NAME.fullmatch(name):  # curl and others know no other form (RFC 6266, appendix D)
+        parts.insert(1, f'filename="{name.decode()}"')
+    return "; ".join(parts)

@@ -113,7 +113,7 @@ def test_a_commit_is_unpacked_by_unzip(download, commit, named, tmp_path):
     answer = download(f"/commits/{commit}/archive")
     top = f"{named}-{commit[:12]}"
     assert answer.headers["Content-Type"] == "application/zip"
-    assert answer.headers["Content-Disposition"] == f"attachment; filename*=UTF-8''{top}.zip"
+    assert answer.headers["Content-Disposition"] == f"attachment; filename=\"{top}.zip\"; filename*=UTF-8''{top}.zip"
     assert answer.headers["Content-Security-Policy"].startswith("sandbox")
     unzip(answer.content, tmp_path / "out")
     assert [one.name for one in (tmp_path / "out").iterdir()] == [top]
@@ -167,7 +167,10 @@ def test_a_run_is_the_workspace_of_its_commit(download, commit, run, named):
 
 def test_a_model_is_its_files(download, commit):
     answer = download("/models/net%2Fv:1/versions/1/archive")
-    assert answer.headers["Content-Disposition"] == "attachment; filename*=UTF-8''net-v-1-1.zip"
+    assert (
+        answer.headers["Content-Disposition"]
+        == "attachment; filename=\"net-v-1-1.zip\"; filename*=UTF-8''net-v-1-1.zip"
+    )
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         assert archive.namelist() == [
             *("net-v-1-1/", "net-v-1-1/folder/"),
@@ -182,7 +185,8 @@ def test_file_names_are_safe_whatever_the_project_is_called(hub, new_run, name):
     answer = hub.request("GET", f"{project.base}/commits/{pushed.commit}/archive", token=project.token)
     header = answer.headers["Content-Disposition"]
     assert header.isascii()
-    file = header.removeprefix("attachment; filename*=UTF-8''")
+    plain, _, file = header.removeprefix("attachment; ").rpartition("filename*=UTF-8''")
+    assert plain in ("", f'filename="{file}"; ')
     assert not [part for part in ("/", "\\", '"', "%2F", "%5C", "%22", "%0D") if part in file]
     with zipfile.ZipFile(io.BytesIO(answer.content)) as archive:
         (top,) = {one.partition("/")[0] for one in archive.namelist()}
