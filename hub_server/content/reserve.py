@@ -27,7 +27,7 @@ RESERVE_FILE = "hub.reserve"
 class Reserve:
     """The reserve of one data folder, whose lock this process holds. Safe to use from any thread.
 
-    To take the room can last as long as to write it, so `look` is for worker threads; `check` takes no time.
+    To take the room can last as long as to write it, so all but `is_there` is for worker threads.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -37,11 +37,18 @@ class Reserve:
         self._lock = threading.Lock()
         self.look()
 
+    def is_there(self) -> bool:
+        """Whether all is well: the reserve is there, and the disk not so full that it has to be given up."""
+        return self._path.exists() and not self._is_full()
+
     def look(self) -> bool:
         """Give the reserve up where the disk is full, take it back where there is room again; whether it is there."""
         with self._lock:
             if self._path.exists():
-                return not self._give_up_when_full()
+                if not self._is_full():
+                    return True
+                self._give_up()
+                return False
             return self._free() >= 2 * self._size and self._take()
 
     def give_up(self) -> bool:
@@ -53,21 +60,16 @@ class Reserve:
             return True
 
     def check(self) -> None:
-        """Let something be pushed, or not; a reserve that was given up comes back by `look` alone.
+        """Let something be pushed, or not; take the reserve back first, where there is room again.
 
         Raises:
             DiskFull: the room that is left is not for that.
         """
-        with self._lock:
-            is_there = self._path.exists() and not self._give_up_when_full()
-        if not is_there:
+        if not self.look():
             raise DiskFull(f"{self._folder} is full; make room there, {2 * self._size >> 20} MiB at least")
 
-    def _give_up_when_full(self) -> bool:
-        is_full = self._free() < self._size // 4
-        if is_full:
-            self._give_up()
-        return is_full
+    def _is_full(self) -> bool:
+        return self._free() < self._size // 4
 
     def _free(self) -> int:
         return shutil.disk_usage(self._folder).free

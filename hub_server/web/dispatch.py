@@ -70,7 +70,7 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
     if caller is not None and "dot" in path:
         dot = await handler.hub.projects.enter_dot(caller, path["dot"], operation.scope)
     if operation.scope == "commits:write" and not operation.is_read:
-        handler.hub.reserve.check()
+        await _require_room(handler.hub)
     return Call(
         request=Request(headers=headers, client=request.remote_ip or "", session=handler.session_secret()),
         query=decode_query(operation.query, request.query, request.query_arguments),
@@ -81,6 +81,11 @@ async def check_call(handler: HubHandler, operation: Operation) -> Call[Any, Any
         found_dot=dot,
         readmit=partial(_readmit, handler, operation),
     )
+
+
+async def _require_room(hub: Services) -> None:
+    if not hub.reserve.is_there():
+        await hub.workers.run(hub.reserve.check)
 
 
 async def _readmit(handler: HubHandler, operation: Operation) -> Caller:
